@@ -1,0 +1,21 @@
+"""The exceptions that a user may cause. Each message says what is wrong, where, and what to do; commands print it alone."""
+
+
+class SqljudgeError(Exception):
+    """Base of every error that a user's input or environment can cause."""
+
+
+class ConfigError(SqljudgeError):
+    """The configuration names something that does not exist or does not fit."""
+
+
+class DataError(SqljudgeError):
+    """A data file (dataset, database, pool, result) is missing, damaged or malformed."""
+
+
+class ModelError(SqljudgeError):
+    """A model cannot be found, loaded, or asked for what is wanted of it."""
+
+
+class SqlRunError(SqljudgeError):
+    """The machinery that runs SQL failed. Never raised for a query that is merely wrong."""
