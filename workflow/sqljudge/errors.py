@@ -1,4 +1,4 @@
-"""The exceptions that a user may cause. Each message says what is wrong, where, and what to do; commands print it alone."""
+"""The exceptions that a user may cause: each message says what is wrong, where, and what to do."""
 
 
 class SqljudgeError(Exception):

@@ -166,7 +166,7 @@ def read_jsonl(path: str | Path, kind: type[Record]) -> list[Record]:
 def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
     """As `read_jsonl`, one record at a time."""
     try:
-        handle = Path(path).open(encoding="utf-8")
+        handle = Path(path).open(encoding="utf-8")  # noqa: SIM115  (closed below)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); re-run the rule that makes it") from error
     with handle:
@@ -174,7 +174,8 @@ def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
             try:
                 yield _from_dict(kind, json.loads(line))
             except (ValueError, TypeError, KeyError) as error:
-                raise DataError(f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run") from error
+                what = f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run"
+                raise DataError(what) from error
 
 
 def write_jsonl(path: str | Path, records: Iterable[Record]) -> None:
