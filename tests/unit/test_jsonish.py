@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.jsonish import find_objects
 
@@ -18,6 +18,7 @@ def spans(text: str) -> list[str]:
     return [text[found.start : found.end] for found in find_objects(text)]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), values), st.sampled_from([None, 2]), st.booleans())
 def test_every_json_object_is_found_whole(value: dict[str, object], indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
@@ -32,6 +33,7 @@ def test_every_json_object_is_found_whole(value: dict[str, object], indent: int 
             assert json.loads(f"so {text} it is"[slice(*span)]) == raw
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="{}[]\"':, \\a1\n"))
 def test_what_is_found_is_never_accepted_wrongly_by_a_cut(text: str) -> None:
     for found in find_objects(text):
@@ -40,6 +42,7 @@ def test_what_is_found_is_never_accepted_wrongly_by_a_cut(text: str) -> None:
         assert text[found.start : found.end] not in spans(text[found.start : found.end - 1])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]":,\\a1 ', max_size=40))
 def test_a_strict_parser_agrees_on_what_it_accepts(text: str) -> None:
     start = text.find("{")

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.records import FAILURE_SCORE, NOT_EXECUTABLE_SCORE, Candidate, CandidateSet, Judgment
@@ -68,6 +68,9 @@ def read(text: str) -> bool | None:
         ('{"Correct": true}', None),
         ('{"incorrect": true}', None),
         ('{"why": "correct", "it": true}', None),
+        ('{"correct": true // sure\n}', None),
+        ('{"why": "one\ntwo", "correct": true}', None),
+        ("{'why': 'it isn't', 'correct': true}", None),
         ("The query is correct: true.", None),
         ("", None),
     ],
@@ -131,6 +134,7 @@ def responses(draw: st.DrawFn) -> tuple[Judgment, list[tuple[int, int, bool]]]:
     return judgment(*tokens), verdicts
 
 
+@settings(deadline=None)
 @given(responses())
 def test_at_every_budget_the_last_whole_verdict_is_read_from_its_own_token(
     case: tuple[Judgment, list[tuple[int, int, bool]]],
@@ -152,6 +156,7 @@ def test_at_every_budget_the_last_whole_verdict_is_read_from_its_own_token(
         assert token < budget
 
 
+@settings(deadline=None)
 @given(responses(), st.integers(1, 40))
 def test_a_cut_of_a_long_response_reads_as_the_short_response_does(
     case: tuple[Judgment, list[tuple[int, int, bool]]], budget: int

@@ -1,0 +1,150 @@
+"""How well scores tell right candidates from wrong ones, on a labelled pool (paper, section 6). Knows no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sqljudge.errors import ConfigError, DataError
+from sqljudge.metrics.intervals import (
+    RESAMPLES,
+    Array,
+    Metric,
+    PairedTest,
+    bootstrap,
+    mcnemar_exact,
+    paired_bootstrap,
+    ratio,
+)
+from sqljudge.records import CORRECT_THRESHOLD, CandidateSet, Score
+
+Row = Mapping[str, Any]
+
+
+def macro_f1(counts: Array) -> Array:
+    """Mean of the F1 of the classes correct and wrong: (tp, fp, fn, tn) [..., 4] -> [...].
+
+    A class that is neither true nor predicted anywhere has F1 0; nan where there is no candidate at all.
+    """
+    tp, fp, fn, tn = (counts[..., index] for index in range(4))
+    correct = np.nan_to_num(ratio(np.stack([2 * tp, 2 * tp + fp + fn], axis=-1)))
+    wrong = np.nan_to_num(ratio(np.stack([2 * tn, 2 * tn + fp + fn], axis=-1)))
+    return np.where(counts.sum(axis=-1) > 0, (correct + wrong) / 2, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class IntrinsicMetric:
+    """A metric as a function of sums over questions.
+
+    `statistics`: what a question adds, from its row of `per_question`. `combine`: the metric of the sums. `rests_on`:
+    whether a question can count at all (what `n` counts). `yes_no`: a question is right or wrong, nothing between.
+    """
+
+    statistics: Callable[[Row], tuple[float, ...]]
+    combine: Metric
+    rests_on: Callable[[Row], bool]
+    yes_no: bool = False
+
+
+def _share_of_failures(row: Row) -> tuple[float, float]:
+    return (row["failures"] / row["asked"], 1.0) if row["asked"] else (0.0, 0.0)
+
+
+METRICS: dict[str, IntrinsicMetric] = {
+    "pwacc": IntrinsicMetric(lambda row: (row["pairs_won"], row["pairs"]), ratio, lambda row: row["pairs"] > 0),
+    "f1": IntrinsicMetric(
+        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]), macro_f1, lambda row: row["candidates"] > 0
+    ),
+    "hit1": IntrinsicMetric(lambda row: (row["hit1"], 1), ratio, lambda row: True, yes_no=True),
+    "mrr": IntrinsicMetric(lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True),
+    "failure_rate": IntrinsicMetric(_share_of_failures, ratio, lambda row: row["asked"] > 0),
+}
+"""The metrics by name; the formulas are of the paper, section 6."""
+
+
+def intrinsic_metrics(
+    candidates: Sequence[CandidateSet], scores: Sequence[Score], *, seed: int, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals.
+
+    JSON-able: the counts `questions`, `candidates`, `pairs` (of one question's candidates with different labels);
+    `metrics`, each with value, low, high and n (questions that it rests on; value None if there are none);
+    `per_question`, the counts that all of it is made of.
+    A question without candidates counts as missed in Hit@1 and MRR, and not at all elsewhere. The failure rate is over
+    candidates that the model was asked about. Raises DataError if a candidate has no label or no score.
+    """
+    known = {(score.question_id, score.sql): score for score in scores}
+    rows = [_question_row(group, known) for group in candidates]
+    return {
+        "questions": len(rows),
+        "candidates": sum(row["candidates"] for row in rows),
+        "pairs": sum(row["pairs"] for row in rows),
+        "metrics": {name: _interval(metric, rows, seed, resamples) for name, metric in METRICS.items()},
+        "per_question": rows,
+    }
+
+
+def compare(
+    metric: str, first: Sequence[Row], second: Sequence[Row], *, seed: int, resamples: int = RESAMPLES
+) -> PairedTest:
+    """Paired test of two runs on one pool, by their `per_question` rows (matched by question).
+
+    McNemar's exact test where a question is right or wrong (Hit@1), else the paired bootstrap.
+    Raises ConfigError for an unknown metric, DataError if the runs are not of the same questions.
+    """
+    if metric not in METRICS:
+        raise ConfigError(f"metric {metric!r}: not known; choose one of {', '.join(METRICS)}")
+    rule, by_question = METRICS[metric], {row["question_id"]: row for row in second}
+    if len(first) != len(second) or any(row["question_id"] not in by_question for row in first):
+        raise DataError(f"{metric}: the runs are of different questions; compare runs on one pool")
+    one, other = _table(rule, first), _table(rule, [by_question[row["question_id"]] for row in first])
+    if rule.yes_no:
+        return mcnemar_exact([bool(hit) for hit in one[:, 0]], [bool(hit) for hit in other[:, 0]])
+    return paired_bootstrap(one, other, rule.combine, seed=seed, resamples=resamples)
+
+
+def _interval(metric: IntrinsicMetric, rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
+    interval = bootstrap(_table(metric, rows), metric.combine, seed=seed, resamples=resamples)
+    return {**asdict(interval), "n": sum(map(metric.rests_on, rows))}
+
+
+def _table(metric: IntrinsicMetric, rows: Sequence[Row]) -> Array:
+    if not rows:
+        return np.zeros((0, 4))  # as wide as the widest metric: sums of zero, so that every metric rests on nothing
+    return np.array([metric.statistics(row) for row in rows], dtype=np.float64)
+
+
+def _question_row(group: CandidateSet, known: Mapping[tuple[int, str], Score]) -> dict[str, Any]:
+    """One question's counts; see `intrinsic_metrics`."""
+    judged = [_labelled(group.question_id, candidate.sql, candidate.label, known) for candidate in group.candidates]
+    right = [score.score for label, score in judged if label]
+    wrong = [score.score for label, score in judged if not label]
+    ranked = sorted(judged, key=lambda pair: -pair[1].score)
+    rank = next((place for place, (label, _) in enumerate(ranked, 1) if label), None)
+    return {
+        "question_id": group.question_id,
+        "candidates": len(judged),
+        "pairs": len(right) * len(wrong),
+        "pairs_won": sum(better > worse for better in right for worse in wrong),
+        "hit1": int(rank == 1),
+        "reciprocal_rank": 1 / rank if rank else 0.0,
+        "asked": sum(score.asked for _, score in judged),
+        "failures": sum(score.failure for _, score in judged),
+        "tp": sum(score > CORRECT_THRESHOLD for score in right),
+        "fp": sum(score > CORRECT_THRESHOLD for score in wrong),
+        "fn": sum(score <= CORRECT_THRESHOLD for score in right),
+        "tn": sum(score <= CORRECT_THRESHOLD for score in wrong),
+    }
+
+
+def _labelled(
+    question_id: int, sql: str, label: int | None, known: Mapping[tuple[int, str], Score]
+) -> tuple[int, Score]:
+    if label not in (0, 1):
+        raise DataError(f"question {question_id}: candidate {sql!r} has the label {label}; label the pool with 0 or 1")
+    if (question_id, sql) not in known:
+        raise DataError(f"question {question_id}: no score of candidate {sql!r}; score the pool again")
+    return label, known[question_id, sql]
