@@ -1,0 +1,178 @@
+"""Where a dataset's files come from: a folder, a zip archive, SQL text, or a download. Knows Spider's layout only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from sqljudge.build_databases import build_database
+from sqljudge.errors import DataError
+from sqljudge.records import read_json
+
+CHUNK = 1 << 20
+Progress = Callable[[int, int | None], None]
+
+
+class _Source:
+    """A tree of files, in a folder or an archive, seen through relative POSIX paths."""
+
+    def __init__(self, label: str, names: Sequence[str], open_file: Callable[[str], BinaryIO]) -> None:
+        self.label = label
+        self.open = open_file
+        self.names = [name for name in names if not _is_debris(name)]
+
+
+def _is_debris(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1] == ".DS_Store"
+
+
+@contextmanager
+def _open_source(source: Path) -> Iterator[_Source]:
+    if source.is_dir():
+        names = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*")) if path.is_file()]
+        yield _Source(str(source), names, lambda name: (source / name).open("rb"))
+    elif source.is_file():
+        try:
+            archive = zipfile.ZipFile(source)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{source}: not a zip archive, or a truncated one; fetch it again") from error
+        with archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            yield _Source(str(source), names, lambda name: archive.open(name))  # type: ignore[arg-type,return-value]
+    else:
+        raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive that holds Spider")
+
+
+def _root(source: _Source, questions_file: str) -> str:
+    """The folder inside the source that holds both the question file and tables.json."""
+    names = set(source.names)
+    for name in sorted(names, key=lambda n: (n.count("/"), n)):
+        folder, _, base = name.rpartition("/")
+        prefix = f"{folder}/" if folder else ""
+        if base == questions_file and f"{prefix}tables.json" in names:
+            return prefix
+    raise DataError(f"{source.label}: holds no folder with both {questions_file} and tables.json; is it Spider?")
+
+
+def _copy(source: _Source, name: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open(name) as reader, target.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, CHUNK)
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{source.label}: {name} cannot be read ({error}); fetch it again") from error
+
+
+def _stage_database(source: _Source, root: str, db_id: str, target: Path) -> None:
+    folder = f"{root}database/{db_id}/"
+    inside = [name for name in source.names if name.startswith(folder) and "/" not in name[len(folder) :]]
+    files = [name for name in inside if name.endswith(".sqlite")]
+    if f"{folder}{db_id}.sqlite" in files:
+        for name in files:
+            _copy(source, name, target / db_id / PurePosixPath(name).name)
+    elif f"{folder}{db_id}.sql" in inside:
+        text = target / db_id / f"{db_id}.sql"
+        _copy(source, f"{folder}{db_id}.sql", text)
+        build_database(text, target / db_id / f"{db_id}.sqlite")
+        text.unlink()
+    else:
+        raise DataError(f"{source.label}: {folder}{db_id}.sqlite is missing; the questions of '{db_id}' need it")
+
+
+def stage_dataset(source: str | Path, target: str | Path, *, questions_file: str = "dev.json") -> list[str]:
+    """Bring the questions, schemas and databases of a dataset into one plain layout, and return the db_ids.
+
+    `source`: a folder or zip archive, in the official archive's layout (one folder down) or a plain one. Databases
+    are taken as `*.sqlite` (all of a database's files, so a distilled test suite stays whole), or built from
+    `<db_id>.sql`. Only databases that the questions use are taken. `target` gets `questions.json`, `tables.json`
+    and `database/`, all or nothing.
+
+    Raises DataError naming what is missing or damaged.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        with _open_source(Path(source)) as opened:
+            root = _root(opened, questions_file)
+            _copy(opened, f"{root}{questions_file}", staging / "questions.json")
+            _copy(opened, f"{root}tables.json", staging / "tables.json")
+            rows = read_json(staging / "questions.json")
+            names = sorted({str(row["db_id"]) for row in rows if isinstance(row, dict) and "db_id" in row})
+            for db_id in names:
+                _stage_database(opened, root, db_id, staging / "database")
+        for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.replace(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return names
+
+
+def sha256_file(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def download(mirrors: Sequence[str], target: str | Path, *, sha256: str, setting: str, progress: Progress) -> None:
+    """Fetch a file from the first mirror that gives the right bytes.
+
+    Raises DataError, in one line that says what to download, where to put it and which setting to change, where no
+    mirror can be reached or none gives a file with the wanted SHA-256.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    troubles = []
+    for mirror in mirrors:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        partial = Path(name)
+        try:
+            _fetch(mirror, partial, progress)
+            found = sha256_file(partial)
+            if found == sha256:
+                partial.replace(target)
+                return
+            troubles.append(f"{mirror}: SHA-256 {found[:12]}… is not the wanted {sha256[:12]}…")
+        except (OSError, urllib.error.URLError, ValueError) as error:
+            troubles.append(f"{mirror}: {getattr(error, 'reason', error)}")
+        finally:
+            partial.unlink(missing_ok=True)
+    raise DataError(
+        f"{target.name} could not be downloaded ({'; '.join(troubles) or 'no mirror is configured'}). "
+        f"Download it by hand from {mirrors[0] if mirrors else 'the dataset page'}, put it anywhere, and set "
+        f"{setting} in the configuration to its path"
+    )
+
+
+def _fetch(mirror: str, partial: Path, progress: Progress) -> None:
+    request = urllib.request.Request(mirror, headers={"User-Agent": "sqljudge"})
+    with urllib.request.urlopen(request, timeout=60) as reader, partial.open("wb") as writer:
+        size = reader.headers.get("Content-Length")
+        total, done = (int(size) if size else None), 0
+        while block := reader.read(CHUNK):
+            writer.write(block)
+            done += len(block)
+            progress(done, total)
+
+
+def print_progress(done: int, total: int | None) -> None:
+    """Report a download's progress on standard error, about every 16 MiB."""
+    if done % (16 * CHUNK) < CHUNK:
+        of = f" of {total / 2**20:.0f}" if total else ""
+        print(f"downloaded {done / 2**20:.0f}{of} MiB", file=sys.stderr, flush=True)

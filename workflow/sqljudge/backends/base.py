@@ -1,0 +1,133 @@
+"""What every inference backend offers: completions with chosen-token log-probabilities, and next-token probabilities.
+
+Knows nothing of SQL or questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+FRAMES = ("raw", "inst", "chat")
+"""How a prompt is framed: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One row of models.tsv: which weights, how they are loaded.
+
+    `source`: a hub name, a local folder, a GGUF file, or `package:<module>/<file>` for a file inside an installed
+    package. `revision` is a hub commit, tag or branch. `dtype`: float32, bfloat16 or float16.
+    `quantization`: "none", "8bit" or "4bit" (of the weights in memory).
+    """
+
+    name: str
+    source: str
+    revision: str = "main"
+    backend: str = "transformers"
+    dtype: str = "bfloat16"
+    quantization: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own)."""
+
+    text: str
+    special: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One completion wanted.
+
+    `temperature` 0 is greedy. `seed` and `sample` (0-based index among the samples of one prompt) fix what is drawn,
+    whatever else is in the queue. Generation ends at the model's end token, after `max_new_tokens`, or when the text
+    contains one of `stop` (which stays in the text).
+    """
+
+    prompt: Prompt
+    max_new_tokens: int
+    temperature: float = 0.0
+    seed: int = 0
+    sample: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One completion of n tokens.
+
+    `logprobs`: natural-log probability that the model (temperature 1) gave each chosen token. `token_ends`: character
+    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length".
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    token_ends: tuple[int, ...]
+    finish_reason: str
+    prompt_tokens: int
+
+    def cut(self, max_new_tokens: int) -> Completion:
+        """The completion that the same request gives with a smaller budget: its first tokens."""
+        if len(self.token_ids) <= max_new_tokens:
+            return self
+        ends = self.token_ends[:max_new_tokens]
+        return Completion(
+            self.text[: ends[-1] if ends else 0],
+            self.token_ids[:max_new_tokens],
+            self.logprobs[:max_new_tokens],
+            ends,
+            "length",
+            self.prompt_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRequest:
+    """The probability of each of `words` as the next token after `prompt` is wanted."""
+
+    prompt: Prompt
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`probabilities[i]`: softmax probability, over the whole vocabulary, of the token of `words[i]`."""
+
+    probabilities: tuple[float, ...]
+    prompt_tokens: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a backend spent: tokens that it computed and its peak memory."""
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """An inference engine with one model loaded."""
+
+    def render_chat(self, user: str, opening: str) -> Prompt:
+        """A user's turn in the model's chat template, followed by the opening of the answer.
+
+        Raises ModelError where the model has no chat template.
+        """
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+        """Completions as they finish, each with its request's position."""
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
+        """Next-token probabilities as they are computed, each with its request's position."""
+
+    def identity(self) -> dict[str, str]:
+        """What makes two runs' answers the same: weights, revision, dtype, engine. Part of every journal key."""
+
+    def describe(self) -> dict[str, Any]:
+        """Everything else worth recording: device, versions, batch sizes."""

@@ -1,0 +1,220 @@
+"""Continuous batching for a transformers causal language model: rows join and leave a running batch.
+
+Only the chosen token's log-probability is kept. Knows token ids, not text: text is asked of a detokenizer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqljudge.backends.base import Completion, GenerationRequest
+from sqljudge.backends.cache import GrowingLayer, join, keep_rows, new_cache
+from sqljudge.backends.detokenize import Detokenizer
+
+
+@dataclass(slots=True)
+class Row:
+    """A request under way."""
+
+    position: int
+    request: GenerationRequest
+    prompt_ids: list[int]
+    detokenizer: Detokenizer
+    uniforms: NDArray[np.float64] | None
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def completion(self) -> Completion:
+        """The finished request's answer."""
+        self.detokenizer.finish()
+        text, ends = self.detokenizer.text, self.detokenizer.ends
+        return Completion(
+            text, tuple(self.token_ids), tuple(self.logprobs), tuple(ends), self.finish_reason, len(self.prompt_ids)
+        )
+
+
+def uniforms(request: GenerationRequest) -> NDArray[np.float64]:
+    """The numbers in [0, 1) that decide a sampled request's tokens: a function of seed, prompt and sample index alone.
+
+    The first n are the same whatever the budget.
+    """
+    name = f"{request.seed}/{request.sample}/{request.prompt.text}"
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+    return np.random.Generator(np.random.Philox(key=key)).random(request.max_new_tokens)
+
+
+class Decoder:
+    """Runs requests through one model, at most `slots` at a time.
+
+    When memory runs out, `slots` is halved and what was under way starts again.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        end_ids: frozenset[int],
+        pad_id: int,
+        slots: int,
+        new_detokenizer: Callable[[], Detokenizer],
+    ) -> None:
+        self.model = model
+        self.end_ids = end_ids
+        self.pad_id = pad_id
+        self.slots = slots
+        self.new_detokenizer = new_detokenizer
+        self.refill = all(isinstance(layer, GrowingLayer) for layer in new_cache(model).layers)
+
+    @torch.inference_mode()
+    def run(
+        self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]]
+    ) -> Iterator[tuple[int, Completion]]:
+        """Completions as they finish. `prompts[i]`: token ids of request i's prompt."""
+        order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i], requests[i].sample))
+        waiting = [self._row(i, requests[i], prompts[i]) for i in order]
+        waiting.reverse()
+        batch = Batch(self)
+        while waiting or batch.rows:
+            free = self.slots - len(batch.rows)
+            if waiting and (not batch.rows or (self.refill and free * 4 >= self.slots)):
+                joining = [waiting.pop() for _ in range(min(free, len(waiting)))]
+            else:
+                joining = []
+            try:
+                batch.admit(joining) if joining else batch.step()
+            except (torch.OutOfMemoryError, MemoryError):
+                if self.slots <= 1:
+                    raise
+                self.slots = max(1, min(self.slots, len(batch.rows) + len(joining)) // 2)
+                for row in reversed([*batch.rows, *joining]):
+                    waiting.append(self._row(row.position, row.request, row.prompt_ids))
+                batch = Batch(self)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                continue
+            for row in batch.leave():
+                yield row.position, row.completion()
+
+    def _row(self, position: int, request: GenerationRequest, prompt_ids: list[int]) -> Row:
+        drawn = uniforms(request) if request.temperature > 0 else None
+        return Row(position, request, prompt_ids, self.new_detokenizer(), drawn)
+
+    def forward(self, **inputs: Any) -> torch.Tensor:
+        """Logits of the last position, float32 [rows, vocabulary]."""
+        logits: torch.Tensor = self.model(**inputs, use_cache=True, logits_to_keep=1).logits
+        return logits[:, -1].float()
+
+
+class Batch:
+    """The rows under way, their cache, and which of its positions are padding."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self.device = decoder.model.device
+        self.rows: list[Row] = []
+        self.cache: Any = None
+        self.mask = torch.zeros((0, 0), dtype=torch.long, device=self.device)
+
+    def admit(self, rows: list[Row]) -> None:
+        """Prefill new rows (each distinct prompt once), take their first tokens, and append them to the batch."""
+        index: dict[tuple[int, ...], int] = {}
+        where = [index.setdefault(tuple(row.prompt_ids), len(index)) for row in rows]
+        ids, mask = left_padded(list(index), self.decoder.pad_id, self.device)
+        cache = new_cache(self.decoder.model)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = self.decoder.forward(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache)
+        if len(index) < len(rows):
+            chosen = torch.tensor(where, device=self.device)
+            keep_rows(cache, chosen, 0)
+            logits, mask = logits[chosen], mask[chosen]
+        self._take(rows, logits)
+        if self.rows:
+            join(self.cache, cache)
+            width = max(self.mask.shape[1], mask.shape[1])
+            self.mask = torch.cat([_pad_mask(self.mask, width), _pad_mask(mask, width)])
+        else:
+            self.cache, self.mask = cache, mask
+        self.rows += rows
+
+    def step(self) -> None:
+        """One more token for every row."""
+        last = torch.tensor([[row.token_ids[-1]] for row in self.rows], device=self.device)
+        positions = self.mask.sum(1, keepdim=True)
+        mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
+        logits = self.decoder.forward(
+            input_ids=last, attention_mask=mask, position_ids=positions, past_key_values=self.cache
+        )
+        self.mask = mask
+        self._take(self.rows, logits)
+
+    def leave(self) -> list[Row]:
+        """Take the finished rows out."""
+        staying = [i for i, row in enumerate(self.rows) if not row.finish_reason]
+        if len(staying) == len(self.rows):
+            return []
+        finished = [row for row in self.rows if row.finish_reason]
+        self.rows = [self.rows[i] for i in staying]
+        if self.rows:
+            chosen = torch.tensor(staying, device=self.device)
+            kept = self.mask[chosen]
+            drop = int(kept.any(0).int().argmax()) if self.decoder.refill else 0
+            keep_rows(self.cache, chosen, drop)
+            self.mask = kept[:, drop:]
+        else:
+            self.cache, self.mask = None, self.mask[:0]
+        return finished
+
+    def _take(self, rows: list[Row], logits: torch.Tensor) -> None:
+        tokens = choose_tokens(logits, rows)
+        normaliser = logits.logsumexp(-1)
+        chosen = logits.gather(1, tokens[:, None])[:, 0] - normaliser
+        for row, token, logprob in zip(rows, tokens.tolist(), chosen.tolist(), strict=True):
+            row.token_ids.append(token)
+            row.logprobs.append(logprob)
+            if token in self.decoder.end_ids:
+                row.detokenizer.ends.append(len(row.detokenizer.text))
+                row.finish_reason = "stop"
+                continue
+            row.detokenizer.add(token)
+            if any(mark in row.detokenizer.text for mark in row.request.stop):
+                row.finish_reason = "stop"
+            elif len(row.token_ids) >= row.request.max_new_tokens:
+                row.finish_reason = "length"
+
+
+def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    """The next token of each row [rows]: the likeliest, or the one that the row's number picks from its distribution.
+
+    `logits`: float32 [rows, vocabulary]. Sampling inverts the cumulative distribution of softmax(logits / temperature).
+    """
+    tokens = logits.argmax(-1)
+    for i, row in enumerate(rows):
+        if row.uniforms is None:
+            continue
+        weights = (logits[i].double() / row.request.temperature).softmax(-1).cumsum(-1)
+        drawn = float(row.uniforms[len(row.token_ids)])
+        target = torch.tensor(drawn * float(weights[-1]), dtype=weights.dtype, device=weights.device)
+        tokens[i] = torch.searchsorted(weights, target, right=True).clamp(max=len(weights) - 1)
+    return tokens
+
+
+def left_padded(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both [prompts, longest], padded on the left."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _pad_mask(mask: torch.Tensor, width: int) -> torch.Tensor:
+    return torch.nn.functional.pad(mask, (width - mask.shape[1], 0))

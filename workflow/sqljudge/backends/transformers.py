@@ -1,0 +1,206 @@
+"""Hugging Face transformers as a backend, on a CPU or a GPU. Knows models and prompts, not SQL or questions."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.decoding import Decoder, left_padded
+from sqljudge.backends.detokenize import Detokenizer
+from sqljudge.backends.weights import Weights, fingerprint, locate
+from sqljudge.errors import ConfigError, ModelError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CPU_SLOTS = 32
+GPU_SLOTS = 256
+CPU_PREFILL_TOKENS = 4096
+GPU_PREFILL_TOKENS = 65536
+MEMORY_SHARE = 0.5
+"""Share of the free memory that keys and values may fill."""
+
+logging.getLogger("transformers").setLevel(logging.ERROR)
+transformers.utils.logging.disable_progress_bar()
+
+
+def load(spec: ModelSpec, device: str) -> TransformersBackend:
+    """Prepare a model; tokenizer and weights are loaded when first needed, so a journalled run needs no weights.
+
+    Raises ConfigError for a dtype or quantization it cannot honour, ModelError where the weights cannot be found.
+    """
+    if spec.dtype not in DTYPES:
+        raise ConfigError(f"models: '{spec.name}' has dtype '{spec.dtype}'; known: {', '.join(DTYPES)}")
+    if spec.quantization != "none":
+        raise ConfigError(f"models: '{spec.name}' asks for {spec.quantization} weights, which this backend cannot give")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            f"model '{spec.name}': the job was given a GPU, but none can be used here; run with --resources gpu=0"
+        )
+    return TransformersBackend(spec, locate(spec), torch.device(device))
+
+
+class TransformersBackend:
+    """One model and its tokenizer."""
+
+    def __init__(self, spec: ModelSpec, weights: Weights, device: torch.device) -> None:
+        self.spec = spec
+        self.weights = weights
+        self.device = device
+        self._decoder: Decoder | None = None
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer. Raises ModelError where it cannot be loaded."""
+        return self._load(AutoTokenizer)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, on its device. Raises ModelError where it cannot be loaded."""
+        return self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype]).to(self.device).eval()
+
+    def _load(self, kind: Any, **arguments: Any) -> Any:
+        if self.weights.gguf_file:
+            arguments["gguf_file"] = self.weights.gguf_file
+        if not self.weights.local:
+            arguments["revision"] = self.spec.revision
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # the library's loading bars
+                return kind.from_pretrained(self.weights.location, **arguments)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"model '{self.spec.name}': {self.spec.source} cannot be loaded ({reason}){_advice(self.weights)}"
+            ) from error
+
+    def render_chat(self, user: str, opening: str) -> Prompt:
+        """A user's turn in the model's chat template, then the opening of the answer."""
+        if not self.tokenizer.chat_template:
+            raise ModelError(f"model '{self.spec.name}' has no chat template; use the frame 'raw' or 'inst'")
+        messages = [{"role": "user", "content": user}]
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        if opening.startswith("<think>") and text.rstrip().endswith("<think>"):
+            text = text.rstrip().removesuffix("<think>")  # some templates open the thought themselves
+        return Prompt(text + opening, special=False)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt."""
+        ids: list[int] = self.tokenizer(prompt.text, add_special_tokens=prompt.special)["input_ids"]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+        """Completions as they finish, each with its request's position."""
+        prompts = [self.encode(request.prompt) for request in requests]
+        if self._decoder is None:
+            self._decoder = Decoder(
+                self.model,
+                end_ids=self._end_ids(),
+                pad_id=self._pad_id(),
+                slots=self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
+                new_detokenizer=lambda: Detokenizer(self.decode),
+            )
+        yield from self._decoder.run(requests, prompts)
+
+    @torch.inference_mode()
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
+        """Next-token probabilities in length-sorted batches; only the last position's logits are computed."""
+        prompts = [self.encode(request.prompt) for request in requests]
+        order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
+        most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
+        while order:
+            width = len(prompts[order[0]])
+            batch, order = order[: max(1, most // width)], order[max(1, most // width) :]
+            ids, mask = left_padded([prompts[i] for i in batch], self._pad_id(), self.device)
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            output = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=1
+            )
+            probabilities = output.logits[:, -1].float().softmax(-1).cpu()
+            for row, i in enumerate(batch):
+                tokens = [self._word_token(requests[i].prompt, word) for word in requests[i].words]
+                yield i, Choice(tuple(float(probabilities[row, token]) for token in tokens), len(prompts[i]))
+
+    def _word_token(self, prompt: Prompt, word: str) -> int:
+        """The one token that a word is after this prompt, with a space before it unless the prompt ends in one."""
+        gap = "" if prompt.text[-1:].isspace() or not prompt.special else " "
+        tail = prompt.text[-40:]
+        before = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
+        after = self.tokenizer(tail + gap + word, add_special_tokens=False)["input_ids"]
+        if after[: len(before)] != before or len(after) != len(before) + 1:
+            raise ModelError(f"model '{self.spec.name}': '{word}' is not one token after the prompt; change the prompt")
+        return int(after[-1])
+
+    def _end_ids(self) -> frozenset[int]:
+        configured = self.model.generation_config.eos_token_id
+        ids = configured if isinstance(configured, list) else [configured]
+        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+
+    def _pad_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else next(iter(self._end_ids()), 0)
+
+    def _slots(self, longest: int) -> int:
+        """Rows that fit: keys and values of `longest` positions each, in a share of the free memory."""
+        config = self.model.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
+        most = GPU_SLOTS if self.device.type == "cuda" else CPU_SLOTS
+        return max(1, min(most, int(free_memory(self.device) * MEMORY_SHARE) // per_row))
+
+    @cache  # noqa: B019  (one backend lives as long as its job)
+    def identity(self) -> dict[str, str]:
+        """What makes two runs' answers the same."""
+        revision = fingerprint(self.weights) if self.weights.local else self._commit()
+        return {
+            "model": self.weights.gguf_file or Path(self.weights.location).name,
+            "revision": revision,
+            "dtype": self.spec.dtype,
+            "quantization": self.spec.quantization,
+            "backend": f"transformers-{transformers.__version__.split('.')[0]}",
+        }
+
+    def _commit(self) -> str:
+        """The hub commit that the revision stands for."""
+        if re.fullmatch(r"[0-9a-f]{40}", self.spec.revision):
+            return self.spec.revision
+        found = getattr(self._load(AutoConfig), "_commit_hash", None)
+        return str(found or self.spec.revision)
+
+    def describe(self) -> dict[str, Any]:
+        """Device, versions and batch size."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {
+            "device": name,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "slots": self._decoder.slots if self._decoder else None,
+        }
+
+
+def _advice(weights: Weights) -> str:
+    if weights.local:
+        return "; is the download whole?"
+    return "; offline, put the model into a folder and set models_folder in the configuration, or the table's source"
+
+
+def free_memory(device: torch.device) -> int:
+    """Free bytes on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,118 @@
+"""From a generator's prompt to candidates: ask, extract the SQL, normalise, remove duplicates. Knows no scoring."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqljudge.backends.base import Completion, GenerationRequest
+from sqljudge.errors import ConfigError
+from sqljudge.inference import Session
+from sqljudge.prompts import PromptTemplate, fill
+from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, Question
+from sqljudge.sql.normalize import normalize_sql
+
+BLANK_LINE = "\n\n"
+FENCED_SQL = re.compile(r"```sql\s*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+STATEMENT_END = re.compile(r";|```|\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How completions are drawn: `samples` a question at `temperature` (0: greedy), of at most `max_new_tokens`."""
+
+    samples: int
+    temperature: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How SQL is read from a completion, and where a completion may stop without loss."""
+
+    read: Callable[[str, str], str]
+    stop: tuple[str, ...]
+
+
+def _continuation(opening: str, text: str) -> str:
+    return opening + text.partition(BLANK_LINE)[0]
+
+
+def _statement(opening: str, text: str) -> str:
+    return opening + STATEMENT_END.split(text, maxsplit=1)[0]
+
+
+def _fenced(opening: str, text: str) -> str:
+    found = FENCED_SQL.search(text)
+    return found.group(1) if found else EMPTY_SQL
+
+
+EXTRACTIONS = {
+    "continuation": Extraction(_continuation, (BLANK_LINE,)),
+    "statement": Extraction(_statement, (BLANK_LINE, ";", "```")),
+    "fenced": Extraction(_fenced, ()),
+}
+"""How SQL is found in a completion.
+
+`continuation`: the opened answer and all up to the first blank line (paper, section 3). `statement`: the same, but it
+also ends at a semicolon or code fence, for chat models that go on talking. `fenced`: the first fenced ```sql block,
+else the empty query (paper, section 3, Distill-R1).
+"""
+
+
+def extract_sql(extraction: str, opening: str, text: str) -> str:
+    """The normalised SQL of one completion; EMPTY_SQL where there is none.
+
+    `opening` is what the prompt opened the answer with. Raises ConfigError for an unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return normalize_sql(EXTRACTIONS[extraction].read(opening, text))
+
+
+def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
+    """Distinct queries in first-seen order, each with its count and the mean log-probability of its best sample."""
+    seen: dict[str, list[float]] = {}
+    for sql, completion in zip(sqls, completions, strict=True):
+        mean = sum(completion.logprobs) / len(completion.logprobs) if completion.logprobs else 0.0
+        seen.setdefault(sql, []).append(mean)
+    return tuple(Candidate(sql, len(means), mean_logprob=round(max(means), 6)) for sql, means in seen.items())
+
+
+def generate_candidates(
+    session: Session,
+    questions: Sequence[Question],
+    *,
+    template: PromptTemplate,
+    frame: str,
+    extraction: str,
+    decoding: Decoding,
+    seed: int,
+) -> list[CandidateSet]:
+    """All candidates of all questions, from one queue of requests.
+
+    A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    prompts = [fill(template, question, frame=frame, chat=session.backend.render_chat) for question in questions]
+    requests = [
+        GenerationRequest(
+            prompt,
+            decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            seed=seed,
+            sample=sample,
+            stop=EXTRACTIONS[extraction].stop,
+        )
+        for prompt in prompts
+        for sample in range(decoding.samples)
+    ]
+    completions = session.complete(requests)
+    sets = []
+    for i, question in enumerate(questions):
+        mine = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        sqls = [extract_sql(extraction, template.opening, completion.text) for completion in mine]
+        sets.append(CandidateSet(question.id, collect(sqls, mine)))
+    return sets

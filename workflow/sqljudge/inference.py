@@ -1,0 +1,190 @@
+"""Asks a backend, through the journal: identical requests once, finished ones never again, progress as it goes.
+
+Knows requests and answers, not what they are for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest
+from sqljudge.journal import JournalWriter, read_answers, request_key
+
+Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
+Answer = TypeVar("Answer", Completion, Choice)
+REPORT_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """Says on standard error how many requests are done, how fast, and how long the rest will take."""
+
+    label: str
+    total: int
+    done: int = 0
+    tokens: int = 0
+    started: float = field(default_factory=time.monotonic)
+    reported: float = 0.0
+
+    def add(self, tokens: int) -> None:
+        """One more request is done; it took `tokens` tokens, prompt and new."""
+        self.done += 1
+        self.tokens += tokens
+        now = time.monotonic()
+        if now - self.reported >= REPORT_SECONDS or self.done == self.total:
+            self.reported = now
+            spent = max(now - self.started, 1e-9)
+            left = spent / self.done * (self.total - self.done)
+            print(
+                f"{self.label}: {self.done} of {self.total} requests, {self.tokens / spent:.0f} tokens/s, "
+                f"{clock(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a job asked and what it cost. Tokens and seconds are of requests that the model answered in this run."""
+
+    requests: int = 0
+    distinct: int = 0
+    from_journal: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Session:
+    """A backend, the journal in front of it, and what has been spent. `journal` None: every request is asked anew."""
+
+    backend: Backend
+    journal: Path | None
+    writer: str
+    usage: Usage = field(default_factory=Usage)
+
+    def complete(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
+        """One completion a request, in order.
+
+        A journalled response of the same request with another budget serves where it is long enough or ended by
+        itself; it is cut to the budget (paper notes: a greedy response at a smaller budget is a prefix).
+        """
+        longest: dict[str, GenerationRequest] = {}
+        keys = [self._key(_generation_content(request)) for request in requests]
+        for key, request in zip(keys, requests, strict=True):
+            if key not in longest or request.max_new_tokens > longest[key].max_new_tokens:
+                longest[key] = request
+        answers = self._answers(longest, _covers, self.backend.generate, _to_completion)
+        return [answers[key].cut(request.max_new_tokens) for key, request in zip(keys, requests, strict=True)]
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        """Next-token probabilities of each request, in order."""
+        keys = [self._key({"kind": "choose", **dataclasses.asdict(request)}) for request in requests]
+        distinct = dict(zip(keys, requests, strict=True))
+        answers = self._answers(distinct, lambda answer, request: True, self.backend.choose, _to_choice)
+        return [answers[key] for key in keys]
+
+    def _key(self, content: dict[str, Any]) -> str:
+        self.usage.requests += 1
+        return request_key({"model": self.backend.identity(), **content})
+
+    def _answers(
+        self,
+        distinct: dict[str, Request],
+        covers: Callable[[dict[str, Any], Request], bool],
+        ask: Callable[[Sequence[Request]], Iterable[tuple[int, Answer]]],
+        build: Callable[[dict[str, Any]], Answer],
+    ) -> dict[str, Answer]:
+        kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
+        answers = {key: build(answer) for key, answer in kept.items() if covers(answer, distinct[key])}
+        missing = [key for key in distinct if key not in answers]
+        self.usage.distinct += len(distinct)
+        self.usage.from_journal += len(answers)
+        if answers:
+            print(f"{self.writer}: {len(answers)} of {len(distinct)} answers are in the journal", file=sys.stderr)
+        if missing:
+            for key, answer in self._ask([distinct[key] for key in missing], missing, ask):
+                answers[key] = answer
+        return answers
+
+    def _ask(
+        self,
+        requests: Sequence[Request],
+        keys: Sequence[str],
+        ask: Callable[[Sequence[Request]], Iterable[tuple[int, Answer]]],
+    ) -> Iterator[tuple[str, Answer]]:
+        progress, started = Progress(self.writer, len(requests)), time.monotonic()
+        with _Writer(self.journal, self.writer) as put:
+            for position, answer in ask(requests):
+                put(keys[position], dataclasses.asdict(requests[position]), dataclasses.asdict(answer))
+                new = len(answer.token_ids) if isinstance(answer, Completion) else 0
+                self.usage.prompt_tokens += answer.prompt_tokens
+                self.usage.new_tokens += new
+                progress.add(new + answer.prompt_tokens)
+                yield keys[position], answer
+        self.usage.seconds += time.monotonic() - started
+
+    def report(self) -> dict[str, Any]:
+        """What this job's sidecar records: requests, tokens, seconds, memory, model, device."""
+        return {
+            **dataclasses.asdict(self.usage),
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "model": self.backend.identity(),
+            "engine": self.backend.describe(),
+        }
+
+
+class _Writer:
+    """The journal's `put`, or one that forgets, as a context manager."""
+
+    def __init__(self, journal: Path | None, writer: str) -> None:
+        self._inner = JournalWriter(journal, writer) if journal else None
+
+    def __enter__(self) -> Callable[[str, dict[str, Any], dict[str, Any]], None]:
+        return self._inner.__enter__().put if self._inner else lambda key, request, answer: None
+
+    def __exit__(self, *error: Any) -> None:
+        if self._inner:
+            self._inner.__exit__(*error)
+
+
+def _generation_content(request: GenerationRequest) -> dict[str, Any]:
+    """What of a request decides the tokens: not the budget, and of a greedy one neither seed nor sample."""
+    content = {"kind": "generate", **dataclasses.asdict(request)}
+    del content["max_new_tokens"]
+    if request.temperature == 0:
+        del content["seed"], content["sample"]
+    return content
+
+
+def _covers(answer: dict[str, Any], request: GenerationRequest) -> bool:
+    return answer["finish_reason"] == "stop" or len(answer["token_ids"]) >= request.max_new_tokens
+
+
+def _longer(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    return len(new.get("token_ids", ())) > len(old.get("token_ids", ()))
+
+
+def _to_completion(answer: dict[str, Any]) -> Completion:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()}
+    return Completion(**fields)
+
+
+def _to_choice(answer: dict[str, Any]) -> Choice:
+    return Choice(tuple(answer["probabilities"]), answer["prompt_tokens"])

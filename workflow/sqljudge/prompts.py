@@ -1,0 +1,80 @@
+"""Prompt templates: text files with named fields, and how one is filled. Knows no model.
+
+A template file holds the user's part, then a line `=== answer ===`, then the opening of the model's answer (which may
+be empty). Fields are written `${name}`: question, schema, db_id, sql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from string import Template
+
+from sqljudge.backends.base import FRAMES, Prompt
+from sqljudge.errors import ConfigError
+from sqljudge.records import Question
+
+DIVIDER = "=== answer ==="
+FIELDS = ("question", "schema", "db_id", "sql")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """A template's two parts, each with fields to fill."""
+
+    user: str
+    opening: str
+
+
+def read_template(path: str | Path, *, required: tuple[str, ...]) -> PromptTemplate:
+    """Read a template file. The last line break of each part is dropped; `\\n` inside the parts stays.
+
+    Raises ConfigError naming the file where it is missing, has no divider, has an unknown field (naming the nearest
+    known one), or lacks a field of `required`.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompt {path}: cannot be read as UTF-8 text ({error})") from error
+    user, divider, opening = text.partition(f"{DIVIDER}\n")
+    if not divider:
+        raise ConfigError(f"prompt {path}: needs a line '{DIVIDER}' between the request and the opened answer")
+    template = PromptTemplate(user.removesuffix("\n"), opening.removesuffix("\n"))
+    used: set[str] = set()
+    for part in (template.user, template.opening):
+        if not Template(part).is_valid():
+            raise ConfigError(f"prompt {path}: write a lone dollar sign as $$, and a field as ${{name}}")
+        used |= set(Template(part).get_identifiers())
+    for name in sorted(used - set(FIELDS)):
+        near = get_close_matches(name, FIELDS, 1, 0.0)[0]
+        raise ConfigError(f"prompt {path}: unknown field ${{{name}}}; did you mean ${{{near}}}?")
+    for name in required:
+        if name not in used:
+            raise ConfigError(f"prompt {path}: the field ${{{name}}} is missing, so the model would not see it")
+    return template
+
+
+def fill(
+    template: PromptTemplate, question: Question, *, sql: str = "", frame: str, chat: Callable[[str, str], Prompt]
+) -> Prompt:
+    """The prompt of one question (and candidate).
+
+    `frame`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
+    section 3) or "chat" (`chat(user, opening)`, the model's own template). Raises ConfigError for another frame.
+    """
+    fields = {
+        "question": question.question,
+        "schema": question.schema_text,
+        "db_id": question.db_id,
+        "sql": sql,
+    }
+    user, opening = Template(template.user).substitute(fields), Template(template.opening).substitute(fields)
+    if frame == "chat":
+        return chat(user, opening)
+    if frame == "inst":
+        return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
+    if frame == "raw":
+        return Prompt(f"{user}\n{opening}" if opening else user)
+    raise ConfigError(f"frame '{frame}' is unknown; known: {', '.join(FRAMES)}")

@@ -1,0 +1,151 @@
+"""Spider's files: questions, schema text, and the hardness-stratified sample. Knows no model."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqljudge.errors import DataError
+from sqljudge.records import HARDNESS, CandidateSet, Question, read_json
+from sqljudge.sql.clauses import load_schemas
+from sqljudge.sql.hardness import hardness
+
+
+def schema_text(entry: Mapping[str, Any]) -> str:
+    """A database's schema as the prompts show it (paper, section 2): one line a table, lower case.
+
+    `entry` is the database's object in Spider's `tables.json`.
+    """
+    columns: dict[int, list[str]] = {}
+    for table, column in entry["column_names_original"]:
+        columns.setdefault(table, []).append(column)
+    lines = [
+        f"-- Table {table}: {', '.join(columns.get(index, []))}"
+        for index, table in enumerate(entry["table_names_original"])
+    ]
+    return "\n".join(lines).lower()
+
+
+def schema_texts(tables_json: str | Path) -> dict[str, str]:
+    """Schema text of every database of a `tables.json`, by db_id."""
+    return {entry["db_id"]: schema_text(entry) for entry in read_json(tables_json)}
+
+
+def load_questions(questions_json: str | Path, tables_json: str | Path) -> list[Question]:
+    """Every question of a Spider question file, in file order; `id` is the 0-based position.
+
+    Raises DataError, naming file and position, where a field is missing or not text, a database is not in
+    `tables_json`, or the gold SQL is not Spider SQL (so that it has no hardness).
+    """
+    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json)
+    rows = read_json(questions_json)
+    if not isinstance(rows, list):
+        raise DataError(f"{questions_json}: not a list of questions; expected Spider's own format")
+    questions = []
+    for position, row in enumerate(rows):
+        where = f"{questions_json}, question {position}"
+        fields = [row.get(key) if isinstance(row, dict) else None for key in ("db_id", "question", "query")]
+        if not all(isinstance(field, str) and field.strip() for field in fields):
+            raise DataError(f"{where}: needs the text fields db_id, question and query")
+        db_id, question, gold = (str(field) for field in fields)
+        if db_id not in schemas:
+            raise DataError(f"{where}: database '{db_id}' is not in {tables_json}")
+        try:
+            level = hardness(gold, schemas[db_id])
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        questions.append(Question(position, db_id, question, gold, texts[db_id], level))
+    return questions
+
+
+def database_path(databases: str | Path, db_id: str) -> Path:
+    """Where Spider's layout keeps a database's file."""
+    return Path(databases) / db_id / f"{db_id}.sqlite"
+
+
+def has_rows(database: Path) -> bool:
+    """Whether any table of a SQLite file holds a row.
+
+    Raises DataError, naming the file, where it is missing or not a SQLite database.
+    """
+    if not database.is_file():
+        raise DataError(f"{database}: no such database; add the file or leave its questions out")
+    try:
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            quoted = ('"' + name.replace('"', '""') + '"' for (name,) in names if not name.startswith("sqlite_"))
+            return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in quoted)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{database}: not a whole SQLite database ({error}); fetch the file again") from error
+
+
+def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
+    """The db_ids among the questions whose database holds no rows: their execution results mean nothing."""
+    names = sorted({question.db_id for question in questions})
+    return {name for name in names if not has_rows(database_path(databases, name))}
+
+
+def _draw(seed: int, question: Question) -> str:
+    return hashlib.sha256(f"{seed}/{question.db_id}/{question.id}".encode()).hexdigest()
+
+
+def sample_questions(
+    questions: Sequence[Question], *, per_hardness: int, seed: int, exclude: Collection[str] = ()
+) -> list[Question]:
+    """A random sample with equally many questions of each hardness (paper, section 2), in order of id.
+
+    A question's rank is a hash of the seed and the question, so a larger `per_hardness` keeps the smaller sample's
+    questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
+    Raises DataError where a hardness has fewer than `per_hardness` questions.
+    """
+    usable = [question for question in questions if question.db_id not in exclude]
+    chosen: list[Question] = []
+    for level in HARDNESS:
+        pool = sorted((q for q in usable if q.hardness == level), key=lambda q: _draw(seed, q))
+        if len(pool) < per_hardness:
+            raise DataError(
+                f"dataset.per_hardness is {per_hardness}, but only {len(pool)} usable questions are {level}; "
+                f"set it to {len(pool)} or less"
+            )
+        chosen += pool[:per_hardness]
+    return sorted(chosen, key=lambda q: q.id)
+
+
+def pick_questions(questions: Sequence[Question], ids_file: str | Path) -> list[Question]:
+    """The questions whose ids (0-based positions) a text file lists, one a line, in the file's order.
+
+    Raises DataError, naming file and line, for what is not a number, not an id of the dataset, or listed twice.
+    """
+    by_id = {question.id: question for question in questions}
+    picked: dict[int, Question] = {}
+    try:
+        lines = Path(ids_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"dataset.question_ids: {ids_file} cannot be read as UTF-8 text ({error})") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{ids_file}, line {number}: '{line.strip()}'"
+        if not line.strip().isdigit() or int(line) not in by_id:
+            raise DataError(f"{where} is not a question id of this dataset (0 to {len(questions) - 1})")
+        if int(line) in picked:
+            raise DataError(f"{where} is listed twice; keep one")
+        picked[int(line)] = by_id[int(line)]
+    if not picked:
+        raise DataError(f"{ids_file}: lists no question ids; one 0-based position a line is expected")
+    return list(picked.values())
+
+
+def candidate_questions(questions: Sequence[Question], sets: Sequence[CandidateSet]) -> list[tuple[Question, str]]:
+    """Every (question, candidate SQL) pair, in order. Raises DataError for candidates of a question not given."""
+    by_id = {question.id: question for question in questions}
+    for group in sets:
+        if group.question_id not in by_id:
+            raise DataError(f"candidates name question {group.question_id}, which is not among the questions")
+    return [(by_id[group.question_id], candidate.sql) for group in sets for candidate in group.candidates]
