@@ -1,0 +1,128 @@
+"""What the metric files hold: how one is found among many, and which of its measures a column shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqljudge.errors import DataError
+from sqljudge.records import HARDNESS
+from sqljudge.tables.model import Better, Cell, Column
+
+Metric = dict[str, Any]
+Settings = Mapping[str, Any]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure of a metric file: where it stands under "metrics", and the column that shows it.
+
+    `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
+    """
+
+    kind: Literal["intrinsic", "end_to_end", "reasoning"]
+    path: tuple[str, ...]
+    family: str
+    key: str
+    label: str
+    unit: str = "%"
+    decimals: int = 2
+    better: Better = "high"
+
+    def column(self, group: str) -> Column:
+        return Column(group, self.label, self.unit, self.decimals, self.better)
+
+
+def kind_of(metric: Metric) -> Kind:
+    """Which of the four kinds a metric file is of, by the fields that only that kind has."""
+    planner = metric["settings"].get("planner")
+    if planner is not None:
+        return "greedy" if planner == "greedy" else "rerank"
+    return "reasoning" if "responses" in metric else "intrinsic"
+
+
+def _agrees(settings: Settings, key: str, wanted: Any) -> bool:
+    found = settings.get(key)
+    return found is None or str(found) == str(wanted)
+
+
+def find(metrics: Iterable[Metric], kind: Kind, wanted: Settings) -> Metric | None:
+    """The one metric of a kind with the wanted settings; None if there is none.
+
+    A setting that a metric does not have (None or absent: a yes/no discriminator has no budget) agrees with all.
+    Raises DataError if two different metrics fit.
+    """
+    fitting: list[Metric] = []
+    for metric in metrics:
+        fits = kind_of(metric) == kind and all(_agrees(metric["settings"], key, wanted[key]) for key in wanted)
+        if fits and metric not in fitting:
+            fitting.append(metric)
+    if len(fitting) > 1:
+        which = ", ".join(f"{key} {value}" for key, value in wanted.items())
+        raise DataError(f"{len(fitting)} different {kind} metrics for one cell ({which}); delete all but one of them")
+    return fitting[0] if fitting else None
+
+
+def _percent(value: Any, scale: float) -> float | None:
+    return None if value is None else float(value) * scale
+
+
+def read_cell(metric: Metric | None, measure: Measure, published: float | None) -> Cell:
+    """The cell of a measure in its column's unit: "not run" without a metric, "no data" where the value is None.
+
+    Raises DataError if the metric file does not have the measure.
+    """
+    if metric is None:
+        return Cell(published=published)
+    entry: Any = metric["metrics"]
+    for step in measure.path:
+        if not isinstance(entry, Mapping) or step not in entry:
+            raise DataError(f"a metric of {describe(metric)} has no {'.'.join(measure.path)}; re-run its evaluation")
+        entry = entry[step]
+    if not isinstance(entry, Mapping):
+        entry = {"value": entry}
+    scale = 100.0 if measure.unit == "%" else 1.0
+    value, low, high = (_percent(entry.get(key), scale) for key in ("value", "low", "high"))
+    return Cell(value, low, high, entry.get("n"), published, "no data" if value is None else "ok")
+
+
+def describe(metric: Metric) -> str:
+    """A metric's settings in one line."""
+    return ", ".join(f"{key} {value}" for key, value in metric["settings"].items())
+
+
+def _intrinsic(key: str, label: str, **how: Any) -> Measure:
+    return Measure("intrinsic", (key,), "intrinsic", key, label, **how)
+
+
+def _by_hardness(family: str) -> tuple[Measure, ...]:
+    levels = (*HARDNESS, "all")
+    return tuple(Measure("end_to_end", (level, family), family, level, level.title(), decimals=1) for level in levels)
+
+
+def _reasoning(key: str, label: str, unit: str = "%") -> Measure:
+    return Measure("reasoning", (key,), "intrinsic", key, label, unit=unit, better=None)
+
+
+INTRINSIC: Sequence[Measure] = (
+    _intrinsic("pwacc", "PwAcc"),
+    _intrinsic("f1", "F1"),
+    _intrinsic("hit1", "Hit@1"),
+    _intrinsic("mrr", "MRR"),
+)
+FAILURE = Measure("intrinsic", ("failure_rate",), "intrinsic", "fail_rate", "Failure rate", better="low")
+EX = _by_hardness("ex")
+EM = _by_hardness("em")
+PARTIAL = tuple(
+    Measure("end_to_end", ("all", f"partial_{key}"), "partial", key, label)
+    for key, label in (("acc", "Accuracy"), ("recall", "Recall"), ("f1", "F1"))
+)
+REASONING = (
+    _reasoning("repetition", "Repetition"),
+    _reasoning("one_minus_ttr", "1 − TTR"),
+    _reasoning("repeated_ngrams", "Repeated bigrams"),
+    _reasoning("entropy_bits", "Entropy", "bits"),
+    _reasoning("diversity", "Diversity"),
+)

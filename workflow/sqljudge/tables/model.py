@@ -1,0 +1,137 @@
+"""What a table is: labelled rows of cells, each ours beside the published one. Knows no metric and no format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+Status = Literal["ok", "not run", "no data"]
+"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
+
+NOT_PUBLISHED = "not published"
+
+Better = Literal["high", "low"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of values. `group` is the heading that it shares with its neighbours ("" for none).
+
+    `unit` is "%" or "bits"; `decimals` digits are shown after the point; `better` is the good direction, if any.
+    """
+
+    group: str
+    label: str
+    unit: str = "%"
+    decimals: int = 2
+    better: Better = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    published: float | None = None
+    status: Status = "not run"
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus published, in the column's unit (percentage points or bits); None unless both are there."""
+        if self.value is None or self.published is None:
+            return None
+        return self.value - self.published
+
+    @property
+    def published_status(self) -> str:
+        return "ok" if self.published is not None else NOT_PUBLISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a label under each of the table's row headers, a cell under each of its columns."""
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of values. `notes` are sentences that stand under it."""
+
+    name: str
+    title: str
+    row_headers: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def groups(self) -> list[tuple[str, list[int]]]:
+        """The column groups from left to right, each as its heading and the positions of its columns."""
+        runs = groupby(range(len(self.columns)), key=lambda position: self.columns[position].group)
+        return [(heading, list(positions)) for heading, positions in runs]
+
+    def cells(self) -> Iterator[tuple[Row, Column, Cell]]:
+        """Every cell with its row and column, row by row."""
+        for row in self.rows:
+            for column, cell in zip(self.columns, row.cells, strict=True):
+                yield row, column, cell
+
+    def best(self, position: int) -> frozenset[int]:
+        """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie."""
+        column = self.columns[position]
+        shown = {
+            index: round(row.cells[position].value or 0.0, column.decimals)
+            for index, row in enumerate(self.rows)
+            if row.cells[position].value is not None
+        }
+        if column.better is None or len(set(shown.values())) < 2:
+            return frozenset()
+        top = max(shown.values()) if column.better == "high" else min(shown.values())
+        return frozenset(index for index, value in shown.items() if value == top)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of text. `headers` name the columns, `align` holds "l" or "r" for each; a row has one text per header.
+
+    `data`: the same for a program to read: the first row holds names, each other row one field per name.
+    """
+
+    name: str
+    title: str
+    headers: tuple[str, ...]
+    align: str
+    rows: tuple[tuple[str, ...], ...]
+    data: tuple[tuple[str | int | float | None, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def widest(self) -> int:
+        """The position of the column with the longest text: the one that a narrow format wraps."""
+        return max(range(len(self.headers)), key=lambda i: max((len(row[i]) for row in self.rows), default=0))
+
+
+def number(value: float, decimals: int) -> str:
+    """A value as text with a fixed number of decimals; never "-0.0"."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference as text, with its sign unless it is zero as shown."""
+    text = number(value, decimals)
+    return text if text.startswith("-") or float(text) == 0 else f"+{text}"
+
+
+def interval(cell: Cell, decimals: int) -> str:
+    """A cell's interval as "[low, high]", "" if it has none."""
+    if cell.low is None or cell.high is None or math.isnan(cell.low) or math.isnan(cell.high):
+        return ""
+    return f"[{number(cell.low, decimals)}, {number(cell.high, decimals)}]"

@@ -1,0 +1,133 @@
+"""The sentences under a table: what it rests on, at which settings, how to read it. Knows tables and settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqljudge.tables.measures import Metric
+from sqljudge.tables.model import Table, number
+from sqljudge.tables.published import Published, context_key
+
+INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."
+READING = {
+    "PwAcc": "PwAcc: share of the pairs of one question's candidates with different labels whose correct one scores "
+    "higher. F1: mean of the F1 of the classes correct and wrong. Hit@1: share of questions whose highest-scored "
+    "candidate is correct. MRR: mean of 1/rank of the first correct candidate.",
+    "Failure rate": "Failure rate: mean over questions of the share of candidates that got no verdict.",
+    "Repetition": "Reasoning quality, mean over responses. Repetition: sentences that occur more than once. "
+    "1 − TTR: 1 − distinct sentences / sentences. Repeated bigrams: word bigrams that occur more than once. Entropy: "
+    "of the response's sentences. Diversity: 1 − mean cosine similarity of the sentences' embeddings.",
+    "Execution accuracy (EX)": "EX: share of questions whose query gives the gold query's result on the question's "
+    "own database (one database, not the test suite's many).",
+    "Exact match (EM)": "EM: share of questions whose query's clauses equal the gold query's, by the official "
+    "evaluator's rules, values left out.",
+    "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions.",
+}
+
+
+def count(value: float) -> str:
+    """A number with thousands separators."""
+    return f"{value:,}"
+
+
+def _range(metrics: Sequence[Metric], key: str) -> str | None:
+    found = sorted({metric[key] for metric in metrics if metric.get(key) is not None})
+    if not found:
+        return None
+    return count(found[0]) if len(found) == 1 else f"{count(found[0])} to {count(found[-1])}"
+
+
+def _basis(used: Sequence[Metric]) -> str:
+    if not used:
+        return "Nothing of this table was run."
+    words = {"questions": "questions", "candidates": "candidates", "pairs": "pairs with different labels"}
+    parts = [f"{amount} {text}" for key, text in words.items() if (amount := _range(used, key))]
+    if responses := _range(used, "responses"):
+        parts.append(f"{responses} responses")
+    return f"Rests on {', '.join(parts)}."
+
+
+def setting_text(key: str, value: Any, display: Mapping[str, str]) -> str:
+    """One setting in words, such as "budget 512 tokens" or "without schema"."""
+    if key == "context":
+        return {"no_schema": "without schema", "schema": "with schema"}.get(context_key(value), f"context {value}")
+    if key == "decoding" and value == "greedy":
+        return "true greedy decoding (the paper samples one sequence at temperature 0.1)"
+    label = display.get(str(value), str(value))
+    words = {"budget": f"budget {label} tokens", "scoring": f"{label} scores", "mode": _MODE_WORDS.get(value, label)}
+    return words.get(key, f"{key} {label}")
+
+
+_MODE_WORDS = {"naive": "every candidate scored (naive)", "check": "executability check"}
+
+
+def _settings(axes: Mapping[str, tuple[Any, ...]], hidden: Sequence[str], display: Mapping[str, str]) -> str | None:
+    parts = [setting_text(key, axes[key][0], display) for key in hidden]
+    return f"Settings: {', '.join(parts)}." if parts else None
+
+
+def _failures(used: Sequence[Metric], display: Mapping[str, str]) -> str | None:
+    parts = []
+    for metric in used:
+        rate = (metric["metrics"].get("failure_rate") or {}).get("value")
+        if rate:
+            settings = metric["settings"]
+            which = [display.get(name := str(settings.get("discriminator")), name)]
+            which += [str(settings[key]) for key in ("scoring", "mode") if settings.get(key)]
+            parts.append(f"{', '.join(which)}: {number(100 * rate, 2)} %")
+    return f"Candidates without a verdict (scored −0.5): {'; '.join(parts)}." if parts else None
+
+
+def differing_settings(
+    name: str, axes: Mapping[str, tuple[Any, ...]], published: Published, display: Mapping[str, str]
+) -> list[str]:
+    """What the paper's table was made with where a run's single settings are not the paper's, each in words."""
+    parts = []
+    for key, paper in published.get("settings", {}).get(name, {}).items():
+        ours = axes.get(key, ())
+        same = (
+            context_key(paper) == context_key(ours[0])
+            if key == "context" and ours
+            else [str(paper)] == [*map(str, ours)]
+        )
+        if len(ours) == 1 and not same:
+            parts.append(f"{setting_text(key, paper, display)} (here: {setting_text(key, ours[0], display)})")
+    return parts
+
+
+def _published(
+    table: Table, axes: Mapping[str, tuple[Any, ...]], published: Published, display: Mapping[str, str]
+) -> list[str]:
+    known = [cell for _, _, cell in table.cells() if cell.published is not None]
+    if not known:
+        return ["The paper gives no figure for any of these rows: not published."]
+    notes = [
+        f"Published: {published.get('citation', 'the paper')}. "
+        "Differences are ours minus published, in points (entropy: in bits)."
+    ]
+    if differing := differing_settings(table.name, axes, published, display):
+        notes.append(f"The paper's own settings: {'; '.join(differing)}: a difference is also one of settings.")
+    return notes
+
+
+def table_notes(
+    table: Table,
+    experiment: Mapping[str, Any],
+    axes: Mapping[str, tuple[Any, ...]],
+    used: Sequence[Metric],
+    published: Published,
+    display: Mapping[str, str],
+) -> Table:
+    """The table with its notes. `axes`: all settings of the rows; `used`: the metrics that its cells were read from."""
+    hidden = [key for key in axes if len(axes[key]) == 1 and key not in ("discriminator",)]
+    notes: list[str | None] = [_settings(axes, hidden, display), _basis(used)]
+    if any(cell.low is not None for _, _, cell in table.cells()):
+        notes.append(INTERVALS)
+    names = {column.label for column in table.columns} | {column.group for column in table.columns}
+    notes += [text for name, text in READING.items() if name in names]
+    if "Failure rate" not in names:
+        notes.append(_failures([metric for metric in used if "failure_rate" in metric["metrics"]], display))
+    notes += _published(table, axes, published, display)
+    return dataclasses.replace(table, notes=tuple(note for note in notes if note))
