@@ -1,0 +1,195 @@
+"""The configuration: read against its schemas, checked across its parts. Knows names and settings, runs nothing."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from referencing import Registry, Resource
+
+from sqljudge.backends.base import ModelSpec
+from sqljudge.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+
+
+def resolve(path: str) -> Path:
+    """A file named in the configuration: below the working directory if it is there, else below the project."""
+    plain = Path(path).expanduser()
+    return plain if plain.is_absolute() or plain.exists() else ROOT / plain
+
+
+@cache
+def _schema(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def _validator(name: str) -> Draft202012Validator:
+    experiments = Resource.from_contents(_schema("experiments"))
+    registry: Registry[Any] = Registry().with_resource("experiments.schema.yaml", experiments)
+    return Draft202012Validator(_schema(name), registry=registry)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known name nearest to a wrong one, or the list of them; empty if none is known."""
+    names = sorted(known)
+    close = get_close_matches(name, names, 1, 0.5)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def _explain(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    found: Any = error.instance
+    wanted: Any = error.validator_value
+    if error.validator == "additionalProperties":
+        known = schema.get("properties", {})
+        wrong = next(key for key in found if key not in known)
+        return f"{where}: unknown key '{wrong}'{nearest(str(wrong), known)}"
+    if error.validator == "required":
+        missing = next(key for key in wanted if key not in found)
+        return f"{where}: the key '{missing}' is missing"
+    if error.validator == "enum":
+        return f"{where}: {found!r} is not possible{nearest(str(found), map(str, wanted))}"
+    if error.validator == "minimum":
+        return f"{where}: {found} is too small; the least is {wanted}"
+    return f"{where}: {error.message}"
+
+
+def _fill_defaults(value: Any, schema: Mapping[str, Any]) -> None:
+    if not isinstance(value, dict):
+        return
+    for key, part in schema.get("properties", {}).items():
+        if "default" in part:
+            value.setdefault(key, copy.deepcopy(part["default"]))
+        if key in value:
+            _fill_defaults(value[key], part)
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        for entry in value.values():
+            _fill_defaults(entry, extra)
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with its defaults filled in.
+
+    Raises ConfigError, in one line that names the key and the nearest possible one, for what the schema refuses.
+    """
+    filled = copy.deepcopy(dict(config))
+    _fill_defaults(filled, _schema("config"))
+    error = best_match(_validator("config").iter_errors(filled))
+    if error is not None:
+        raise ConfigError(f"configuration, {_explain(error)}")
+    return filled
+
+
+def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpec]:
+    """The models table, by name, with sources found in `models_folder` in place of hub names.
+
+    Raises ConfigError naming file and line for what is missing, malformed or listed twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"models_table: {path} cannot be read as UTF-8 text ({error})") from error
+    models: dict[str, ModelSpec] = {}
+    for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter="\t"), 2):
+        cells = {str(key): value for key, value in row.items() if key is not None and value is not None}
+        problem = best_match(_validator("models").iter_errors(cells))
+        if problem is not None or None in row:
+            reason = _explain(problem) if problem is not None else "more cells than columns"
+            raise ConfigError(f"{path}, line {number}: {reason} (cells are separated by tabs)")
+        if cells["name"] in models:
+            raise ConfigError(f"{path}, line {number}: model '{cells['name']}' is listed twice; keep one")
+        models[cells["name"]] = _localised(ModelSpec(**cells), models_folder)
+    return models
+
+
+def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
+    if not models_folder or spec.source.startswith("package:"):
+        return spec
+    folder = Path(models_folder).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"models_folder: {folder} is not a folder")
+    for name in (spec.name, f"{spec.name}.gguf", spec.source, spec.source.rpartition("/")[2]):
+        if (folder / name).exists():
+            return dataclasses.replace(spec, source=str(folder / name))
+    return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A discriminator in a context over a pool of candidates: one job of judgments."""
+
+    discriminator: str
+    context: str
+    pool: str
+
+
+POOL = "pool"
+"""The name of the labelled pool among the pools of candidates."""
+
+
+def _judged(experiment: Mapping[str, Any]) -> Iterator[tuple[Judged, int]]:
+    """Which judgments an experiment needs, and up to which budget."""
+    pool = f"{experiment['generator']}.{experiment['decoding']}" if "generator" in experiment else POOL
+    who = experiment.get("discriminators") or [experiment[key] for key in ("discriminator",) if key in experiment]
+    contexts = experiment.get("contexts") or [experiment[key] for key in ("context",) if key in experiment]
+    budget = max(experiment.get("budgets") or [experiment.get("budget", 0)])
+    for discriminator in who:
+        for context in contexts:
+            yield Judged(discriminator, context, pool), budget
+
+
+def largest_budgets(config: Mapping[str, Any]) -> dict[Judged, int]:
+    """For every job of judgments, the largest budget that any experiment takes from it (design, section 2)."""
+    largest: dict[Judged, int] = {}
+    for experiment in config["experiments"].values():
+        for job, budget in _judged(experiment):
+            largest[job] = max(budget, largest.get(job, 0))
+    return largest
+
+
+def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
+    """Check that every name the configuration uses is defined.
+
+    Raises ConfigError naming the key and the nearest defined name.
+    """
+
+    def known(where: str, name: str, names: Iterable[str]) -> None:
+        names = list(names)
+        if name not in names:
+            raise ConfigError(f"configuration, {where}: '{name}' is not defined{nearest(name, names)}")
+
+    for group in ("generators", "discriminators"):
+        for name, entry in config[group].items():
+            known(f"{group}.{name}.model", entry["model"], models)
+    if not config["pool"]["file"]:
+        known("pool.generator", config["pool"]["generator"], config["generators"])
+        known("pool.decoding", config["pool"]["decoding"], config["decodings"])
+    plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
+    for table, experiment in config["experiments"].items():
+        for key, value in experiment.items():
+            for single, group in (*plural.items(), ("context", "contexts"), ("baseline_decoding", "decodings")):
+                for name in [value] if key == single else value if key == f"{single}s" else []:
+                    known(f"experiments.{table}.{key}", name, config[group])
+    for job in largest_budgets(config):
+        kind = config["discriminators"][job.discriminator]["kind"]
+        if kind not in config["contexts"][job.context]:
+            raise ConfigError(
+                f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
+            )

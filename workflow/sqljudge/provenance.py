@@ -1,0 +1,147 @@
+"""What made a result: digests of code and data, versions, hardware. Knows no stage."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sqlite3
+import subprocess
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = "sqljudge"
+ROOT = Path(__file__).resolve().parent
+
+
+def code_digest(*modules: str) -> str:
+    """A digest of the library modules named (without the package's name) and of all library modules they import.
+
+    Comments, docstrings and layout do not count, so that a better comment re-runs nothing.
+    Raises FileNotFoundError for a module that does not exist.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(closure(modules)):
+        digest.update(f"{name}\0{_normal_form(_path(name))}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(modules: Iterable[str]) -> set[str]:
+    """The named library modules and every library module that they import, directly or not."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imports(_path(name))
+    return found
+
+
+def _path(name: str) -> Path:
+    plain = ROOT.joinpath(*name.split("."))
+    path = plain / "__init__.py" if plain.is_dir() else plain.with_suffix(".py")
+    if not path.is_file():
+        raise FileNotFoundError(f"{PACKAGE}.{name} does not exist")
+    return path
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    inside = (name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}."))
+    return tuple(sorted({name for name in inside if _exists(name)}))
+
+
+def _exists(name: str) -> bool:
+    plain = ROOT.joinpath(*name.split("."))
+    return plain.is_dir() or plain.with_suffix(".py").is_file()
+
+
+@cache
+def _normal_form(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            first = body[0].value
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                body[0] = ast.Pass()
+    return ast.dump(tree)
+
+
+def file_digest(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """A short digest of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Installed versions of packages, and of Python and SQLite."""
+    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit(folder: str | Path) -> dict[str, Any]:
+    """The git commit of a folder and whether tracked files differ from it; both None outside a checkout."""
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return {"commit": head, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def _git(folder: str | Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def sidecar(
+    *,
+    inputs: Iterable[str | Path],
+    settings: Any,
+    code: str,
+    seed: int,
+    packages: Sequence[str],
+    runs: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """What stands beside an artefact: commit, digests, versions, machine, seed, and the model runs behind it."""
+    return {
+        **commit(ROOT),
+        "code": code,
+        "config": text_digest(yaml.safe_dump(settings, sort_keys=True)),
+        "settings": settings,
+        "inputs": {str(path): file_digest(path) for path in inputs},
+        "seed": seed,
+        "versions": versions(packages),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": _cores()},
+        "runs": list(runs),
+        "tokens": sum(run["prompt_tokens"] + run["new_tokens"] for run in runs),
+        "seconds": round(sum(run["seconds"] for run in runs), 3),
+    }
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

@@ -1,0 +1,50 @@
+"""How a script of the workflow runs: its messages go to the terminal and its log, a user's mistake ends in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from sqljudge.errors import SqljudgeError
+
+
+class _Tee:
+    """Writes to two streams at once."""
+
+    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+        self._streams = (terminal, log)
+        self.encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        for stream in self._streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        for stream in self._streams:
+            stream.flush()
+
+    def isatty(self) -> bool:
+        """Never a terminal: no library draws bars into a log."""
+        return False
+
+
+@contextmanager
+def job(log: str) -> Iterator[None]:
+    """Run a script's body: standard error also goes to `log`, and a SqljudgeError ends the process with status 1."""
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    terminal = sys.stderr
+    with Path(log).open("w", encoding="utf-8") as handle:
+        sys.stderr = _Tee(terminal, handle)  # type: ignore[assignment]
+        try:
+            yield
+        except SqljudgeError as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from None
+        finally:
+            sys.stderr = terminal
