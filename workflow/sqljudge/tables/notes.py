@@ -69,14 +69,13 @@ def _settings(axes: Mapping[str, tuple[Any, ...]], hidden: Sequence[str], displa
 
 
 def _failures(used: Sequence[Metric], display: Mapping[str, str]) -> str | None:
-    parts = []
+    rates: dict[str, str] = {}
     for metric in used:
         rate = (metric["metrics"].get("failure_rate") or {}).get("value")
         if rate:
-            settings = metric["settings"]
-            which = [display.get(name := str(settings.get("discriminator")), name)]
-            which += [str(settings[key]) for key in ("scoring", "mode") if settings.get(key)]
-            parts.append(f"{', '.join(which)}: {number(100 * rate, 2)} %")
+            name, mode = str(metric["settings"].get("discriminator")), metric["settings"].get("mode", "naive")
+            rates[f"{display.get(name, name)}, {mode}"] = f"{number(100 * rate, 2)} %"
+    parts = [f"{which}: {rate}" for which, rate in rates.items()]
     return f"Candidates without a verdict (scored −0.5): {'; '.join(parts)}." if parts else None
 
 
@@ -121,7 +120,7 @@ def table_notes(
     display: Mapping[str, str],
 ) -> Table:
     """The table with its notes. `axes`: all settings of the rows; `used`: the metrics that its cells were read from."""
-    hidden = [key for key in axes if len(axes[key]) == 1 and key not in ("discriminator",)]
+    hidden = [key for key in axes if len(axes[key]) == 1 and key not in ("discriminator", "pool")]
     notes: list[str | None] = [_settings(axes, hidden, display), _basis(used)]
     if any(cell.low is not None for _, _, cell in table.cells()):
         notes.append(INTERVALS)

@@ -78,15 +78,10 @@ def _markdown_cell(cell: Cell, column: Column, best: bool) -> str:
 def _pipes(heads: Sequence[str], body: Sequence[Sequence[str]], align: str) -> str:
     """A Markdown table whose columns also line up as plain text; `align` holds "l" or "r" for each column."""
     widths = [max(3, *(len(row[i]) for row in (heads, *body))) for i in range(len(heads))]
-    rule = [
-        ("-" * (width - 1) + ":") if side == "r" else ":" + "-" * (width - 1)
-        for width, side in zip(widths, align, strict=True)
-    ]
+    sides = list(zip(widths, align, strict=True))
+    rule = ["-" * (width - 1) + ":" if side == "r" else ":" + "-" * (width - 1) for width, side in sides]
     lines = [
-        [
-            text.rjust(width) if side == "r" else text.ljust(width)
-            for text, width, side in zip(row, widths, align, strict=True)
-        ]
+        [f"{text:{'>' if side == 'r' else '<'}{width}}" for text, (width, side) in zip(row, sides, strict=True)]
         for row in (heads, rule, *body)
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
