@@ -1,0 +1,135 @@
+"""How a discriminator reasons: repetition, and lexical and semantic variety, of its responses (paper, section 6).
+
+Knows no model: sentence embeddings come from a function that is given. Definitions that the paper leaves open:
+- sentence: what the rules of pysbd (English) give, white space around it removed, empty ones left out. Two sentences
+  are the same when their characters are;
+- word: a run of letters, digits and underscores, apostrophes inside it included, in lower case; bigrams run across
+  sentence ends;
+- a response without a sentence (or without a bigram) repeats nothing: 0, entropy 0, diversity 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import pysbd
+from numpy.typing import NDArray
+
+from sqljudge.errors import DataError
+from sqljudge.metrics.intervals import RESAMPLES, bootstrap, ratio
+
+Embed = Callable[[list[str]], NDArray[np.floating[Any]]]
+"""Sentences -> their vectors [sentences, dimensions], of any length above zero."""
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text in their order (see above for what a sentence is)."""
+    return [sentence for raw in _segmenter().segment(text) if (sentence := raw.strip())]
+
+
+@lru_cache(maxsize=1)
+def _segmenter() -> Any:
+    return pysbd.Segmenter(language="en", clean=False)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text in their order (see above for what a word is)."""
+    return cast("list[str]", _WORD.findall(text.lower()))
+
+
+def repeated_share(items: Sequence[object]) -> float:
+    """Occurrences of items that occur more than once / all items; 0 of none."""
+    return sum(count for count in Counter(items).values() if count > 1) / len(items) if items else 0.0
+
+
+def one_minus_type_token_ratio(items: Sequence[object]) -> float:
+    """1 - distinct items / all items; 0 of none."""
+    return 1 - len(set(items)) / len(items) if items else 0.0
+
+
+def entropy_bits(items: Sequence[object]) -> float:
+    """Shannon entropy, in bits, of the items' distribution; 0 of none."""
+    return sum(-count / len(items) * math.log2(count / len(items)) for count in Counter(items).values()) + 0.0
+
+
+def diversity(vectors: NDArray[np.floating[Any]]) -> float:
+    """1 - mean cosine similarity over all pairs of rows; 1 for fewer than two rows.
+
+    `vectors`: [sentences, dimensions], each of unit length. Over all ordered pairs the similarities add up to the
+    squared length of the summed vector, less that of each vector with itself.
+    """
+    count = len(vectors)
+    if count < 2:
+        return 1.0
+    exact = vectors.astype(np.float64)
+    total = exact.sum(axis=0)
+    return float(1 - (total @ total - (exact * exact).sum()) / (count * (count - 1)))
+
+
+LEXICAL: dict[str, Callable[[list[str], list[tuple[str, str]]], float]] = {
+    "repetition": lambda sentences, _: repeated_share(sentences),
+    "one_minus_ttr": lambda sentences, _: one_minus_type_token_ratio(sentences),
+    "repeated_ngrams": lambda _, bigrams: repeated_share(bigrams),
+    "entropy_bits": lambda sentences, _: entropy_bits(sentences),
+}
+"""The measures of (sentences, word bigrams) by name; `diversity`, of the embeddings, joins them in the result."""
+
+
+def reasoning_metrics(
+    responses: Sequence[tuple[int, str]], embed: Embed, *, seed: int, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """The five measures, each averaged over responses, with 95 % intervals.
+
+    `responses`: (question id, text within the budget, without the prompt). `embed` is called once, with all distinct
+    sentences. JSON-able: `responses`, `questions`, and `metrics`: repetition, one_minus_ttr, repeated_ngrams and
+    diversity as fractions, entropy_bits in bits, each with value, low, high and n (questions: the bootstrap resamples
+    these, with all their responses). Raises DataError if `embed` does not give one vector a sentence.
+    """
+    split = [split_sentences(text) for _, text in responses]
+    vectors, places = _embedded(split, embed)
+    measured: dict[str, list[float]] = {name: [] for name in [*LEXICAL, "diversity"]}
+    for (_, text), sentences in zip(responses, split, strict=True):
+        bigrams = list(pairwise(split_words(text)))
+        for name, measure in LEXICAL.items():
+            measured[name].append(measure(sentences, bigrams))
+        measured["diversity"].append(diversity(vectors[[places[sentence] for sentence in sentences]]))
+    questions = [question for question, _ in responses]
+    return {
+        "responses": len(responses),
+        "questions": len(set(questions)),
+        "metrics": {name: _interval(values, questions, seed, resamples) for name, values in measured.items()},
+    }
+
+
+def _embedded(split: Sequence[Sequence[str]], embed: Embed) -> tuple[NDArray[np.float32], Mapping[str, int]]:
+    """Unit vectors of all distinct sentences, and the row of each."""
+    distinct = list(dict.fromkeys(sentence for sentences in split for sentence in sentences))
+    places = {sentence: row for row, sentence in enumerate(distinct)}
+    if not distinct:
+        return np.zeros((0, 1), np.float32), places
+    vectors = np.asarray(embed(distinct), dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(distinct):
+        raise DataError(f"embedding: vectors of shape {vectors.shape} for {len(distinct)} sentences; check the model")
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise DataError("embedding: a sentence's vector is zero or not a number; check the model")
+    return vectors / lengths, places
+
+
+def _interval(values: Sequence[float], questions: Sequence[int], seed: int, resamples: int) -> dict[str, Any]:
+    """The mean over responses; a question's statistics are the sum over its responses and their number."""
+    rows = {question: row for row, question in enumerate(dict.fromkeys(questions))}
+    statistics = np.zeros((len(rows), 2))
+    for question, value in zip(questions, values, strict=True):
+        statistics[rows[question]] += (value, 1)
+    return asdict(bootstrap(statistics, ratio, seed=seed, resamples=resamples))
