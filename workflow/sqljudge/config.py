@@ -184,7 +184,7 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
     plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
     for table, experiment in config["experiments"].items():
         for key, value in experiment.items():
-            for single, group in (*plural.items(), ("context", "contexts"), ("baseline_decoding", "decodings")):
+            for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
                 for name in [value] if key == single else value if key == f"{single}s" else []:
                     known(f"experiments.{table}.{key}", name, config[group])
     for job in largest_budgets(config):
@@ -193,3 +193,8 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
             raise ConfigError(
                 f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
             )
+
+
+def experiment_descriptions() -> dict[str, str]:
+    """What each table shows, in a sentence, from the experiments' schema."""
+    return {name: str(part["description"]) for name, part in _schema("experiments")["properties"].items()}

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest
+from sqljudge.backends import load_backend
+from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec
 from sqljudge.journal import JournalWriter, read_answers, request_key
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
@@ -148,6 +149,16 @@ class Session:
             "model": self.backend.identity(),
             "engine": self.backend.describe(),
         }
+
+
+def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str) -> Session:
+    """A session with a model. `journal`: the folder of all journals, or "" to ask everything anew.
+
+    A model's journal is a folder of its own; `writer` names the job's file in it. Raises ConfigError or ModelError
+    where the model cannot be prepared.
+    """
+    folder = Path(journal) / spec.name if journal else None
+    return Session(load_backend(spec, device=device), folder, writer)
 
 
 class _Writer:

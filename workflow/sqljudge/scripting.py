@@ -40,7 +40,7 @@ def job(log: str) -> Iterator[None]:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
     with Path(log).open("w", encoding="utf-8") as handle:
-        sys.stderr = _Tee(terminal, handle)  # type: ignore[assignment]
+        sys.stderr = _Tee(terminal, handle)
         try:
             yield
         except SqljudgeError as error:

@@ -142,3 +142,10 @@ def _percentiles(values: Array) -> tuple[float, float]:
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def proportion_interval(values: Sequence[float], *, seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95 % interval (low, high) of the mean of one value a question; of at least one question."""
+    found = bootstrap(np.column_stack([values, np.ones(len(values))]), ratio, seed=seed, resamples=resamples)
+    assert found.low is not None and found.high is not None, "an interval rests on at least one question"
+    return found.low, found.high

@@ -1,0 +1,44 @@
+# The front door: the configuration, the rules by stage, and the targets that a person names.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# The library, found beside this file also when the workflow is used as a module. Scripts inherit the path.
+sys.path.insert(0, str(Path(workflow.snakefile).parent / "workflow"))
+
+
+configfile: Path(workflow.snakefile).parent / "config" / "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/questions.smk"
+include: "rules/generate.smk"
+include: "rules/pool.smk"
+include: "rules/execute.smk"
+include: "rules/discriminate.smk"
+include: "rules/score.smk"
+include: "rules/plan.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+
+
+rule all:
+    """Every table and figure of the configuration."""
+    default_target: True
+    input:
+        rules.tables.input,
+        rules.figures.input,

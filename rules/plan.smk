@@ -1,0 +1,34 @@
+# Selections: the one query that a planner chooses for each question.
+rule rerank:
+    """Choose the candidate with the highest score; ties go to the lexicographically smallest SQL."""
+    input:
+        candidates="results/candidates/{pool}.jsonl",
+        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    output:
+        "results/selections/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    params:
+        planner="rerank",
+        code=code_digest("planning"),
+    log:
+        "logs/plan/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    conda:
+        HARDWARE_CPU
+    script:
+        "../scripts/plan.py"
+
+
+rule greedy:
+    """Take a generator's first query as it is: no discriminator."""
+    input:
+        candidates="results/candidates/{pool}.jsonl",
+    output:
+        "results/selections/greedy/{pool}.jsonl",
+    params:
+        planner="greedy",
+        code=code_digest("planning"),
+    log:
+        "logs/plan/greedy/{pool}.log",
+    conda:
+        HARDWARE_CPU
+    script:
+        "../scripts/plan.py"

@@ -1,0 +1,42 @@
+# The labelled pool of candidates: a user's file, or a generator's samples labelled by execution.
+if config["pool"]["file"]:
+
+    rule import_pool:
+        """Read a user's labelled pool of candidates."""
+        input:
+            pool=str(resolve(config["pool"]["file"])),
+            tables=f"{DATA}/tables.json",
+        output:
+            questions=f"results/questions/{POOL}.jsonl",
+            candidates=f"results/candidates/{POOL}.jsonl",
+        params:
+            questions=config["pool"]["questions"],
+            seed=SEED,
+            code=code_digest("pool"),
+        log:
+            "logs/import_pool.log",
+        conda:
+            HARDWARE_CPU
+        script:
+            "../scripts/import_pool.py"
+
+else:
+    SAMPLED = f"{config['pool']['generator']}.{config['pool']['decoding']}"
+
+    rule label_pool:
+        """Label a generator's candidates by execution: 1 where the result equals the gold query's."""
+        input:
+            questions=f"results/questions/{DATASET}.jsonl",
+            candidates=f"results/candidates/{SAMPLED}.jsonl",
+            executions=f"results/executions/{SAMPLED}.jsonl",
+        output:
+            questions=f"results/questions/{POOL}.jsonl",
+            candidates=f"results/candidates/{POOL}.jsonl",
+        params:
+            code=code_digest("pool"),
+        log:
+            "logs/label_pool.log",
+        conda:
+            HARDWARE_CPU
+        script:
+            "../scripts/label_pool.py"

@@ -1,0 +1,22 @@
+# Scores: each budget, scoring and mode is cut from the judgments that exist. No model runs here.
+def executions_if_checked(wildcards):
+    """Executions, where the executability check needs them."""
+    return [f"results/executions/{wildcards.pool}.jsonl"] if wildcards.mode == "check" else []
+
+
+rule score:
+    """Turn judgments into scores at one budget: soft or hard, naive or with the executability check."""
+    input:
+        candidates="results/candidates/{pool}.jsonl",
+        judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
+        executions=executions_if_checked,
+    output:
+        "results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    params:
+        code=code_digest("verdicts", "parquet"),
+    log:
+        "logs/score/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    conda:
+        HARDWARE_CPU
+    script:
+        "../scripts/score.py"

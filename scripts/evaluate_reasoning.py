@@ -1,0 +1,37 @@
+"""Quality measures of a reasoning discriminator's responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.embedding import embedder
+from sqljudge.metrics.reasoning import reasoning_metrics
+from sqljudge.parquet import read_judgments
+from sqljudge.records import write_json
+from sqljudge.scripting import job
+from sqljudge.verdicts import text_within
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    judgments: str, output: str, *, source: str, budget: int, settings: dict[str, Any], seed: int, resamples: int
+) -> None:
+    """Write the measures with their settings."""
+    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in read_judgments(judgments)]
+    metrics = reasoning_metrics(responses, embedder(source), seed=seed, resamples=resamples)
+    write_json(output, {"settings": settings, **metrics})
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            snakemake.input.judgments,
+            snakemake.output[0],
+            source=snakemake.params.embedder,
+            budget=int(snakemake.wildcards.budget),
+            settings=snakemake.params.settings,
+            seed=snakemake.params.seed,
+            resamples=snakemake.params.resamples,
+        )

@@ -1,0 +1,57 @@
+"""Draw one of the paper's figures as SVG and PDF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.figures import draw_figure, save_figure
+from sqljudge.provenance import sidecar
+from sqljudge.records import read_json, write_json
+from sqljudge.scripting import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+PACKAGES = ("snakemake", "matplotlib", "numpy")
+
+
+def main(
+    metrics: list[str],
+    runs: list[str],
+    published: str,
+    outputs: dict[str, str],
+    *,
+    name: str,
+    experiment: dict[str, Any],
+    display: dict[str, str],
+    seed: int,
+    code: str,
+) -> None:
+    """Write the figure and what stands beside it."""
+    figure = draw_figure(name, experiment, [read_json(path) for path in metrics], read_json(published), display)
+    for form in ("svg", "pdf"):
+        save_figure(figure, outputs[form])
+    beside = sidecar(
+        inputs=[*metrics, published],
+        settings={name: experiment},
+        code=code,
+        seed=seed,
+        packages=PACKAGES,
+        runs=[read_json(path) for path in runs],
+    )
+    write_json(outputs["sidecar"], beside)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            list(snakemake.input.metrics),
+            list(snakemake.input.runs),
+            snakemake.input.published,
+            {key: str(value) for key, value in snakemake.output.items()},
+            name=snakemake.params.name,
+            experiment=snakemake.params.experiment,
+            display=snakemake.params.display,
+            seed=snakemake.params.seed,
+            code=snakemake.params.code,
+        )

@@ -1,0 +1,64 @@
+"""Ask a generator for candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.backends.base import ModelSpec
+from sqljudge.generate import Decoding, generate_candidates
+from sqljudge.inference import open_session
+from sqljudge.prompts import read_template
+from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
+from sqljudge.scripting import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    questions: str,
+    prompt: str,
+    candidates: str,
+    run: str,
+    *,
+    model: dict[str, Any],
+    frame: str,
+    extraction: str,
+    decoding: dict[str, Any],
+    seed: int,
+    journal: str,
+    device: str,
+    label: str,
+) -> None:
+    """Write the candidates, and what they cost."""
+    session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
+    sets = generate_candidates(
+        session,
+        read_jsonl(questions, Question),
+        template=read_template(prompt, required=("question", "schema")),
+        frame=frame,
+        extraction=extraction,
+        decoding=Decoding(**decoding),
+        seed=seed,
+    )
+    write_jsonl(candidates, sets)
+    write_json(run, session.report())
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        wildcards = snakemake.wildcards
+        main(
+            snakemake.input.questions,
+            snakemake.input.prompt,
+            snakemake.output.candidates,
+            snakemake.output.run,
+            model=snakemake.params.model,
+            frame=snakemake.params.frame,
+            extraction=snakemake.params.extraction,
+            decoding=snakemake.params.decoding,
+            seed=snakemake.params.seed,
+            journal=snakemake.params.journal,
+            device="cuda" if snakemake.resources.get("gpu", 0) else "cpu",
+            label=f"generate.{wildcards.generator}.{wildcards.decoding}",
+        )

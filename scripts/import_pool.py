@@ -1,0 +1,33 @@
+"""Read a user's labelled pool."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from sqljudge.pool import read_pool
+from sqljudge.records import write_jsonl
+from sqljudge.scripting import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(pool: str, tables: str, questions: str, candidates: str, *, limit: int, seed: int) -> None:
+    """Write the pool as questions and labelled candidates."""
+    asked, groups = read_pool(pool, tables, questions=limit, seed=seed)
+    print(f"{len(asked)} questions, {sum(len(group.candidates) for group in groups)} candidates", file=sys.stderr)
+    write_jsonl(questions, asked)
+    write_jsonl(candidates, groups)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            snakemake.input.pool,
+            snakemake.input.tables,
+            snakemake.output.questions,
+            snakemake.output.candidates,
+            limit=snakemake.params.questions,
+            seed=snakemake.params.seed,
+        )

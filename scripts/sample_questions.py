@@ -1,0 +1,51 @@
+"""Sample the evaluation questions."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from sqljudge.records import write_jsonl
+from sqljudge.scripting import job
+from sqljudge.spider import empty_databases, load_questions, pick_questions, sample_questions
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    questions: str,
+    tables: str,
+    databases: str,
+    output: str,
+    *,
+    ids: list[str],
+    per_hardness: int,
+    exclude: list[str],
+    seed: int,
+) -> None:
+    """Write the sample, or the questions whose ids are listed."""
+    loaded = load_questions(questions, tables)
+    if ids:
+        chosen = pick_questions(loaded, ids[0])
+    else:
+        empty = empty_databases(loaded, databases)
+        if empty:
+            print(f"left out, since their databases hold no rows: {', '.join(sorted(empty))}", file=sys.stderr)
+        chosen = sample_questions(loaded, per_hardness=per_hardness, seed=seed, exclude={*exclude, *empty})
+    print(f"{len(chosen)} of {len(loaded)} questions", file=sys.stderr)
+    write_jsonl(output, chosen)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            snakemake.input.questions,
+            snakemake.input.tables,
+            snakemake.input.databases,
+            snakemake.output[0],
+            ids=list(snakemake.input.get("ids") or []),
+            per_hardness=snakemake.params.per_hardness,
+            exclude=snakemake.params.exclude,
+            seed=snakemake.params.seed,
+        )

@@ -1,0 +1,28 @@
+"""Bring a dataset into one plain layout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqljudge.acquire import stage_dataset
+from sqljudge.scripting import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(source: str, target: Path, *, questions_file: str) -> None:
+    """Stage the files below `target`."""
+    names = stage_dataset(source, target, questions_file=questions_file)
+    print(f"staged {len(names)} databases from {source}", file=sys.stderr)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            snakemake.params.source,
+            Path(snakemake.output.questions).parent,
+            questions_file=snakemake.params.questions_file,
+        )
