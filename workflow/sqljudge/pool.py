@@ -10,7 +10,7 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.records import Candidate, CandidateSet, Execution, Question, read_json
-from sqljudge.sql.clauses import load_schemas
+from sqljudge.sql.schema import load_schemas
 from sqljudge.sql.hardness import hardness
 from sqljudge.sql.normalize import normalize_sql
 

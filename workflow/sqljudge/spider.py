@@ -10,7 +10,7 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.records import HARDNESS, CandidateSet, Question, read_json
-from sqljudge.sql.clauses import load_schemas
+from sqljudge.sql.schema import load_schemas
 from sqljudge.sql.hardness import hardness
 
 
