@@ -32,7 +32,7 @@ class Progress:
     done: int = 0
     tokens: int = 0
     started: float = field(default_factory=time.monotonic)
-    reported: float = 0.0
+    reported: float = field(default_factory=time.monotonic)
 
     def add(self, tokens: int) -> None:
         """One more request is done; it took `tokens` tokens, prompt and new."""

@@ -196,13 +196,15 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
     `logits`: float32 [rows, vocabulary]. Sampling inverts the cumulative distribution of softmax(logits / temperature).
     """
     tokens = logits.argmax(-1)
-    for i, row in enumerate(rows):
-        if row.uniforms is None:
-            continue
-        weights = (logits[i].double() / row.request.temperature).softmax(-1).cumsum(-1)
-        drawn = float(row.uniforms[len(row.token_ids)])
-        target = torch.tensor(drawn * float(weights[-1]), dtype=weights.dtype, device=weights.device)
-        tokens[i] = torch.searchsorted(weights, target, right=True).clamp(max=len(weights) - 1)
+    drawn = [(i, row) for i, row in enumerate(rows) if row.uniforms is not None]
+    if drawn:
+        where = torch.tensor([i for i, _ in drawn], device=logits.device)
+        heat = torch.tensor([[row.request.temperature] for _, row in drawn], device=logits.device)
+        numbers = [[row.uniforms[len(row.token_ids)]] for _, row in drawn if row.uniforms is not None]
+        weights = (logits[where] / heat).softmax(-1).double().cumsum(-1)
+        targets = torch.tensor(numbers, dtype=weights.dtype, device=logits.device) * weights[:, -1:]
+        found = torch.searchsorted(weights, targets, right=True)[:, 0]
+        tokens[where] = found.clamp(max=logits.shape[-1] - 1)
     return tokens
 
 
