@@ -4,13 +4,13 @@ import re
 import sys
 from pathlib import Path
 
+from sqljudge import artefacts
+from sqljudge.artefacts import POOL, Judged
 from sqljudge.config import (
-    POOL,
     ROOT,
-    Judged,
     check_config,
     check_references,
-    largest_budgets,
+    experiment_descriptions,
     read_models,
     resolve,
 )
@@ -24,10 +24,21 @@ try:
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
+SOURCE = config["dataset"]["source"]
+if SOURCE and not resolve(SOURCE).exists():
+    sys.exit(
+        f"Error: configuration, dataset.source: {SOURCE} does not exist; name Spider's folder or zip archive"
+    )
+POOL_FILE = config["pool"]["file"]
+if POOL_FILE and not resolve(POOL_FILE).is_file():
+    sys.exit(
+        f"Error: configuration, pool.file: {POOL_FILE} does not exist; name a labelled pool, or leave it empty"
+    )
+
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
 EXPERIMENTS = config["experiments"]
-BUDGETS = largest_budgets(config)
+BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"
 HARDWARE_CPU = "../envs/cpu.yaml"
@@ -54,132 +65,72 @@ wildcard_constraints:
     mode="naive|check",
 
 
+def source_files(wildcards):
+    """What the staged dataset is made from: the folder's own files, the archive, or the download."""
+    if not SOURCE:
+        return [f"results/downloads/{DATASET}.zip"]
+    path = resolve(SOURCE)
+    if path.is_file():
+        return [str(path)]
+    wanted = {config["dataset"]["questions_file"], "tables.json"}
+    return [
+        str(file)
+        for file in sorted(path.rglob("*"))
+        if (file.name in wanted or file.suffix in {".sqlite", ".sql"})
+        and not file.name.startswith("._")
+    ]
+
+
+def question_ids(wildcards):
+    """The user's list of question ids, if there is one."""
+    named = config["dataset"]["question_ids"]
+    return [str(resolve(named))] if named else []
+
+
 def questions_of(wildcards):
     """The questions that a pool of candidates belongs to."""
     name = POOL if wildcards.pool == POOL else DATASET
     return f"results/questions/{name}.jsonl"
 
 
-def settings(name, **changes):
-    """What stands between a judgment and its use: `b{budget}.{scoring}.{mode}` of an experiment, with changes."""
-    values = {**EXPERIMENTS[name], **changes}
-    return f"b{values['budget']}.{values['scoring']}.{values['mode']}"
+def generator_entry(wildcards):
+    """The configuration of a job's generator."""
+    return config["generators"][wildcards.generator]
 
 
-def intrinsic(name, discriminator, **changes):
-    """The intrinsic metrics of a discriminator under an experiment's settings."""
-    context = changes.get("context", EXPERIMENTS[name].get("context"))
-    return f"results/metrics/intrinsic/{discriminator}/{context}/{POOL}.{settings(name, **changes)}.json"
+def discriminator_entry(wildcards):
+    """The configuration of a job's discriminator."""
+    return config["discriminators"][wildcards.discriminator]
 
 
-def reranked(name, discriminator, **changes):
-    """The end-to-end metrics of a discriminator that re-ranks an experiment's candidates."""
-    experiment = EXPERIMENTS[name]
-    pool = f"{experiment['generator']}.{experiment['decoding']}"
-    return (
-        f"results/metrics/end_to_end/rerank/{discriminator}/{experiment['context']}/"
-        f"{pool}.{settings(name, **changes)}.json"
-    )
+def decoding_of(wildcards):
+    """How a job's completions are drawn: the decoding, with the generator's own limit in place of its limit."""
+    own = generator_entry(wildcards).get("max_new_tokens")
+    decoding = config["decodings"][wildcards.decoding]
+    return {**decoding, "max_new_tokens": own} if own else decoding
 
 
-def first_of(generator, decoding):
-    """The end-to-end metrics of a generator without a discriminator."""
-    return f"results/metrics/end_to_end/greedy/{generator}.{decoding}.json"
+def judged_budget(wildcards):
+    """The largest budget that any experiment takes from these judgments; 0 for a discriminator without one."""
+    if discriminator_entry(wildcards)["kind"] == "yes_no":
+        return 0
+    return BUDGETS.get(Judged(wildcards.discriminator, wildcards.context, wildcards.pool), 0)
 
 
-def reasoning(name, **changes):
-    """The reasoning-quality metrics of an experiment's discriminator."""
-    values = {**EXPERIMENTS[name], **changes}
-    return f"results/metrics/reasoning/{values['discriminator']}/{values['context']}/{POOL}.b{values['budget']}.json"
+def discriminator_prompt(wildcards):
+    """The prompt template of a job's context and kind of discriminator."""
+    kind = discriminator_entry(wildcards)["kind"]
+    return str(resolve(config["contexts"][wildcards.context][kind]))
 
 
-def end_to_end_of(name):
-    """The metrics of an end-to-end table: each discriminator, and the generator alone where a baseline is named."""
-    experiment = EXPERIMENTS[name]
-    files = [reranked(name, discriminator) for discriminator in experiment["discriminators"]]
-    if "greedy_decoding" in experiment:
-        files.append(first_of(experiment["generator"], experiment["greedy_decoding"]))
-    return files
+def executions_if_checked(wildcards):
+    """Executions, where the executability check needs them."""
+    return [f"results/executions/{wildcards.pool}.jsonl"] if wildcards.mode == "check" else []
 
 
-def variants(name):
-    """Scoring and mode of each row of a soft-against-hard table."""
-    experiment = EXPERIMENTS[name]
-    return [
-        {"scoring": scoring, "mode": mode}
-        for mode in experiment["modes"]
-        for scoring in experiment["scorings"]
-    ]
-
-
-def metrics_of(name):
-    """Every metrics file that a table is made of."""
-    experiment = EXPERIMENTS[name]
-    who = experiment.get("discriminator")
-    made = {
-        "table1": lambda: [
-            intrinsic(name, discriminator, mode=mode)
-            for discriminator in experiment["discriminators"]
-            for mode in experiment["modes"]
-        ],
-        "table2": lambda: end_to_end_of(name),
-        "table3": lambda: end_to_end_of(name),
-        "table4": lambda: [
-            make(context)
-            for context in experiment["contexts"]
-            for make in (
-                lambda context: intrinsic(name, who, context=context),
-                lambda context: reasoning(name, context=context),
-            )
-        ],
-        "table5": lambda: [intrinsic(name, who, **variant) for variant in variants(name)],
-        "table6": lambda: [reranked(name, who, **variant) for variant in variants(name)],
-        "table7": lambda: [
-            first_of(generator, experiment["decoding"]) for generator in experiment["generators"]
-        ],
-        "table8": lambda: [
-            make(budget)
-            for budget in experiment["budgets"]
-            for make in (
-                lambda budget: intrinsic(name, who, budget=budget),
-                lambda budget: reasoning(name, budget=budget),
-            )
-        ],
-    }
-    return made[name]()
-
-
-def runs_of(name):
-    """What every model job behind a table recorded of itself."""
-    experiment = EXPERIMENTS[name]
-    who = experiment.get("discriminators") or [experiment[key] for key in ("discriminator",) if key in experiment]
-    contexts = experiment.get("contexts") or [experiment[key] for key in ("context",) if key in experiment]
-    decoding = experiment.get("decoding")
-    sampled = [f"{experiment['generator']}.{decoding}"] if "generator" in experiment else []
-    if "greedy_decoding" in experiment:
-        sampled.append(f"{experiment['generator']}.{experiment['greedy_decoding']}")
-    sampled += [f"{generator}.{decoding}" for generator in experiment.get("generators", [])]
-    pool = sampled[0] if sampled else POOL
-    judged = [f"results/judgments/{one}/{context}/{pool}.run.json" for one in who for context in contexts]
-    return [f"results/candidates/{pool}.run.json" for pool in sampled] + judged
-
-
-def pool_of(selected):
-    """The pool of candidates that a path below results/selections comes from."""
-    name = selected.rpartition("/")[2]
-    return re.sub(r"\.b\d+\.\w+\.\w+$", "", name)
-
-
-def selection_settings(selected):
-    """What a path below results/selections says of planner, generator, discriminator and scoring."""
-    parts = selected.split("/")
-    values = {"planner": parts[0]}
-    values["generator"], _, values["decoding"] = pool_of(selected).rpartition(".")
-    if len(parts) == 4:
-        budget, scoring, mode = parts[3].split(".")[-3:]
-        values |= {"discriminator": parts[1], "context": parts[2], "scoring": scoring, "mode": mode}
-        values["budget"] = int(budget.removeprefix("b"))
-    return values
+def wildcard_settings(wildcards):
+    """A job's wildcards as settings, with the budget as a number."""
+    return {**dict(wildcards.items()), "budget": int(wildcards.budget)}
 
 
 def display_names():
@@ -188,22 +139,13 @@ def display_names():
     return {name: entry.get("label", name) for name, entry in named.items()}
 
 
-def model_of(group):
+def model_of(entry):
     """A params function: the models-table row of a job's generator or discriminator, as a plain dict."""
-    single = group.removesuffix("s")
-
-    def spec(wildcards):
-        return dataclasses.asdict(MODELS[config[group][getattr(wildcards, single)]["model"]])
-
-    return spec
+    return lambda wildcards: dataclasses.asdict(MODELS[entry(wildcards)["model"]])
 
 
-def model_code(stage, group):
+def model_code(stage, entry):
     """A params function: the digest of a model stage's code, its backend included."""
-    single = group.removesuffix("s")
-
-    def digest(wildcards):
-        backend = MODELS[config[group][getattr(wildcards, single)]["model"]].backend
-        return code_digest(stage, f"backends.{backend}")
-
-    return digest
+    return lambda wildcards: code_digest(
+        stage, f"backends.{MODELS[entry(wildcards)['model']].backend}"
+    )

@@ -1,39 +1,17 @@
 # The dataset: fetched where no source is named, and brought into one plain layout.
-SOURCE = config["dataset"]["source"]
-QUESTIONS_FILE = config["dataset"]["questions_file"]
-
-if SOURCE and not resolve(SOURCE).exists():
-    sys.exit(f"Error: configuration, dataset.source: {SOURCE} does not exist; name Spider's folder or zip archive")
-
-
-def source_files(wildcards):
-    """What the staged dataset is made from: the folder's own files, the archive, or the download."""
-    if not SOURCE:
-        return [f"results/downloads/{DATASET}.zip"]
-    path = resolve(SOURCE)
-    if path.is_file():
-        return [str(path)]
-    wanted = {QUESTIONS_FILE, "tables.json"}
-    return [
-        str(file)
-        for file in sorted(path.rglob("*"))
-        if (file.name in wanted or file.suffix in {".sqlite", ".sql"}) and not file.name.startswith("._")
-    ]
-
-
 rule download_dataset:
     """Fetch the dataset's archive from the first mirror that gives the right bytes."""
     output:
         "results/downloads/{dataset}.zip",
+    log:
+        "logs/download_dataset/{dataset}.log",
+    conda:
+        HARDWARE_CPU
+    resources:
+        runtime=120,
     params:
         mirrors=config["dataset"]["mirrors"],
         sha256=config["dataset"]["sha256"],
-    log:
-        "logs/download_dataset/{dataset}.log",
-    resources:
-        runtime=120,
-    conda:
-        HARDWARE_CPU
     script:
         "../scripts/download_dataset.py"
 
@@ -46,13 +24,13 @@ rule stage_dataset:
         questions=f"{DATA}/questions.json",
         tables=f"{DATA}/tables.json",
         databases=directory(DATABASES),
-    params:
-        source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
-        questions_file=QUESTIONS_FILE,
-        code=code_digest("acquire"),
     log:
         f"logs/stage_dataset/{DATASET}.log",
     conda:
         HARDWARE_CPU
+    params:
+        source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
+        questions_file=config["dataset"]["questions_file"],
+        code=code_digest("acquire"),
     script:
         "../scripts/stage_dataset.py"

@@ -1,14 +1,4 @@
 # Metrics: on the labelled pool, end to end, and of the responses themselves.
-def wildcard_settings(wildcards):
-    """A job's wildcards as settings, with the budget as a number and the pool's generator and decoding told apart."""
-    values = dict(wildcards.items())
-    if "budget" in values:
-        values["budget"] = int(values["budget"])
-    if "." in values.get("pool", ""):
-        values["generator"], _, values["decoding"] = values["pool"].rpartition(".")
-    return values
-
-
 rule evaluate_intrinsic:
     """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
     input:
@@ -16,15 +6,15 @@ rule evaluate_intrinsic:
         scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
     output:
         "results/metrics/intrinsic/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.json",
+    log:
+        "logs/evaluate/intrinsic/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    conda:
+        HARDWARE_CPU
     params:
         settings=wildcard_settings,
         seed=SEED,
         resamples=config["resamples"],
         code=code_digest("metrics.intrinsic"),
-    log:
-        "logs/evaluate/intrinsic/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
-    conda:
-        HARDWARE_CPU
     script:
         "../scripts/evaluate_intrinsic.py"
 
@@ -35,18 +25,18 @@ rule evaluate_end_to_end:
         questions=f"results/questions/{DATASET}.jsonl",
         tables=f"{DATA}/tables.json",
         selections="results/selections/{selected}.jsonl",
-        executions=lambda wildcards: f"results/executions/{pool_of(wildcards.selected)}.jsonl",
+        executions=lambda wildcards: f"results/executions/{artefacts.pool_of(wildcards.selected)}.jsonl",
     output:
         "results/metrics/end_to_end/{selected}.json",
-    params:
-        settings=lambda wildcards: selection_settings(wildcards.selected),
-        seed=SEED,
-        resamples=config["resamples"],
-        code=code_digest("evaluate", "metrics.intervals"),
     log:
         "logs/evaluate/end_to_end/{selected}.log",
     conda:
         HARDWARE_CPU
+    params:
+        settings=lambda wildcards: artefacts.selection_settings(wildcards.selected),
+        seed=SEED,
+        resamples=config["resamples"],
+        code=code_digest("evaluate", "metrics.intervals"),
     script:
         "../scripts/evaluate_end_to_end.py"
 
@@ -57,16 +47,16 @@ rule evaluate_reasoning:
         judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
     output:
         "results/metrics/reasoning/{discriminator}/{context}/{pool}.b{budget}.json",
+    log:
+        "logs/evaluate/reasoning/{discriminator}/{context}/{pool}.b{budget}.log",
+    conda:
+        HARDWARE_CPU
+    threads: 2
     params:
         settings=wildcard_settings,
         embedder=config["embedder"],
         seed=SEED,
         resamples=config["resamples"],
         code=code_digest("metrics.reasoning", "embedding"),
-    log:
-        "logs/evaluate/reasoning/{discriminator}/{context}/{pool}.b{budget}.log",
-    threads: 2
-    conda:
-        HARDWARE_CPU
     script:
         "../scripts/evaluate_reasoning.py"

@@ -7,15 +7,15 @@ rule execute:
         databases=DATABASES,
     output:
         "results/executions/{pool}.jsonl",
-    params:
-        limits=config["execution"],
-        code=code_digest("execute"),
     log:
         "logs/execute/{pool}.log",
     benchmark:
         "benchmarks/results/execute/{pool}.tsv"
-    threads: 2
     conda:
         HARDWARE_CPU
+    threads: 2
+    params:
+        limits=config["execution"],
+        code=code_digest("execute"),
     script:
         "../scripts/execute.py"

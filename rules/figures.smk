@@ -1,18 +1,22 @@
 # Figures of the paper, each a target of its own name, drawn from the same metrics as the table they belong to.
 FIGURES = {
-    "figure4": ("table8", "Quality and failure rate of a reasoning discriminator against its token budget."),
+    "figure4": (
+        "table8",
+        "Quality and failure rate of a reasoning discriminator against its token budget.",
+    ),
     "figure5": ("table7", "Execution accuracy of generators by hardness, as bars."),
 }
 DRAWN = [name for name, (table, _) in FIGURES.items() if table in EXPERIMENTS]
 
 for NAME in DRAWN:
+    SHOWN = FIGURES[NAME][0]
 
     rule:
         name:
             NAME
         input:
-            metrics=metrics_of(FIGURES[NAME][0]),
-            runs=runs_of(FIGURES[NAME][0]),
+            metrics=artefacts.METRICS[SHOWN](EXPERIMENTS[SHOWN]),
+            runs=artefacts.runs(EXPERIMENTS[SHOWN]),
             published=str(ROOT / "resources/published.json"),
         output:
             svg=report(
@@ -23,16 +27,16 @@ for NAME in DRAWN:
             ),
             pdf=f"results/figures/{NAME}.pdf",
             sidecar=f"results/figures/{NAME}.provenance.json",
-        params:
-            name=NAME,
-            experiment=EXPERIMENTS[FIGURES[NAME][0]],
-            display=display_names(),
-            seed=SEED,
-            code=code_digest("figures"),
         log:
             f"logs/figures/{NAME}.log",
         conda:
             HARDWARE_CPU
+        params:
+            name=NAME,
+            experiment=EXPERIMENTS[SHOWN],
+            display=display_names(),
+            seed=SEED,
+            code=code_digest("figures"),
         script:
             "../scripts/figure.py"
 

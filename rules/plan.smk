@@ -6,13 +6,13 @@ rule rerank:
         scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
     output:
         "results/selections/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-    params:
-        planner="rerank",
-        code=code_digest("planning"),
     log:
         "logs/plan/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
     conda:
         HARDWARE_CPU
+    params:
+        planner="rerank",
+        code=code_digest("planning"),
     script:
         "../scripts/plan.py"
 
@@ -23,12 +23,12 @@ rule greedy:
         candidates="results/candidates/{pool}.jsonl",
     output:
         "results/selections/greedy/{pool}.jsonl",
-    params:
-        planner="greedy",
-        code=code_digest("planning"),
     log:
         "logs/plan/greedy/{pool}.log",
     conda:
         HARDWARE_CPU
+    params:
+        planner="greedy",
+        code=code_digest("planning"),
     script:
         "../scripts/plan.py"

@@ -1,22 +1,22 @@
 # The labelled pool of candidates: a user's file, or a generator's samples labelled by execution.
-if config["pool"]["file"]:
+if POOL_FILE:
 
     rule import_pool:
         """Read a user's labelled pool of candidates."""
         input:
-            pool=str(resolve(config["pool"]["file"])),
+            pool=str(resolve(POOL_FILE)),
             tables=f"{DATA}/tables.json",
         output:
             questions=f"results/questions/{POOL}.jsonl",
             candidates=f"results/candidates/{POOL}.jsonl",
-        params:
-            questions=config["pool"]["questions"],
-            seed=SEED,
-            code=code_digest("pool"),
         log:
             "logs/import_pool.log",
         conda:
             HARDWARE_CPU
+        params:
+            questions=config["pool"]["questions"],
+            seed=SEED,
+            code=code_digest("pool"),
         script:
             "../scripts/import_pool.py"
 
@@ -32,11 +32,11 @@ else:
         output:
             questions=f"results/questions/{POOL}.jsonl",
             candidates=f"results/candidates/{POOL}.jsonl",
-        params:
-            code=code_digest("pool"),
         log:
             "logs/label_pool.log",
         conda:
             HARDWARE_CPU
+        params:
+            code=code_digest("pool"),
         script:
             "../scripts/label_pool.py"

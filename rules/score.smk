@@ -1,9 +1,4 @@
 # Scores: each budget, scoring and mode is cut from the judgments that exist. No model runs here.
-def executions_if_checked(wildcards):
-    """Executions, where the executability check needs them."""
-    return [f"results/executions/{wildcards.pool}.jsonl"] if wildcards.mode == "check" else []
-
-
 rule score:
     """Turn judgments into scores at one budget: soft or hard, naive or with the executability check."""
     input:
@@ -12,11 +7,11 @@ rule score:
         executions=executions_if_checked,
     output:
         "results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-    params:
-        code=code_digest("verdicts", "parquet"),
     log:
         "logs/score/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
     conda:
         HARDWARE_CPU
+    params:
+        code=code_digest("verdicts", "parquet"),
     script:
         "../scripts/score.py"

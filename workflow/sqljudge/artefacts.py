@@ -1,0 +1,145 @@
+"""Which file holds what, and which files a table is made of. Knows names of files, not what stands in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+POOL = "pool"
+"""The name of the labelled pool among the pools of candidates."""
+
+Experiment = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A discriminator in a context over a pool of candidates: one job of judgments."""
+
+    discriminator: str
+    context: str
+    pool: str
+
+
+def sampled_pool(experiment: Experiment) -> str:
+    """The pool of candidates that an experiment works on: its generator's samples, or the labelled pool."""
+    return f"{experiment['generator']}.{experiment['decoding']}" if "generator" in experiment else POOL
+
+
+def one_or_many(experiment: Experiment, name: str) -> list[Any]:
+    """An experiment's setting as a list, given under its name or its plural; empty where it has none."""
+    if f"{name}s" in experiment:
+        return list(experiment[f"{name}s"])
+    return [experiment[name]] if name in experiment else []
+
+
+def judged(experiment: Experiment) -> Iterator[tuple[Judged, int]]:
+    """Which judgments an experiment needs, and up to which budget."""
+    budget = max(one_or_many(experiment, "budget"), default=0)
+    for discriminator in one_or_many(experiment, "discriminator"):
+        for context in one_or_many(experiment, "context"):
+            yield Judged(discriminator, context, sampled_pool(experiment)), budget
+
+
+def largest_budgets(experiments: Mapping[str, Experiment]) -> dict[Judged, int]:
+    """For every job of judgments, the largest budget that any experiment takes from it (design, section 2)."""
+    largest: dict[Judged, int] = {}
+    for experiment in experiments.values():
+        for job, budget in judged(experiment):
+            largest[job] = max(budget, largest.get(job, 0))
+    return largest
+
+
+def _scored(values: Experiment) -> str:
+    pool = sampled_pool(values)
+    place = f"{values['discriminator']}/{values['context']}/{pool}"
+    return f"{place}.b{values['budget']}.{values['scoring']}.{values['mode']}"
+
+
+def intrinsic(experiment: Experiment, **changes: Any) -> str:
+    """The intrinsic metrics of one discriminator under one group of settings."""
+    return f"results/metrics/intrinsic/{_scored({**experiment, **changes})}.json"
+
+
+def reranked(experiment: Experiment, **changes: Any) -> str:
+    """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
+    return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
+
+
+def greedy(generator: str, decoding: str) -> str:
+    """The end-to-end metrics of a generator without a discriminator."""
+    return f"results/metrics/end_to_end/greedy/{generator}.{decoding}.json"
+
+
+def reasoning(experiment: Experiment, **changes: Any) -> str:
+    """The reasoning-quality metrics of a discriminator's responses."""
+    values = {**experiment, **changes}
+    place = f"{values['discriminator']}/{values['context']}/{sampled_pool(values)}"
+    return f"results/metrics/reasoning/{place}.b{values['budget']}.json"
+
+
+def _all_reranked(experiment: Experiment) -> list[str]:
+    files = [reranked(experiment, discriminator=name) for name in experiment["discriminators"]]
+    if "greedy_decoding" in experiment:
+        files.append(greedy(experiment["generator"], experiment["greedy_decoding"]))
+    return files
+
+
+def _variants(make: Callable[..., str]) -> Callable[[Experiment], list[str]]:
+    return lambda experiment: [
+        make(experiment, scoring=scoring, mode=mode)
+        for mode in experiment["modes"]
+        for scoring in experiment["scorings"]
+    ]
+
+
+def _with_reasoning(axis: str) -> Callable[[Experiment], list[str]]:
+    return lambda experiment: [
+        make(experiment, **{axis: value}) for value in experiment[f"{axis}s"] for make in (intrinsic, reasoning)
+    ]
+
+
+METRICS: dict[str, Callable[[Experiment], list[str]]] = {
+    "table1": lambda experiment: [
+        intrinsic(experiment, discriminator=name, mode=mode)
+        for name in experiment["discriminators"]
+        for mode in experiment["modes"]
+    ],
+    "table2": _all_reranked,
+    "table3": _all_reranked,
+    "table4": _with_reasoning("context"),
+    "table5": _variants(intrinsic),
+    "table6": _variants(reranked),
+    "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
+    "table8": _with_reasoning("budget"),
+}
+"""The metrics files that each of the paper's tables is made of (paper, section 7)."""
+
+
+def runs(experiment: Experiment) -> list[str]:
+    """What every model job behind an experiment recorded of itself."""
+    pools = [f"{name}.{experiment['decoding']}" for name in one_or_many(experiment, "generator")]
+    if "greedy_decoding" in experiment:
+        pools.append(f"{experiment['generator']}.{experiment['greedy_decoding']}")
+    jobs = [job for job, _ in judged(experiment)]
+    return [f"results/candidates/{pool}.run.json" for pool in pools] + [
+        f"results/judgments/{job.discriminator}/{job.context}/{job.pool}.run.json" for job in jobs
+    ]
+
+
+def pool_of(selected: str) -> str:
+    """The pool of candidates that a path below results/selections (without its ending) comes from."""
+    return re.sub(r"\.b\d+\.\w+\.\w+$", "", selected.rpartition("/")[2])
+
+
+def selection_settings(selected: str) -> dict[str, Any]:
+    """What a path below results/selections says of planner, generator, discriminator and scoring."""
+    planner, *place, name = selected.split("/")
+    generator, _, decoding = pool_of(selected).rpartition(".")
+    values: dict[str, Any] = {"planner": planner, "generator": generator, "decoding": decoding}
+    if place:
+        budget, scoring, mode = name.rsplit(".", 3)[1:]
+        values |= {"discriminator": place[0], "context": place[1], "scoring": scoring, "mode": mode}
+        values["budget"] = int(budget.removeprefix("b"))
+    return values
