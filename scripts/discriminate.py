@@ -1,7 +1,5 @@
 """Judge every candidate of a pool."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends.base import ModelSpec

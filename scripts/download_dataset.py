@@ -1,7 +1,5 @@
 """Fetch a dataset's archive."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from sqljudge.acquire import download, print_progress

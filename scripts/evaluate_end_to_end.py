@@ -1,7 +1,5 @@
 """Metrics of a planner's choices."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,5 @@
 """Metrics of a discriminator on the labelled pool."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.metrics.intrinsic import intrinsic_metrics

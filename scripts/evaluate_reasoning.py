@@ -1,7 +1,5 @@
 """Quality measures of a reasoning discriminator's responses."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.embedding import embedder

@@ -1,7 +1,5 @@
 """Run every candidate of a pool in the sandbox."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Draw one of the paper's figures as SVG and PDF."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.figures import draw_figure, save_figure

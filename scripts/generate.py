@@ -1,7 +1,5 @@
 """Ask a generator for candidates."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends.base import ModelSpec

@@ -1,7 +1,5 @@
 """Read a user's labelled pool."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING
 

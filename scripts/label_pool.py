@@ -1,7 +1,5 @@
 """Label sampled candidates by execution."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from sqljudge.pool import label_candidates

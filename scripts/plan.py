@@ -1,7 +1,5 @@
 """Choose one query for each question."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from sqljudge.planning import PLANNERS

@@ -1,7 +1,5 @@
 """Sample the evaluation questions."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,5 @@
 """Turn judgments into scores."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from sqljudge.parquet import read_judgments

@@ -1,7 +1,5 @@
 """Bring a dataset into one plain layout."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING

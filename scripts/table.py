@@ -1,7 +1,5 @@
 """Make one of the paper's tables in four formats."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.provenance import sidecar
