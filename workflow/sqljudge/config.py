@@ -132,7 +132,7 @@ def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
 
 
 def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
-    """Check that every name the configuration uses is defined.
+    """Check that every name the experiments use is defined; a definition that nothing uses may name any model.
 
     Raises ConfigError naming the key and the nearest defined name.
     """
@@ -142,18 +142,21 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         if name not in names:
             raise ConfigError(f"configuration, {where}: '{name}' is not defined{nearest(name, names)}")
 
-    for group in ("generators", "discriminators"):
-        for name, entry in config[group].items():
-            known(f"{group}.{name}.model", entry["model"], models)
+    def known_model(group: str, name: str) -> None:
+        known(f"{group}.{name}.model", config[group][name]["model"], models)
+
     if not config["pool"]["file"]:
         known("pool.generator", config["pool"]["generator"], config["generators"])
         known("pool.decoding", config["pool"]["decoding"], config["decodings"])
+        known_model("generators", config["pool"]["generator"])
     plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
     for table, experiment in config["experiments"].items():
         for key, value in experiment.items():
             for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
                 for name in [value] if key == single else value if key == f"{single}s" else []:
                     known(f"experiments.{table}.{key}", name, config[group])
+                    if group in ("generators", "discriminators"):
+                        known_model(group, name)
     for job in largest_budgets(config["experiments"]):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
