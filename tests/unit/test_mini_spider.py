@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import permutations
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from nltk.tokenize import NLTKWordTokenizer
 from sqljudge.build_databases import build_database
 from sqljudge.records import HARDNESS
+from sqljudge.sql.execute import MatchJob, Sandbox
 from sqljudge.sql.hardness import hardness
 from sqljudge.sql.normalize import normalize_sql
 from sqljudge.sql.schema import load_schemas
@@ -252,3 +253,15 @@ def test_labels_are_what_execution_gives(databases: Path, at: int, reverse: bool
             for text in (sql, normalize_sql(sql)):
                 other = connection.execute(text).fetchall()
                 assert label == same_result(gold, other, "order by" in row["sql"].lower()), text
+
+
+@pytest.mark.parametrize("form", [str, normalize_sql], ids=["as written", "normalised"])
+def test_the_library_finds_the_same_labels(databases: Path, form: Callable[[str], str]) -> None:
+    jobs = [
+        MatchJob((databases / row["db_id"] / f"{row['db_id']}.sqlite",), row["sql"], form(sql))
+        for row in POOL
+        for sql in row["top_n"]
+    ]
+    with Sandbox() as sandbox:
+        found = [match.correct for match in sandbox.match(jobs)]
+    assert found == [bool(label) for row in POOL for label in row["top_n_label"]]
