@@ -15,7 +15,7 @@ from sqljudge.sql.hardness import hardness
 
 
 def schema_text(entry: Mapping[str, Any]) -> str:
-    """A database's schema as the prompts show it (paper, section 2): one line a table, lower case.
+    """A database's schema as the prompts show it (paper, section 2): one line a table, its names in lower case.
 
     `entry` is the database's object in Spider's `tables.json`.
     """
@@ -23,10 +23,10 @@ def schema_text(entry: Mapping[str, Any]) -> str:
     for table, column in entry["column_names_original"]:
         columns.setdefault(table, []).append(column)
     lines = [
-        f"-- Table {table}: {', '.join(columns.get(index, []))}"
+        f"-- Table {table}: {', '.join(columns.get(index, []))}".lower().replace("-- table", "-- Table", 1)
         for index, table in enumerate(entry["table_names_original"])
     ]
-    return "\n".join(lines).lower()
+    return "\n".join(lines)
 
 
 def schema_texts(tables_json: str | Path) -> dict[str, str]:

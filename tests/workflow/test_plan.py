@@ -1,0 +1,98 @@
+"""What the workflow plans, and what it does again when something has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+MODEL_RULES = {"generate", "discriminate"}
+
+
+def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
+    jobs = Project(tmp_path).snakemake("-n").jobs
+    assert jobs["discriminate"] == 13  # six over the pool, six over the samples, one with the schema
+    assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
+    assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
+
+
+def test_one_table_plans_only_what_it_needs(tmp_path: Path) -> None:
+    jobs = Project(tmp_path).snakemake("table1", "-n").jobs
+    assert jobs["discriminate"] == 6
+    assert not {"table2", "table8", "rerank", "evaluate_end_to_end", "figure5"} & set(jobs)
+
+
+def test_every_named_target_is_explained(tmp_path: Path) -> None:
+    listed = Project(tmp_path).snakemake("--list").output
+    for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "all"):
+        assert any(line.startswith(f"{target} (") for line in listed.splitlines()), target
+
+
+def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> None:
+    for n in range(1, 9):
+        for form in ("csv", "md", "tex", "html", "provenance.json"):
+            assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
+    for name in ("figure4", "figure5"):
+        assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
+    assert "Nothing to be done" in finished.snakemake("-n").output
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "again", "kept"),
+    [
+        ("resamples", 150, {"evaluate_intrinsic", "evaluate_end_to_end", "table1"}, {"score", "rerank"}),
+        ("experiments.table1.budget", 20, {"score", "evaluate_intrinsic", "table1"}, {"table2", "rerank"}),
+        ("execution.steps", 40_000_000, {"execute"}, {"sample_questions"}),
+    ],
+)
+def test_a_knob_runs_only_its_own_stages_again(
+    made: Project, path: str, value: object, again: set[str], kept: set[str]
+) -> None:
+    made.change(path, value)
+    jobs = set(made.snakemake("-n").jobs)
+    assert again <= jobs
+    assert not (kept | MODEL_RULES) & jobs
+
+
+def test_a_larger_budget_asks_the_model_again(made: Project) -> None:
+    made.change("experiments.table8.budgets", [20, 60, 90])
+    assert made.snakemake("table8", "-n").jobs["discriminate"] == 1
+
+
+def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Project) -> None:
+    planning = made.root / "workflow/sqljudge/planning.py"
+    planning.write_text("# A better comment.\n" + planning.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "Nothing to be done" in made.snakemake("-n").output
+    planning.write_text(planning.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    jobs = set(made.snakemake("-n").jobs)
+    assert {"rerank", "greedy", "evaluate_end_to_end", "table2", "figure5"} <= jobs
+    assert not {"score", "execute", "table1", *MODEL_RULES} & jobs
+
+
+def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
+    figures = made.root / "workflow/sqljudge/figures.py"
+    figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "all", "total"}
+
+
+def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
+    run = finished.snakemake("--report", "report.html")
+    assert run.code == 0, run.output
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    for name in (*(f"table{n}.html" for n in range(1, 9)), "figure4.svg", "figure5.svg"):
+        assert name in page, name
+
+
+def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:
+    from conftest import ROOT
+
+    (tmp_path / "Snakefile").write_text(
+        f'module judge:\n    snakefile: "{ROOT}/workflow/Snakefile"\n    config: config\n\n'
+        "use rule * from judge as judge_*\n\nrule mine:\n    default_target: True\n"
+        '    input: "results/tables/table1.html"\n',
+        encoding="utf-8",
+    )
+    project = Project(tmp_path, tmp_path)
+    jobs = project.snakemake("-n", "--configfile", str(ROOT / "config/config.yaml")).jobs
+    assert jobs["judge_discriminate"] == 6
