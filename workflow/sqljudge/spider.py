@@ -10,8 +10,8 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.records import HARDNESS, CandidateSet, Question, read_json
-from sqljudge.sql.schema import load_schemas
 from sqljudge.sql.hardness import hardness
+from sqljudge.sql.schema import load_schemas
 
 
 def schema_text(entry: Mapping[str, Any]) -> str:
