@@ -100,4 +100,4 @@ def claims_grid(
     data = (tuple(_FIELDS), *(tuple(read(claim) for read in _FIELDS.values()) for claim in claims))
     cast = _cast(roles or {}, display or {})
     notes = _NOTES if cast is None else (cast, *_NOTES)
-    return Grid("claims", "The paper's claims, checked", _HEADERS, "llrrrrrl", tuple(map(_row, claims)), data, notes)
+    return Grid("claims", "The paper's claims, checked", _HEADERS, "lwrrrrrw", tuple(map(_row, claims)), data, notes)

@@ -99,8 +99,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of text. `headers` name the columns, `align` holds "l" or "r" for each; a row has one text per header.
+    """A table of text. `headers` name the columns; a row has one text per header.
 
+    `align` holds a letter for each column: "l" or "r" for its side, "w" for text that may wrap.
     `data`: the same for a program to read: the first row holds names, each other row one field per name.
     """
 
@@ -111,11 +112,6 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     data: tuple[tuple[str | int | float | None, ...], ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def widest(self) -> int:
-        """The position of the column with the longest text: the one that a narrow format wraps."""
-        return max(range(len(self.headers)), key=lambda i: max((len(row[i]) for row in self.rows), default=0))
 
 
 def number(value: float, decimals: int) -> str:
