@@ -25,6 +25,7 @@ include: "rules/plan.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/claims.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -42,3 +43,4 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+        "results/tables/claims.html",

@@ -1,0 +1,35 @@
+# The paper's claims, judged on this run's own metrics.
+rule claims:
+    """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
+    input:
+        metrics=sorted(
+            {file for name in EXPERIMENTS for file in artefacts.METRICS[name](EXPERIMENTS[name])}
+        ),
+        published=str(ROOT / "resources/published.json"),
+    output:
+        html=report(
+            "results/tables/claims.html",
+            caption="../workflow/report/claims.rst",
+            category="Claims",
+            labels={"Format": "page"},
+        ),
+        csv=report(
+            "results/tables/claims.csv",
+            caption="../workflow/report/claims.rst",
+            category="Claims",
+            labels={"Format": "csv"},
+        ),
+        md="results/tables/claims.md",
+        tex="results/tables/claims.tex",
+    log:
+        "logs/tables/claims.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        roles=config["roles"],
+        display=display_names(),
+        seed=SEED,
+        resamples=config["resamples"],
+        code=code_digest("claims", "tables"),
+    script:
+        "../scripts/claims.py"

@@ -1,0 +1,50 @@
+"""Judge the paper's claims on a run's metrics."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.claims import claims_grid, evaluate_claims
+from sqljudge.records import read_json, write_text
+from sqljudge.scripting import job
+from sqljudge.tables import FORMATS, render
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    metrics: list[str],
+    published: str,
+    outputs: dict[str, str],
+    *,
+    roles: dict[str, Any],
+    display: dict[str, str],
+    seed: int,
+    resamples: int,
+) -> None:
+    """Write the claims in four formats."""
+    found = [(path, read_json(path)) for path in metrics]
+    claims = evaluate_claims(
+        [metric for path, metric in found if "/intrinsic/" in path],
+        [metric for path, metric in found if "/end_to_end/" in path],
+        read_json(published),
+        roles,
+        display=display,
+        seed=seed,
+        resamples=resamples,
+    )
+    grid = claims_grid(claims, roles, display)
+    for form in FORMATS:
+        write_text(outputs[form], render(grid, form))
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            list(snakemake.input.metrics),
+            snakemake.input.published,
+            {key: str(value) for key, value in snakemake.output.items()},
+            roles=snakemake.params.roles,
+            display=snakemake.params.display,
+            seed=snakemake.params.seed,
+            resamples=snakemake.params.resamples,
+        )
