@@ -199,6 +199,8 @@ class Connection:
         """What an exception of SQLite's says of the query. Raises DamagedDatabase if it is the file's fault."""
         message = " ".join(str(error).split())
         code = getattr(error, "sqlite_errorcode", None) or 0
+        if isinstance(error, UnicodeEncodeError):
+            return "error", "the query is not valid Unicode text"
         if self._refused:
             return "refused", f"not allowed: {self._refused}"
         if self._stop:

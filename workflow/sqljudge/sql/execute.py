@@ -20,6 +20,8 @@ from sqljudge.sql.process import Reply
 
 __all__ = ["ExecutionMatch", "Limits", "MatchJob", "QueryJob", "QueryResult", "Row", "Sandbox"]
 
+Request = tuple[dict[str, Any], float]
+
 BATCH = 64
 """Requests on the same gold query or database that one worker gets in a row."""
 
@@ -74,11 +76,8 @@ class Sandbox:
     def run(self, jobs: Sequence[tuple[Path, str] | QueryJob]) -> list[QueryResult]:
         """Run each query on its database file; results in the order of the jobs."""
         queries = [job if isinstance(job, QueryJob) else QueryJob(*job) for job in jobs]
-        requests = [
-            ({"kind": "query", "path": str(job.database), "sql": job.sql, "keep": job.keep}, self._limits.seconds)
-            for job in queries
-        ]
         _check_files({job.database for job in queries})
+        requests = [self._query_request(job) for job in queries]
         return [_query_result(reply) for reply in self._answers(requests, [str(job.database) for job in queries])]
 
     def match(self, jobs: Sequence[MatchJob]) -> list[ExecutionMatch]:
@@ -87,23 +86,41 @@ class Sandbox:
         A gold query is executed once for all the predictions that follow it.
         """
         _check_files({database for job in jobs for database in job.databases})
-        requests = [
-            (
-                {
-                    "kind": "match",
-                    "paths": [str(path) for path in job.databases],
-                    "gold": job.gold_sql,
-                    "pred": job.pred_sql,
-                    "keep_distinct": job.keep_distinct,
-                },
-                2 * self._limits.seconds * len(job.databases) + COMPARE_SECONDS,
-            )
-            for job in jobs
-        ]
-        replies = self._answers(requests, [f"{job.databases[0]} {job.gold_sql}" for job in jobs])
+        replies = self._answers([self._match_request(job) for job in jobs], [_key(job) for job in jobs])
         return [_match_result(job, reply) for job, reply in zip(jobs, replies, strict=True)]
 
-    def _answers(self, requests: Sequence[tuple[dict[str, Any], float]], keys: Sequence[str]) -> list[Reply]:
+    def judge(self, jobs: Sequence[MatchJob], *, keep: int | None = None) -> list[tuple[QueryResult, ExecutionMatch]]:
+        """As `match`, with what came of the prediction as written on the first of its databases."""
+        _check_files({database for job in jobs for database in job.databases})
+        requests = [
+            request
+            for job in jobs
+            for request in (
+                self._query_request(QueryJob(job.databases[0], job.pred_sql, keep)),
+                self._match_request(job),
+            )
+        ]
+        replies = self._answers(requests, [key for job in jobs for key in (_key(job), _key(job))])
+        return [
+            (_query_result(run), _match_result(job, matched))
+            for job, run, matched in zip(jobs, replies[::2], replies[1::2], strict=True)
+        ]
+
+    def _query_request(self, job: QueryJob) -> Request:
+        fields = {"kind": "query", "path": str(job.database), "sql": job.sql, "keep": job.keep}
+        return fields, self._limits.seconds
+
+    def _match_request(self, job: MatchJob) -> Request:
+        fields = {
+            "kind": "match",
+            "paths": [str(path) for path in job.databases],
+            "gold": job.gold_sql,
+            "pred": job.pred_sql,
+            "keep_distinct": job.keep_distinct,
+        }
+        return fields, 2 * self._limits.seconds * len(job.databases) + COMPARE_SECONDS
+
+    def _answers(self, requests: Sequence[Request], keys: Sequence[str]) -> list[Reply]:
         """Share the requests out in runs of equal key, short enough to keep all workers busy."""
         size = max(1, min(BATCH, len(requests) // (4 * self._workers)))
         batches: list[Batch] = []
@@ -113,9 +130,13 @@ class Sandbox:
         return self._pool.answers(_merged(batches, size))
 
 
+def _key(job: MatchJob) -> str:
+    return f"{job.databases[0]} {job.gold_sql}"
+
+
 def _merged(batches: Iterable[Batch], size: int) -> list[Batch]:
     """Join short neighbours, so that a worker is not left waiting for its next one."""
-    merged: list[list[tuple[dict[str, Any], float]]] = []
+    merged: list[list[Request]] = []
     for batch in batches:
         if merged and len(merged[-1]) + len(batch) <= size:
             merged[-1] += batch

@@ -1,0 +1,159 @@
+"""The *execute* stage: what happens when candidates run, and whether they are right. Knows no model and no score.
+
+As a command, `python -m sqljudge.execute --db FILE` runs one query a line in the same sandbox.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import BinaryIO
+
+from sqljudge.errors import DataError, SqljudgeError
+from sqljudge.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question
+from sqljudge.sql.databases import database_files, gold_faults, holding_rows
+from sqljudge.sql.execute import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
+from sqljudge.sql.limits import RawCell, failed
+
+SHOWN_CHARACTERS = 1000
+CHUNK_PER_WORKER = 32
+
+
+def execute_candidates(
+    questions: Sequence[Question],
+    candidates: Sequence[CandidateSet],
+    databases: Path,
+    *,
+    workers: int = 1,
+    limits: Limits | None = None,
+    shown_rows: int = 5,
+) -> list[Execution]:
+    """Run every candidate, and compare it with its question's gold query; in the order of the candidates.
+
+    `databases`: the folder that holds `<db_id>/<db_id>.sqlite`. Outcome, rows (the first `shown_rows`) and message are
+    of the candidate as written on that file. `correct` is the official execution match on all `*.sqlite` files beside
+    it: None where none of them holds a row, or where the results could not be compared within the limit (the message
+    says so). Raises DataError, naming question and database, if a database is missing or damaged or a gold query does
+    not run; SqlRunError if the machinery fails.
+    """
+    by_id = {question.id: question for question in questions}
+    pairs = [(_question(by_id, each.question_id), c.sql) for each in candidates for c in each.candidates]
+    used = {question.id: question for question, _ in pairs}
+    files = {question.db_id: database_files(databases, question.db_id) for question in used.values()}
+    with Sandbox(workers, limits) as sandbox:
+        gold_faults(sandbox, [(f"question {q.id}", q.db_id, q.gold_sql) for q in used.values()], files)
+        filled = holding_rows(sandbox, files)
+        jobs = [MatchJob(files[question.db_id], question.gold_sql, sql) for question, sql in pairs if sql != EMPTY_SQL]
+        judged = iter(sandbox.judge(jobs, keep=shown_rows))
+    executions = []
+    for question, sql in pairs:
+        result, match = _EMPTY if sql == EMPTY_SQL else next(judged)
+        executions.append(_execution(question.id, sql, result, match, question.db_id in filled))
+    return executions
+
+
+_EMPTY = (failed("error", "empty query"), ExecutionMatch(False, "empty query"))
+
+
+def _question(by_id: Mapping[int, Question], question_id: int) -> Question:
+    if question_id not in by_id:
+        raise DataError(f"candidates of question {question_id}: no such question; make both from the same questions")
+    return by_id[question_id]
+
+
+def _execution(question_id: int, sql: str, result: QueryResult, match: ExecutionMatch, has_rows: bool) -> Execution:
+    message = result.message
+    if has_rows and match.correct is None:
+        message = f"{message}; {match.reason}" if message else match.reason
+    return Execution(
+        question_id=question_id,
+        sql=sql,
+        outcome=result.outcome,
+        message=message,
+        rows=tuple(tuple(as_cell(cell, SHOWN_CHARACTERS) for cell in row) for row in result.rows),
+        row_count=result.row_count,
+        steps=result.steps,
+        ms=round(result.ms, 3),
+        correct=match.correct if has_rows else None,
+    )
+
+
+def as_cell(cell: RawCell, longest: int | None = None) -> Cell:
+    """A value as JSON can hold it: bytes as SQLite writes them (x'00ff'), infinities as "Inf" and "-Inf".
+
+    A text of more than `longest` characters is cut, with an ellipsis at its end.
+    """
+    if isinstance(cell, bytes):
+        cell = f"x'{cell.hex()}'"
+    elif isinstance(cell, float) and math.isinf(cell):
+        cell = "Inf" if cell > 0 else "-Inf"
+    if longest is not None and isinstance(cell, str) and len(cell) > longest:
+        return cell[: longest - 1] + "…"
+    return cell
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0, or 1 with one line on standard error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sqljudge.execute",
+        description="Run one query a line (standard input) on a SQLite file, read-only and within limits; "
+        "write one JSON object a line: outcome, message, rows, row_count, steps, ms.",
+    )
+    parser.add_argument("--db", type=Path, required=True, help="the SQLite file")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    for limit in fields(Limits):
+        option = f"--{limit.name.replace('_', '-')}"
+        kind = type(limit.default)
+        parser.add_argument(option, type=kind, default=limit.default, help=f"limit (default: {limit.default})")
+    options = parser.parse_args(arguments)
+    try:
+        limits = Limits(**{limit.name: getattr(options, limit.name) for limit in fields(Limits)})
+        with Sandbox(options.workers, limits) as sandbox:
+            sandbox.run([(options.db, "SELECT count(*) FROM sqlite_master")])  # says so if this is no database
+            chunk = 1 if options.workers == 1 else CHUNK_PER_WORKER * options.workers
+            _serve(sandbox, options.db, sys.stdin.buffer, chunk)
+    except (SqljudgeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (nobody reads on: nothing is left to flush)
+    return 0
+
+
+def _serve(sandbox: Sandbox, database: Path, source: BinaryIO, chunk: int) -> None:
+    for queries in _chunks(source, chunk):
+        for result in sandbox.run([(database, sql) for sql in queries]):
+            shown = {
+                "outcome": result.outcome,
+                "message": result.message,
+                "rows": [[as_cell(cell) for cell in row] for row in result.rows],
+                "row_count": result.row_count,
+                "steps": result.steps,
+                "ms": round(result.ms, 3),
+            }
+            print(json.dumps(shown, allow_nan=False))
+        sys.stdout.flush()
+
+
+def _chunks(source: Iterable[bytes], size: int) -> Iterator[list[str]]:
+    chunk = []
+    for line in source:
+        chunk.append(line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"))
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+if __name__ == "__main__":
+    sys.exit(main())
