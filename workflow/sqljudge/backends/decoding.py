@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sqljudge.backends.base import Completion, GenerationRequest
 from sqljudge.backends.cache import GrowingLayer, join, keep_rows, new_cache
 from sqljudge.backends.detokenize import Detokenizer
+from sqljudge.errors import ModelError
 
 
 @dataclass(slots=True)
@@ -33,8 +34,12 @@ class Row:
     finish_reason: str = ""
 
     def completion(self) -> Completion:
-        """The finished request's answer."""
-        self.detokenizer.finish()
+        """The finished request's answer.
+
+        A character that the budget cut in two is left out, so that the answer to a smaller budget is a prefix of it.
+        """
+        if self.finish_reason == "stop":
+            self.detokenizer.finish()
         text, ends = self.detokenizer.text, self.detokenizer.ends
         return Completion(
             text, tuple(self.token_ids), tuple(self.logprobs), tuple(ends), self.finish_reason, len(self.prompt_ids)
@@ -64,7 +69,7 @@ class Decoder:
         end_ids: frozenset[int],
         pad_id: int,
         slots: int,
-        new_detokenizer: Callable[[], Detokenizer],
+        new_detokenizer: Callable[[Sequence[int]], Detokenizer],
     ) -> None:
         self.model = model
         self.end_ids = end_ids
@@ -88,29 +93,44 @@ class Decoder:
                 joining = [waiting.pop() for _ in range(min(free, len(waiting)))]
             else:
                 joining = []
-            try:
-                batch.admit(joining) if joining else batch.step()
-            except (torch.OutOfMemoryError, MemoryError):
-                if self.slots <= 1:
-                    raise
-                self.slots = max(1, min(self.slots, len(batch.rows) + len(joining)) // 2)
-                for row in reversed([*batch.rows, *joining]):
-                    waiting.append(self._row(row.position, row.request, row.prompt_ids))
-                batch = Batch(self)
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+            if fits(batch.advance, joining):
+                for row in batch.leave():
+                    yield row.position, row.completion()
                 continue
-            for row in batch.leave():
-                yield row.position, row.completion()
+            self.slots = halved(min(self.slots, len(batch.rows) + len(joining)), self.slots)
+            waiting += [self._row(r.position, r.request, r.prompt_ids) for r in reversed([*batch.rows, *joining])]
+            batch = Batch(self)
 
     def _row(self, position: int, request: GenerationRequest, prompt_ids: list[int]) -> Row:
         drawn = uniforms(request) if request.temperature > 0 else None
-        return Row(position, request, prompt_ids, self.new_detokenizer(), drawn)
+        return Row(position, request, prompt_ids, self.new_detokenizer(prompt_ids), drawn)
 
     def forward(self, **inputs: Any) -> torch.Tensor:
         """Logits of the last position, float32 [rows, vocabulary]."""
         logits: torch.Tensor = self.model(**inputs, use_cache=True, logits_to_keep=1).logits
         return logits[:, -1].float()
+
+
+def fits(compute: Callable[..., None], *arguments: Any) -> bool:
+    """Do something with the model; False where memory ran out, and then what it held is free again."""
+    try:
+        compute(*arguments)
+        return True
+    except (torch.OutOfMemoryError, MemoryError):
+        pass
+    except RuntimeError as error:  # what torch raises on a CPU
+        if "allocate memory" not in str(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return False
+
+
+def halved(used: int, allowed: int) -> int:
+    """How many rows to try after `used` rows, of `allowed` ones, did not fit. Raises ModelError where one did not."""
+    if allowed <= 1:
+        raise ModelError("out of memory with one request at a time; take a machine with more, or a smaller model")
+    return max(1, used // 2)
 
 
 class Batch:
@@ -122,6 +142,13 @@ class Batch:
         self.rows: list[Row] = []
         self.cache: Any = None
         self.mask = torch.zeros((0, 0), dtype=torch.long, device=self.device)
+
+    def advance(self, joining: list[Row]) -> None:
+        """Let rows in, or take one more token for every row."""
+        if joining:
+            self.admit(joining)
+        else:
+            self.step()
 
     def admit(self, rows: list[Row]) -> None:
         """Prefill new rows (each distinct prompt once), take their first tokens, and append them to the batch."""
@@ -180,7 +207,7 @@ class Batch:
             row.token_ids.append(token)
             row.logprobs.append(logprob)
             if token in self.decoder.end_ids:
-                row.detokenizer.ends.append(len(row.detokenizer.text))
+                row.detokenizer.stay()
                 row.finish_reason = "stop"
                 continue
             row.detokenizer.add(token)

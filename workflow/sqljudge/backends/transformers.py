@@ -14,10 +14,11 @@ from typing import Any
 import psutil
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
-from sqljudge.backends.decoding import Decoder, left_padded
+from sqljudge.backends.decoding import Decoder, fits, halved, left_padded
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.weights import Weights, fingerprint, locate
 from sqljudge.errors import ConfigError, ModelError
@@ -77,7 +78,7 @@ class TransformersBackend:
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # the library's loading bars
                 return kind.from_pretrained(self.weights.location, **arguments)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
                 f"model '{self.spec.name}': {self.spec.source} cannot be loaded ({reason}){_advice(self.weights)}"
@@ -106,13 +107,15 @@ class TransformersBackend:
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
         """Completions as they finish, each with its request's position."""
         prompts = [self.encode(request.prompt) for request in requests]
+        if not requests:
+            return
         if self._decoder is None:
             self._decoder = Decoder(
                 self.model,
                 end_ids=self._end_ids(),
                 pad_id=self._pad_id(),
                 slots=self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
-                new_detokenizer=lambda: Detokenizer(self.decode),
+                new_detokenizer=lambda prompt_ids: Detokenizer(self.decode, prompt_ids),
             )
         yield from self._decoder.run(requests, prompts)
 
@@ -120,24 +123,37 @@ class TransformersBackend:
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
         """Next-token probabilities in length-sorted batches; only the last position's logits are computed."""
         prompts = [self.encode(request.prompt) for request in requests]
+        tokens = [[self._word_token(request.prompt, word) for word in request.words] for request in requests]
         order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
         most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
+        rows = len(requests)
         while order:
-            width = len(prompts[order[0]])
-            batch, order = order[: max(1, most // width)], order[max(1, most // width) :]
-            ids, mask = left_padded([prompts[i] for i in batch], self._pad_id(), self.device)
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
-            output = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=1
-            )
-            probabilities = output.logits[:, -1].float().softmax(-1).cpu()
+            rows = min(rows, max(1, most // len(prompts[order[0]])))
+            batch = order[:rows]
+            found: list[torch.Tensor] = []
+            if not fits(self._last_probabilities, [prompts[i] for i in batch], found):
+                rows = halved(len(batch), rows)
+                continue
+            order = order[len(batch) :]
             for row, i in enumerate(batch):
-                tokens = [self._word_token(requests[i].prompt, word) for word in requests[i].words]
-                yield i, Choice(tuple(float(probabilities[row, token]) for token in tokens), len(prompts[i]))
+                yield i, Choice(tuple(float(found[0][row, token]) for token in tokens[i]), len(prompts[i]))
+
+    def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
+        """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
+        ids, mask = left_padded(prompts, self._pad_id(), self.device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        output = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=1
+        )
+        found.append(output.logits[:, -1].float().softmax(-1).cpu())
 
     def _word_token(self, prompt: Prompt, word: str) -> int:
-        """The one token that a word is after this prompt, with a space before it unless the prompt ends in one."""
-        gap = "" if prompt.text[-1:].isspace() or not prompt.special else " "
+        """The one token that a word is after this prompt.
+
+        A space comes before it, unless the prompt ends in white space or in one of the tokenizer's special tokens.
+        """
+        closed = any(prompt.text.endswith(token) for token in self.tokenizer.all_special_tokens)
+        gap = "" if closed or prompt.text[-1:].isspace() else " "
         tail = prompt.text[-40:]
         before = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
         after = self.tokenizer(tail + gap + word, add_special_tokens=False)["input_ids"]
@@ -161,7 +177,7 @@ class TransformersBackend:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
         most = GPU_SLOTS if self.device.type == "cuda" else CPU_SLOTS
-        return max(1, min(most, int(free_memory(self.device) * MEMORY_SHARE) // per_row))
+        return max(1, min(most, int(free_memory(self.device) * MEMORY_SHARE / per_row)))
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
