@@ -31,15 +31,16 @@ def resolve(path: str) -> Path:
 
 
 @cache
-def _schema(name: str) -> dict[str, Any]:
+def schema(name: str) -> dict[str, Any]:
+    """One of the JSON schemas of `workflow/schemas`, by name."""
     loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
     return loaded
 
 
 def _validator(name: str) -> Draft202012Validator:
-    experiments = Resource.from_contents(_schema("experiments"))
+    experiments = Resource.from_contents(schema("experiments"))
     registry: Registry[Any] = Registry().with_resource("experiments.schema.yaml", experiments)
-    return Draft202012Validator(_schema(name), registry=registry)
+    return Draft202012Validator(schema(name), registry=registry)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -53,11 +54,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    schema = error.schema if isinstance(error.schema, dict) else {}
+    allowed = error.schema if isinstance(error.schema, dict) else {}
     found: Any = error.instance
     wanted: Any = error.validator_value
     if error.validator == "additionalProperties":
-        known = schema.get("properties", {})
+        known = allowed.get("properties", {})
         wrong = next(key for key in found if key not in known)
         return f"{where}: unknown key '{wrong}'{nearest(str(wrong), known)}"
     if error.validator == "required":
@@ -70,15 +71,15 @@ def _explain(error: ValidationError) -> str:
     return f"{where}: {error.message}"
 
 
-def _fill_defaults(value: Any, schema: Mapping[str, Any]) -> None:
+def _fill_defaults(value: Any, part_schema: Mapping[str, Any]) -> None:
     if not isinstance(value, dict):
         return
-    for key, part in schema.get("properties", {}).items():
+    for key, part in part_schema.get("properties", {}).items():
         if "default" in part:
             value.setdefault(key, copy.deepcopy(part["default"]))
         if key in value:
             _fill_defaults(value[key], part)
-    extra = schema.get("additionalProperties")
+    extra = part_schema.get("additionalProperties")
     if isinstance(extra, dict):
         for entry in value.values():
             _fill_defaults(entry, extra)
@@ -90,7 +91,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError, in one line that names the key and the nearest possible one, for what the schema refuses.
     """
     filled = copy.deepcopy(dict(config))
-    _fill_defaults(filled, _schema("config"))
+    _fill_defaults(filled, schema("config"))
     error = best_match(_validator("config").iter_errors(filled))
     if error is not None:
         raise ConfigError(f"configuration, {_explain(error)}")
@@ -167,4 +168,4 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
 
 def experiment_descriptions() -> dict[str, str]:
     """What each table shows, in a sentence, from the experiments' schema."""
-    return {name: str(part["description"]) for name, part in _schema("experiments")["properties"].items()}
+    return {name: str(part["description"]) for name, part in schema("experiments")["properties"].items()}

@@ -1,0 +1,65 @@
+"""The house's own promises: pages and environments that are made from others are in step with them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import yaml
+
+from sqljudge.config_docs import page
+from sqljudge.provenance import closure
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    path.relative_to(ROOT / "workflow/sqljudge").with_suffix("").as_posix().replace("/", ".")
+    for path in (ROOT / "workflow/sqljudge").rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+def pins(name: str) -> list[str]:
+    """The pinned requirements of a file."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_the_configuration_page_is_in_step_with_the_schemas() -> None:
+    assert (ROOT / "config/README.md").read_text(encoding="utf-8") == page()
+
+
+def test_environments_hold_the_pinned_requirements() -> None:
+    for name in ("cpu", "gpu"):
+        environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text(encoding="utf-8"))
+        (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+        assert pip == pins("requirements.txt"), name
+
+
+def test_every_requirement_is_pinned() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt"):
+        for line in pins(name):
+            assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
+
+
+def test_the_library_knows_nothing_of_snakemake() -> None:
+    for path in (ROOT / "workflow/sqljudge").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "snakemake" for name in names), path
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    for module in MODULES:
+        package = module.rpartition(".")[0]
+        for imported in closure([module]) - {module, package}:
+            assert module not in closure([imported]) or imported == package, f"{module} <-> {imported}"
+
+
+def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None:
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert f"../scripts/{script.name}" in rules, script
+    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=\n *rule |\Z)", rules, re.MULTILINE | re.DOTALL):
+        assert body.lstrip().startswith('"""'), name
