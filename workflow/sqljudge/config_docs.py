@@ -15,7 +15,7 @@ INTRODUCTION = """\
 # Configuration
 
 `config.yaml` is the paper's configuration; `demo.yaml` overrides what the embedded default needs. Give your own file
-with `snakemake --configfile mine.yaml`: it is laid over `config.yaml`, mappings are merged key by key, lists are replaced.
+with `snakemake --configfile mine.yaml`: it is laid over `config.yaml`: mappings merge key by key, lists are replaced.
 A single key can be set on the command line: `--config seed=7`. An unknown key or value stops the run before anything is
 made, and names the nearest that exists. Paths are looked for below the working directory, then below this project.
 
