@@ -8,6 +8,7 @@ from pathlib import Path
 from sqljudge.errors import DataError
 from sqljudge.sql.execute import QueryJob, Sandbox
 from sqljudge.sql.execution_match import for_sqlite, prepared
+from sqljudge.sql.schema import Schema
 
 Files = Mapping[str, tuple[Path, ...]]
 """The SQLite files of each db_id."""
@@ -60,3 +61,13 @@ def holding_rows(sandbox: Sandbox, files: Files) -> set[str]:
     ]
     found = sandbox.run([job for _, job in checks])
     return {db_id for (db_id, _), result in zip(checks, found, strict=True) if result.rows}
+
+
+def read_schema(sandbox: Sandbox, db_id: str, database: Path) -> Schema:
+    """The schema of a database file, where there is no tables.json: without foreign keys."""
+    columns = "SELECT lower(t.name), lower(c.name) FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
+    (result,) = sandbox.run([(database, f"{columns} WHERE t.type = 'table'")])
+    tables: dict[str, set[str]] = {}
+    for table, column in result.rows:
+        tables.setdefault(str(table), set()).add(str(column))
+    return Schema(db_id, {name: frozenset(some) for name, some in tables.items()}, {})
