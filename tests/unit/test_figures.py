@@ -75,7 +75,7 @@ def test_system_that_was_not_run_has_no_bar_and_says_so() -> None:
 def test_figure_5_from_the_reranking_tables() -> None:
     experiment = {"discriminators": ["codellama-13b"], "generator": "stable-code-3b"}
     figure = draw_figure("figure5", experiment, [greedy("stable-code-3b", 0.5)], PUBLISHED, {}, table="table3")
-    assert legend(figure) == ["codellama-13b (not run)", "None (greedy stable-code-3b)", "published"]
+    assert legend(figure) == ["codellama-13b (not run)", "None (greedy)", "published"]
 
 
 def test_curves_have_a_panel_per_column() -> None:

@@ -44,8 +44,8 @@ WORDS = {
     "check": "Executability check",
     "soft": "Soft",
     "hard": "Hard",
-    "no_schema": "Without schema",
-    "schema": "With schema",
+    "no_schema": "No schema",
+    "schema": "Schema",
 }
 
 
@@ -199,14 +199,14 @@ def _lines(layout: Layout, axes: dict[str, tuple[Any, ...]], heads: Sequence[str
 
 
 def _greedy_lines(
-    axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: int, display: Display
+    axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
 ) -> list[_Line]:
     decoding = experiment.get("greedy_decoding")
     lines = []
     for generator in axes.get("generator", ()):
         settings = {"generator": generator} | ({"decoding": decoding} if decoding else {})
-        labels = (f"None (greedy {word('generator', generator, display)})",) + ("–",) * (heads - 1)
-        lines.append(_Line(labels, "greedy", settings))
+        known = {"discriminator": "None (greedy)", "generator": word("generator", generator, display)}
+        lines.append(_Line(tuple(known.get(key, "–") for key in heads), "greedy", settings))
     return lines
 
 
@@ -243,13 +243,13 @@ def build_table(
     heads = [key for position, key in enumerate(axes) if position < layout.shown or len(axes[key]) > 1]
     lines = _lines(layout, axes, heads, display)
     if layout.greedy:
-        lines += _greedy_lines(axes, experiment, len(heads), display)
+        lines += _greedy_lines(axes, experiment, heads, display)
     groups = _groups(layout, experiment, display)
     used: list[Metric] = []
     rows = tuple(Row(line.labels, _row_cells(name, line, groups, metrics, published, used)) for line in lines)
     columns = tuple(measure.column(group.heading) for group in groups for measure in group.measures)
     table = Table(name, layout.title, tuple(HEADERS[key] for key in heads), columns, rows)
-    return table_notes(table, experiment, axes, used, published, display)
+    return table_notes(table, axes, used, published, display)
 
 
 def _row_cells(

@@ -113,7 +113,6 @@ def _published(
 
 def table_notes(
     table: Table,
-    experiment: Mapping[str, Any],
     axes: Mapping[str, tuple[Any, ...]],
     used: Sequence[Metric],
     published: Published,
