@@ -87,13 +87,13 @@ class Project:
 
     def snakemake(self, *arguments: str, timeout: float = 300) -> Run:
         """Call Snakemake as a user would."""
-        command = [sys.executable, "-m", "snakemake", "-s", str(self.root / "Snakefile")]
+        command = [sys.executable, "-m", "snakemake", *arguments, "-s", str(self.root / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", "2", "--resources", "gpu=0"]
         if self.settings:
             command += ["--configfile", str(self.folder / "config.yaml")]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
-            [*command, *arguments],
+            command,
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
