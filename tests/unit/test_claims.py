@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from sqljudge.claims import ROLES, Claim, claims_grid, evaluate_claims
 from sqljudge.errors import DataError
-from sqljudge.tables import FORMATS, render
+from sqljudge.metrics.intrinsic import intrinsic_metrics
+from sqljudge.records import Candidate, CandidateSet, Score
+from sqljudge.tables import FORMATS, build_table, render
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "resources" / "published.json").read_text(encoding="utf-8"))
 REASONING, SMALL, LARGE = ROLES["reasoning"], ROLES["7b"], ROLES["13b"]
@@ -177,6 +179,21 @@ def test_generators_and_other_roles() -> None:
     claim = one(evaluate(*metrics, generators=["mine"], reasoning_generator="thinker"), 8)
     assert (claim.verdict, claim.published) == ("holds", None)
     assert claim.value == pytest.approx(1900)
+
+
+def test_metrics_as_the_stages_write_them_fit() -> None:
+    pool = [CandidateSet(i, (Candidate("SELECT 1;", label=1), Candidate("SELECT 2;", label=0))) for i in range(12)]
+    metrics = []
+    for name, best in ((REASONING, "SELECT 1;"), (SMALL, "SELECT 2;")):
+        scores = [
+            Score(i, sql, float(sql == best), True, False) for i in range(12) for sql in ("SELECT 1;", "SELECT 2;")
+        ]
+        found = intrinsic_metrics(pool, scores, seed=1, resamples=RESAMPLES)
+        metrics.append({**found, "settings": intrinsic(name, [])["settings"]})
+    claim = one(evaluate(*metrics), 2, "every")
+    assert (claim.verdict, claim.deciding, claim.value) == ("holds", 12, None)
+    table = build_table("table1", {"discriminators": [REASONING], "budget": 512}, metrics, PUBLISHED, {})
+    assert [cell.value for cell in table.rows[0].cells[:4]] == [100, 100, 100, 100]
 
 
 def test_two_runs_of_one_system_contradict() -> None:
