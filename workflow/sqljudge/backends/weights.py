@@ -49,20 +49,23 @@ def _in_folder(spec: ModelSpec, path: Path) -> Weights:
             f"model '{spec.name}': {path} holds no weights ({', '.join(WEIGHT_FILES)}); "
             "is the download whole, or is it a folder further up or down?"
         )
-    if (path / "config.json").is_file():
-        return Weights(str(path))
     gguf = [name for name in found if name.endswith(".gguf")]
+    if (path / "config.json").is_file() and len(gguf) < len(found):
+        return Weights(str(path))
     if len(gguf) == 1:
         return Weights(str(path), gguf[0])
     raise ModelError(
-        f"model '{spec.name}': {path} has no config.json"
-        + (f" and {len(gguf)} GGUF files; name one of them" if gguf else "; is the download whole?")
+        f"model '{spec.name}': {path} "
+        + (f"holds {len(gguf)} GGUF files; name one of them" if gguf else "has no config.json; is the download whole?")
     )
 
 
 def _in_package(spec: ModelSpec) -> Weights:
     module, _, name = spec.source.removeprefix("package:").partition("/")
-    found = find_spec(module)
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):  # a parent that does not exist, or no name at all
+        found = None
     folders = list(found.submodule_search_locations or []) if found else []
     if not folders:
         raise ModelError(
