@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import torch
 import transformers
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
@@ -78,8 +77,8 @@ class TransformersBackend:
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # the library's loading bars
                 return kind.from_pretrained(self.weights.location, **arguments)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:300]
+        except Exception as error:  # a damaged file makes its reader raise nearly anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             raise ModelError(
                 f"model '{self.spec.name}': {self.spec.source} cannot be loaded ({reason}){_advice(self.weights)}"
             ) from error
