@@ -23,12 +23,16 @@ ROOT = Path(__file__).resolve().parent
 def code_digest(*modules: str) -> str:
     """A digest of the library modules named (without the package's name) and of all library modules they import.
 
-    Comments, docstrings and layout do not count, so that a better comment re-runs nothing.
+    Comments, docstrings and layout do not count, so that a better comment re-runs nothing. The templates of a package
+    are part of its code.
     Raises FileNotFoundError for a module that does not exist.
     """
     digest = hashlib.sha256()
     for name in sorted(closure(modules)):
-        digest.update(f"{name}\0{_normal_form(_path(name))}\0".encode())
+        path = _path(name)
+        digest.update(f"{name}\0{_normal_form(path)}\0".encode())
+        for data in _data_files(path):
+            digest.update(f"{data.name}\0{file_digest(data)}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -50,6 +54,11 @@ def _path(name: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{PACKAGE}.{name} does not exist")
     return path
+
+
+def _data_files(path: Path) -> list[Path]:
+    """The templates that a package keeps beside its `__init__.py`."""
+    return sorted(path.parent.glob("templates/*")) if path.name == "__init__.py" else []
 
 
 @cache
