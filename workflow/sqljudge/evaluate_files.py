@@ -131,15 +131,9 @@ def _match(pair: Pair, schemas: Mapping[str, Schema]) -> Match:
 
 
 def _execute(sandbox: Sandbox, pairs: Sequence[Pair], options: argparse.Namespace) -> Executed:
-    files = {}
-    for pair in pairs:
-        if pair.db_id not in files:
-            try:
-                files[pair.db_id] = database_files(options.db, pair.db_id)
-            except DataError as error:
-                raise DataError(f"{pair.where}: {error}") from error
     keep = options.keep_distinct
     golds = {(pair.db_id, pair.gold_sql): pair.where for pair in reversed(pairs)}
+    files = database_files(options.db, {db_id: where for (db_id, _), where in golds.items()})
     gold_faults(sandbox, [(where, *gold) for gold, where in reversed(golds.items())], files, keep_distinct=keep)
     filled = set(files) if options.score_empty_databases else holding_rows(sandbox, files)
     jobs = [MatchJob(files[pair.db_id], pair.gold_sql, pair.pred_sql, keep) for pair in pairs]

@@ -44,10 +44,11 @@ def execute_candidates(
     """
     by_id = {question.id: question for question in questions}
     pairs = [(_question(by_id, each.question_id), c.sql) for each in candidates for c in each.candidates]
-    used = {question.id: question for question, _ in pairs}
-    files = {question.db_id: database_files(databases, question.db_id) for question in used.values()}
+    used = {question.id: question for question, _ in pairs}.values()
+    golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in used]
+    files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
     with Sandbox(workers, limits) as sandbox:
-        gold_faults(sandbox, [(f"question {q.id}", q.db_id, q.gold_sql) for q in used.values()], files)
+        gold_faults(sandbox, golds, files)
         filled = holding_rows(sandbox, files)
         jobs = [MatchJob(files[question.db_id], question.gold_sql, sql) for question, sql in pairs if sql != EMPTY_SQL]
         judged = iter(sandbox.judge(jobs, keep=shown_rows))

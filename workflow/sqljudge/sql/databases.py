@@ -16,15 +16,19 @@ Files = Mapping[str, tuple[Path, ...]]
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
 
 
-def database_files(folder: Path, db_id: str) -> tuple[Path, ...]:
-    """`<folder>/<db_id>/<db_id>.sqlite` and then all other `*.sqlite` files beside it, by name.
+def database_files(folder: Path, users: Mapping[str, str]) -> Files:
+    """For each db_id, `<folder>/<db_id>/<db_id>.sqlite` and then all other `*.sqlite` files beside it, by name.
 
-    Raises DataError if the first is missing.
+    `users`: db_id -> who uses it, for the message. Raises DataError if the first file is missing.
     """
-    first = folder / db_id / f"{db_id}.sqlite"
-    if not first.is_file():
-        raise DataError(f"{first}: no such database; fetch it, or correct the folder of the databases")
-    return (first, *sorted(path for path in first.parent.glob("*.sqlite") if path != first))
+    files = {}
+    for db_id, where in users.items():
+        first = folder / db_id / f"{db_id}.sqlite"
+        if not first.is_file():
+            what = f"{where} (database {db_id}): {first}: no such database"
+            raise DataError(f"{what}; fetch it, or correct the folder of the databases")
+        files[db_id] = (first, *sorted(path for path in first.parent.glob("*.sqlite") if path != first))
+    return files
 
 
 def gold_faults(
