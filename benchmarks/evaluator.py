@@ -61,9 +61,7 @@ def compare_programs(repeats: int, databases: Path) -> None:
 
 def timed(command: list[str], cores: int) -> float:
     """Wall seconds of a command held to so many cores, where the system can do that."""
-    pinned = (
-        ["taskset", "-c", ",".join(map(str, range(cores))), *command] if Path("/usr/bin/taskset").exists() else command
-    )
+    pin = ["taskset", "-c", ",".join(map(str, range(cores)))] if shutil.which("taskset") else []
     started = time.perf_counter()
     subprocess.run([*pin, *command], check=True)
     return time.perf_counter() - started
