@@ -177,7 +177,7 @@ class _Writer:
 
 def _generation_content(request: GenerationRequest) -> dict[str, Any]:
     """What of a request decides the tokens: not the budget, and of a greedy one neither seed nor sample."""
-    content = {"kind": "generate", **dataclasses.asdict(request)}
+    content = {"kind": "generate", **dataclasses.asdict(request), "temperature": float(request.temperature)}
     del content["max_new_tokens"]
     if request.temperature == 0:
         del content["seed"], content["sample"]

@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from sqljudge.errors import SqljudgeError
 
@@ -55,7 +57,8 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    return entry if isinstance(entry, dict) and "key" in entry and "answer" in entry else None
+    whole = isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("answer"), dict)
+    return entry if whole else None
 
 
 class JournalWriter:
@@ -66,20 +69,21 @@ class JournalWriter:
 
     def __init__(self, folder: str | Path, writer: str) -> None:
         self.path = Path(folder) / f"{writer}.jsonl"
-        self._handle: BinaryIO | None = None
+        self._handle: FileIO | None = None
 
     def __enter__(self) -> JournalWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = self.path.open("ab+")
+            self._handle = self.path.open("ab+", buffering=0)  # what a full disk refuses is not tried again at the end
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._drop_torn_tail(self._handle)
+            _sync_folder(self.path.parent)
         except BlockingIOError as error:
             self._close()
             raise JournalError(f"{self.path}: another job is writing it; wait for that job or stop it") from error
         except OSError as error:
             self._close()
             raise JournalError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self._drop_torn_tail(self._handle)
         return self
 
     def __exit__(
@@ -91,11 +95,15 @@ class JournalWriter:
         """Add one finished request; it is on disk when this returns."""
         assert self._handle is not None, "the journal is not open"
         line = json.dumps({"key": key, "request": request, "answer": answer}, ensure_ascii=False) + "\n"
+        start = self._handle.seek(0, os.SEEK_END)
         try:
-            self._handle.write(line.encode())
-            self._handle.flush()
+            rest = memoryview(line.encode())
+            while rest:
+                rest = rest[self._handle.write(rest) :]
             os.fsync(self._handle.fileno())
         except OSError as error:
+            with suppress(OSError):
+                self._handle.truncate(start)
             raise JournalError(
                 f"{self.path}: cannot be written ({error.strerror}); make room and run again, nothing finished is lost"
             ) from error
@@ -106,7 +114,7 @@ class JournalWriter:
             self._handle = None
 
     @staticmethod
-    def _drop_torn_tail(handle: BinaryIO) -> None:
+    def _drop_torn_tail(handle: FileIO) -> None:
         end = handle.seek(0, os.SEEK_END)
         position = end
         while position > 0:
@@ -120,3 +128,12 @@ class JournalWriter:
         if position < end:
             handle.truncate(position)
         handle.seek(0, os.SEEK_END)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a new file's name, too, outlives a power loss."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -51,8 +51,12 @@ def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
 def read_judgments(path: str | Path) -> list[Judgment]:
     """All judgments of a file. Raises DataError naming the file where it is missing or not such a file."""
     try:
-        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+        table = pq.read_table(path)
+        if table.schema.names != SCHEMA.names:
+            raise DataError(f"{path}: other columns than a judgments file has; delete it and re-run")
+        rows = table.cast(SCHEMA).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: not a whole judgments file ({error}); delete it and re-run") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a whole judgments file ({reason}); delete it and re-run") from error
     lists = ("token_ids", "logprobs", "token_ends")
     return [Judgment(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]

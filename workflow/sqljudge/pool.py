@@ -10,9 +10,9 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.records import Candidate, CandidateSet, Execution, Question, read_json
-from sqljudge.sql.schema import load_schemas
 from sqljudge.sql.hardness import hardness
 from sqljudge.sql.normalize import normalize_sql
+from sqljudge.sql.schema import load_schemas
 
 FIELDS = {"db_id": str, "schema": str, "question": str, "sql": str, "top_n": list, "top_n_label": list}
 
