@@ -121,6 +121,17 @@ def test_an_undecided_comparison_is_no_answer_and_says_so(databases: Path, monke
     assert match.reason.startswith("results not compared")
 
 
+def test_a_prediction_that_cannot_be_tokenized_is_wrong(databases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def run(self, sql: str) -> None:
+            raise RecursionError("too deep")
+
+    monkeypatch.setattr(execution_match, "FilterStack", Failing)
+    path = str(databases / "zoo" / "zoo.sqlite")
+    match = execution_match.execution_match(Engine(Limits()).run, [path], GOLD, "SELECT DISTINCT 1")
+    assert (match.correct, match.reason) == (False, "cannot be tokenized: too deep")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

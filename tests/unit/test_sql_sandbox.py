@@ -393,6 +393,18 @@ def test_limits_must_be_above_zero(bad: dict[str, float]) -> None:
         Limits(**bad)  # type: ignore[arg-type]
 
 
+def test_what_was_kept_of_other_queries_decides_nothing(database: Path) -> None:
+    big = "SELECT zeroblob(100000 - {}) FROM animal LIMIT 900"
+    heavy = "SELECT count(*) FROM (SELECT DISTINCT a.name || b.name AS x FROM animal a, animal b WHERE a.id < 400)"
+    limits = Limits(memory_bytes=96 * 1024 * 1024, cell_bytes=100_000)
+    with Sandbox(1, limits) as sandbox:
+        alone = sandbox.run([(database, heavy)])[0]
+    with Sandbox(1, limits) as sandbox:
+        results = sandbox.run([*(QueryJob(database, big.format(i), keep=0) for i in range(1, 7)), (database, heavy)])
+    assert [result.outcome for result in results] == ["ok"] * 7
+    assert results[-1].rows == alone.rows
+
+
 def test_match_of_hostile_predictions(sandbox: Sandbox, database: Path) -> None:
     gold = "SELECT name FROM animal WHERE age > 100"
     preds = ["SELECT name FROM animal WHERE age > 200", "DELETE FROM animal", ";", TIMEOUT[0], ROW_LIMIT[0], MEMORY[0]]

@@ -38,7 +38,8 @@ CHUNK_ROWS = 1000
 CELL_OVERHEAD = 64
 MAX_SQL_BYTES = 1_000_000
 OPEN_FILES = 32
-CACHED_CELLS = 1_000_000
+CACHED_BYTES = 64 * 1024 * 1024
+OUT_OF_MEMORY = "out of memory"
 
 
 class DamagedDatabase(Exception):  # noqa: N818
@@ -52,7 +53,7 @@ class Engine:
         self._limits = limits
         self._open: OrderedDict[tuple[str, int, int], Connection] = OrderedDict()
         self._results: OrderedDict[tuple[str, int, int, str], QueryResult] = OrderedDict()
-        self._cells = 0
+        self._bytes = 0
 
     def run(self, path: str, sql: str) -> QueryResult:
         """Run `sql` on the file. Raises DamagedDatabase if the file is missing or is not a sound database."""
@@ -63,6 +64,9 @@ class Engine:
             return known
         try:
             result = self._connection(key).run(sql)
+            if result.message == OUT_OF_MEMORY and (self._results or len(self._open) > 1):
+                self.forget()  # what is kept of others must not decide: once more, alone
+                result = self._connection(key).run(sql)
         except sqlite3.Error as error:
             raise DamagedDatabase(f"{path}: cannot be opened ({error})") from error
         if result.outcome == "memory":
@@ -77,7 +81,7 @@ class Engine:
             connection.close()
         self._open.clear()
         self._results.clear()
-        self._cells = 0
+        self._bytes = 0
 
     def _connection(self, key: tuple[str, int, int]) -> Connection:
         if key not in self._open:
@@ -89,13 +93,10 @@ class Engine:
 
     def _remember(self, key: tuple[str, int, int, str], result: QueryResult) -> None:
         self._results[key] = result
-        self._cells += _cells(result)
-        while self._cells > CACHED_CELLS and self._results:
-            self._cells -= _cells(self._results.popitem(last=False)[1])
-
-
-def _cells(result: QueryResult) -> int:
-    return 10 + len(result.rows) * max(1, len(result.columns))
+        self._bytes += _size(result.rows) + len(key[-1])
+        while self._bytes > CACHED_BYTES:
+            (*_, sql), dropped = self._results.popitem(last=False)
+            self._bytes -= _size(dropped.rows) + len(sql)
 
 
 def _version(path: str) -> tuple[int, int]:
@@ -141,8 +142,8 @@ class Connection:
         try:
             columns, rows, outcome = self._fetch(sql)
         except MemoryError:
-            result = self._failed("memory", "out of memory", started)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            result = self._failed("memory", OUT_OF_MEMORY, started)
+        except Exception as error:  # whatever a query brings about, it is that query's
             result = self._failed(*self._judged(error), started)
         else:
             result = self._fetched(columns, rows, outcome, started)

@@ -44,7 +44,10 @@ def execution_match(
     if the gold query does not execute within the limits.
     """
     gold = prepared(gold_sql, keep_distinct=keep_distinct)
-    pred = prepared(as_official(pred_sql), keep_distinct=keep_distinct)
+    try:
+        pred = prepared(as_official(pred_sql), keep_distinct=keep_distinct)
+    except Exception as error:  # sqlparse on what is no SQL: by the rules, such a prediction is wrong
+        return ExecutionMatch(False, f"cannot be tokenized: {error}")
     if pred is None:
         return ExecutionMatch(False, "empty query")
     ordered = gold is not None and "order by" in gold.lower()

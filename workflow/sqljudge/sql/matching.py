@@ -64,26 +64,8 @@ def as_official(pred_sql: str) -> str:
     return pred_sql.replace("value", "1")
 
 
-@lru_cache(maxsize=PARSE_CACHE)
-def _parse_cached(sql: str, schema: _ById) -> Query:
-    return parse(sql, schema.schema)
-
-
-@dataclass(frozen=True)
-class _ById:
-    """A schema as a cache key: the same object, not an equal one."""
-
-    schema: Schema
-
-    def __hash__(self) -> int:
-        return id(self.schema)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.schema is self.schema
-
-
-def _parsed(sql: str, schema: Schema) -> Query:
-    return _parse_cached(sql, _ById(schema))
+_parsed = lru_cache(maxsize=PARSE_CACHE)(parse)
+"""Gold queries recur; so do predictions. What cannot be read is read again: an exception is not kept."""
 
 
 # --- both sides in the form in which they are compared --------------------------------------------------------------

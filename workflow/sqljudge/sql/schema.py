@@ -14,9 +14,9 @@ STAR = "*"
 """The name of the column `*`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schema:
-    """Names are in lower case; a column's full name is `table.column`.
+    """Names are in lower case; a column's full name is `table.column`. Equal only to itself, so that it can be hashed.
 
     `tables`: table -> its columns. `key_names`: the full name of a foreign-key column -> the one name that stands for
     all columns linked with it (evaluator rules, section 2).
