@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -45,8 +46,8 @@ def _open_source(source: Path) -> Iterator[_Source]:
     elif source.is_file():
         try:
             archive = zipfile.ZipFile(source)
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{source}: not a zip archive, or a truncated one; fetch it again") from error
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{source}: not a zip archive, or a truncated one ({error}); fetch it again") from error
         with archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
             yield _Source(str(source), names, lambda name: archive.open(name))  # type: ignore[arg-type,return-value]
@@ -70,8 +71,10 @@ def _copy(source: _Source, name: str, target: Path) -> None:
     try:
         with source.open(name) as reader, target.open("wb") as writer:
             shutil.copyfileobj(reader, writer, CHUNK)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{source.label}: {name} cannot be read ({error}); fetch it again") from error
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{source.label}: {name} cannot be copied ({error}); is it whole, and without a password?"
+        ) from error
 
 
 def _stage_database(source: _Source, root: str, db_id: str, target: Path) -> None:
@@ -108,8 +111,7 @@ def stage_dataset(source: str | Path, target: str | Path, *, questions_file: str
             root = _root(opened, questions_file)
             _copy(opened, f"{root}{questions_file}", staging / "questions.json")
             _copy(opened, f"{root}tables.json", staging / "tables.json")
-            rows = read_json(staging / "questions.json")
-            names = sorted({str(row["db_id"]) for row in rows if isinstance(row, dict) and "db_id" in row})
+            names = _database_names(staging / "questions.json")
             for db_id in names:
                 _stage_database(opened, root, db_id, staging / "database")
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
@@ -117,9 +119,23 @@ def stage_dataset(source: str | Path, target: str | Path, *, questions_file: str
         if target.exists():
             shutil.rmtree(target)
         staging.replace(target)
-    except BaseException:
+    except DataError as error:  # the user knows the source's files, not the copies
+        text = str(error).replace(f"{staging}/questions.json", f"{source}: {questions_file}")
+        raise DataError(text.replace(f"{staging}/", f"{source}: ")) from error
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
+    return names
+
+
+def _database_names(questions: Path) -> list[str]:
+    """The databases that a question file uses, as plain folder names."""
+    rows = read_json(questions)
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "db_id" in row for row in rows):
+        raise DataError(f"{questions}: not a list of questions with the field db_id; expected Spider's own format")
+    names = sorted({str(row["db_id"]) for row in rows})
+    for name in names:
+        if not name or PurePosixPath(name).name != name or name == "..":
+            raise DataError(f"{questions}: '{name}' is no name of a database folder")
     return names
 
 
@@ -138,6 +154,8 @@ def download(mirrors: Sequence[str], target: str | Path, *, sha256: str, setting
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     troubles = []
+    if mirrors and not sha256:
+        raise DataError("dataset.sha256 is empty, so a download cannot be checked; set it beside dataset.mirrors")
     for mirror in mirrors:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         os.close(handle)
@@ -146,11 +164,12 @@ def download(mirrors: Sequence[str], target: str | Path, *, sha256: str, setting
             _fetch(mirror, partial, progress)
             found = sha256_file(partial)
             if found == sha256:
+                partial.chmod(0o644)
                 partial.replace(target)
                 return
             troubles.append(f"{mirror}: SHA-256 {found[:12]}… is not the wanted {sha256[:12]}…")
-        except (OSError, urllib.error.URLError, ValueError) as error:
-            troubles.append(f"{mirror}: {getattr(error, 'reason', error)}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            troubles.append(f"{mirror}: {' '.join(str(getattr(error, 'reason', error)).split())}")
         finally:
             partial.unlink(missing_ok=True)
     raise DataError(

@@ -14,7 +14,7 @@ from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, Question
 from sqljudge.sql.normalize import normalize_sql
 
 BLANK_LINE = "\n\n"
-FENCED_SQL = re.compile(r"```sql\s*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+FENCED_SQL = re.compile(r"```sql\s(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 STATEMENT_END = re.compile(r";|```|\n\s*\n")
 
 

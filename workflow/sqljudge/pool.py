@@ -62,7 +62,10 @@ def read_pool(
         if position in kept:
             if row["db_id"] not in schemas:
                 raise DataError(f"{where}: database '{row['db_id']}' is not in {tables_json}")
-            level = hardness(row["sql"], schemas[row["db_id"]])
+            try:
+                level = hardness(row["sql"], schemas[row["db_id"]])
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from error
             asked.append(Question(position, row["db_id"], row["question"], row["sql"], row["schema"], level))
             groups.append(CandidateSet(position, _merged(row, where)))
     return asked, groups
@@ -79,7 +82,7 @@ def _check_entry(row: Any, where: str) -> None:
     if len(row["top_n"]) != len(row["top_n_label"]):
         raise DataError(f"{where}: {len(row['top_n'])} candidates but {len(row['top_n_label'])} labels")
     for label in row["top_n_label"]:
-        if isinstance(label, bool) or label not in (0, 1):
+        if type(label) is not int or label not in (0, 1):
             raise DataError(f"{where}: label {label!r} is neither 0 nor 1")
     if not all(isinstance(sql, str) for sql in row["top_n"]):
         raise DataError(f"{where}: 'top_n' must be a list of texts")

@@ -6,6 +6,7 @@ be empty). Fields are written `${name}`: question, schema, db_id, sql.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -38,10 +39,10 @@ def read_template(path: str | Path, *, required: tuple[str, ...]) -> PromptTempl
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompt {path}: cannot be read as UTF-8 text ({error})") from error
-    user, divider, opening = text.partition(f"{DIVIDER}\n")
-    if not divider:
+    user, *rest = re.split(rf"^{DIVIDER}(?:\n|\Z)", text, maxsplit=1, flags=re.MULTILINE)
+    if not rest:
         raise ConfigError(f"prompt {path}: needs a line '{DIVIDER}' between the request and the opened answer")
-    template = PromptTemplate(user.removesuffix("\n"), opening.removesuffix("\n"))
+    template = PromptTemplate(user.removesuffix("\n"), rest[0].removesuffix("\n"))
     used: set[str] = set()
     for part in (template.user, template.opening):
         if not Template(part).is_valid():

@@ -69,7 +69,7 @@ def database_path(databases: str | Path, db_id: str) -> Path:
 def has_rows(database: Path) -> bool:
     """Whether any table of a SQLite file holds a row.
 
-    Raises DataError, naming the file, where it is missing or not a SQLite database.
+    Raises DataError, naming the file, where it is missing, not a SQLite database, or has no table at all.
     """
     if not database.is_file():
         raise DataError(f"{database}: no such database; add the file or leave its questions out")
@@ -77,6 +77,8 @@ def has_rows(database: Path) -> bool:
         connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
         try:
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            if not names:
+                raise DataError(f"{database}: holds no table, so it is no whole database; fetch the file again")
             quoted = ('"' + name.replace('"', '""') + '"' for (name,) in names if not name.startswith("sqlite_"))
             return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in quoted)
         finally:
@@ -105,15 +107,15 @@ def sample_questions(
     Raises DataError where a hardness has fewer than `per_hardness` questions.
     """
     usable = [question for question in questions if question.db_id not in exclude]
-    chosen: list[Question] = []
-    for level in HARDNESS:
-        pool = sorted((q for q in usable if q.hardness == level), key=lambda q: _draw(seed, q))
-        if len(pool) < per_hardness:
-            raise DataError(
-                f"dataset.per_hardness is {per_hardness}, but only {len(pool)} usable questions are {level}; "
-                f"set it to {len(pool)} or less"
-            )
-        chosen += pool[:per_hardness]
+    pools = {level: [question for question in usable if question.hardness == level] for level in HARDNESS}
+    scarce = min(HARDNESS, key=lambda level: len(pools[level]))
+    least = len(pools[scarce])
+    if least < per_hardness:
+        advice = f"set it to {least} or less" if least else "list the questions you want in dataset.question_ids"
+        raise DataError(
+            f"dataset.per_hardness is {per_hardness}, but only {least} usable questions are {scarce}; {advice}"
+        )
+    chosen = [q for pool in pools.values() for q in sorted(pool, key=lambda q: _draw(seed, q))[:per_hardness]]
     return sorted(chosen, key=lambda q: q.id)
 
 
@@ -132,7 +134,7 @@ def pick_questions(questions: Sequence[Question], ids_file: str | Path) -> list[
         if not line.strip():
             continue
         where = f"{ids_file}, line {number}: '{line.strip()}'"
-        if not line.strip().isdigit() or int(line) not in by_id:
+        if not line.strip().isdecimal() or int(line) not in by_id:
             raise DataError(f"{where} is not a question id of this dataset (0 to {len(questions) - 1})")
         if int(line) in picked:
             raise DataError(f"{where} is listed twice; keep one")
