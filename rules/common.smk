@@ -65,6 +65,12 @@ wildcard_constraints:
     mode="naive|check",
 
 
+def model_threads(wildcards):
+    """A model job on a GPU leaves the cores to others; on the CPU it takes them all."""
+    offered = dict(workflow.global_resources.unwrapped_items())
+    return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
+
+
 def source_files(wildcards):
     """What the staged dataset is made from: the folder's own files, the archive, or the download."""
     if not SOURCE:

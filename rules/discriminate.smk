@@ -14,7 +14,7 @@ rule discriminate:
         "benchmarks/results/discriminate/{discriminator}/{context}/{pool}.tsv"
     conda:
         HARDWARE_GPU
-    threads: 2
+    threads: model_threads
     resources:
         gpu=1,
         mem_mb=32000,

@@ -13,7 +13,7 @@ rule generate:
         "benchmarks/results/generate/{generator}.{decoding}.tsv"
     conda:
         HARDWARE_GPU
-    threads: 2
+    threads: model_threads
     resources:
         gpu=1,
         mem_mb=16000,

@@ -23,7 +23,7 @@ from sqljudge.backends.weights import Weights, fingerprint, locate
 from sqljudge.errors import ConfigError, ModelError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-CPU_SLOTS = 32
+CPU_SLOTS = 64
 GPU_SLOTS = 256
 CPU_PREFILL_TOKENS = 4096
 GPU_PREFILL_TOKENS = 65536
