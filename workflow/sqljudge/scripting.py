@@ -44,7 +44,7 @@ def job(log: str) -> Iterator[None]:
         try:
             yield
         except SqljudgeError as error:
-            print(f"Error: {error}", file=sys.stderr, flush=True)
+            print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
         finally:
             sys.stderr = terminal
