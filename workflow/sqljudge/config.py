@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
@@ -22,6 +22,13 @@ from sqljudge.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+
+
+Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
+"""As the draft says, but 5.0 is no integer: what counts must count."""
 
 
 def resolve(path: str) -> Path:
@@ -37,10 +44,10 @@ def schema(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _validator(name: str) -> Draft202012Validator:
+def _validator(name: str) -> Any:
     experiments = Resource.from_contents(schema("experiments"))
     registry: Registry[Any] = Registry().with_resource("experiments.schema.yaml", experiments)
-    return Draft202012Validator(schema(name), registry=registry)
+    return Validator(schema(name), registry=registry)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -104,11 +111,13 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
     Raises ConfigError naming file and line for what is missing, malformed or listed twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"models_table: {path} cannot be read as UTF-8 text ({error})") from error
     models: dict[str, ModelSpec] = {}
-    for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter="\t"), 2):
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    for row in rows:
+        number = rows.line_num
         cells = {str(key): value for key, value in row.items() if key is not None and value is not None}
         problem = best_match(_validator("models").iter_errors(cells))
         if problem is not None or None in row:
