@@ -21,6 +21,8 @@ from sqljudge.journal import JournalWriter, read_answers, request_key
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
 Answer = TypeVar("Answer", Completion, Choice)
 REPORT_SECONDS = 5.0
+SECONDS = "seconds"
+"""What a journalled answer says of its cost: wall seconds since the answer before it, so that a job's add up."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ def clock(seconds: float) -> str:
 
 @dataclass(slots=True)
 class Usage:
-    """What a job asked and what it cost. Tokens and seconds are of requests that the model answered in this run."""
+    """What a job asked and what its distinct answers cost when they were made, those from the journal included."""
 
     requests: int = 0
     distinct: int = 0
@@ -113,7 +115,10 @@ class Session:
         build: Callable[[dict[str, Any]], Answer],
     ) -> dict[str, Answer]:
         kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
-        answers = {key: build(answer) for key, answer in kept.items() if covers(answer, distinct[key])}
+        kept = {key: answer for key, answer in kept.items() if covers(answer, distinct[key])}
+        for answer in kept.values():
+            self._spent(answer["prompt_tokens"], len(answer.get("token_ids", ())), answer.pop(SECONDS, 0.0))
+        answers = {key: build(answer) for key, answer in kept.items()}
         missing = [key for key in distinct if key not in answers]
         self.usage.distinct += len(distinct)
         self.usage.from_journal += len(answers)
@@ -130,16 +135,21 @@ class Session:
         keys: Sequence[str],
         ask: Callable[[Sequence[Request]], Iterable[tuple[int, Answer]]],
     ) -> Iterator[tuple[str, Answer]]:
-        progress, started = Progress(self.writer, len(requests)), time.monotonic()
+        progress, last = Progress(self.writer, len(requests)), time.monotonic()
         with _Writer(self.journal, self.writer) as put:
             for position, answer in ask(requests):
-                put(keys[position], dataclasses.asdict(requests[position]), dataclasses.asdict(answer))
+                seconds, last = time.monotonic() - last, time.monotonic()
+                cost = {SECONDS: round(seconds, 4)}
+                put(keys[position], dataclasses.asdict(requests[position]), {**dataclasses.asdict(answer), **cost})
                 new = len(answer.token_ids) if isinstance(answer, Completion) else 0
-                self.usage.prompt_tokens += answer.prompt_tokens
-                self.usage.new_tokens += new
+                self._spent(answer.prompt_tokens, new, seconds)
                 progress.add(new + answer.prompt_tokens)
                 yield keys[position], answer
-        self.usage.seconds += time.monotonic() - started
+
+    def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:
+        self.usage.prompt_tokens += prompt_tokens
+        self.usage.new_tokens += new_tokens
+        self.usage.seconds += seconds
 
     def report(self) -> dict[str, Any]:
         """What this job's sidecar records: requests, tokens, seconds, memory, model, device."""
