@@ -166,13 +166,13 @@ def read_jsonl(path: str | Path, kind: type[Record]) -> list[Record]:
 def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
     """As `read_jsonl`, one record at a time."""
     try:
-        handle = Path(path).open(encoding="utf-8")  # noqa: SIM115  (closed below)
+        handle = Path(path).open("rb")  # noqa: SIM115  (closed below)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); re-run the rule that makes it") from error
     with handle:
         for number, line in enumerate(handle, 1):
             try:
-                yield _from_dict(kind, json.loads(line))
+                yield _from_dict(kind, json.loads(line.decode()))
             except (ValueError, TypeError, KeyError) as error:
                 what = f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run"
                 raise DataError(what) from error
