@@ -26,6 +26,7 @@ include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
+include: "rules/costs.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -43,4 +44,5 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
-        "results/tables/claims.html",
+        rules.claims.output.html,
+        rules.costs.output.html,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,39 @@ def test_a_larger_budget_asks_the_model_again(made: Project) -> None:
     assert made.snakemake("table8", "-n").jobs["discriminate"] == 1
 
 
+def test_a_new_discriminator_runs_alone(made: Project) -> None:
+    made.change("discriminators.second", {"model": "actor", "kind": "yes_no"})
+    made.change("experiments.table1.discriminators", ["thinker", "taster", "second"])
+    jobs = made.snakemake("table1", "-n").jobs
+    assert jobs["discriminate"] == 1
+    assert "generate" not in jobs
+
+
+def test_a_budget_below_the_largest_runs_no_model(made: Project) -> None:
+    made.change("experiments.table8.budgets", [20, 40, 60])
+    jobs = set(made.snakemake("table8", "-n").jobs)
+    assert {"score", "evaluate_intrinsic", "evaluate_reasoning", "table8"} <= jobs
+    assert not MODEL_RULES & jobs
+
+
+def test_a_new_question_is_the_only_one_asked(made: Project) -> None:
+    run_file = made.folder / "results/candidates/writer.greedy.run.json"
+    before = json.loads(run_file.read_text(encoding="utf-8"))["distinct"]
+    made.change("dataset.per_hardness", 3)
+    run = made.snakemake(str(run_file.relative_to(made.folder)))
+    assert run.code == 0, run.output
+    after = json.loads(run_file.read_text(encoding="utf-8"))
+    assert (after["distinct"], after["from_journal"]) == (before + 4, before)
+
+
+def test_a_caption_is_no_reason_to_run_anything(made: Project) -> None:
+    caption = made.root / "workflow/report/table1.rst"
+    caption.write_text(caption.read_text(encoding="utf-8") + "\nOne more sentence.\n", encoding="utf-8")
+    assert "Nothing to be done" in made.snakemake("-n").output
+    assert made.snakemake("table1", "--report", "report.html").code == 0
+    assert "One more sentence" in (made.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Project) -> None:
     planning = made.root / "workflow/sqljudge/planning.py"
     planning.write_text("# A better comment.\n" + planning.read_text(encoding="utf-8"), encoding="utf-8")
@@ -80,7 +114,7 @@ def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
     run = finished.snakemake("--report", "report.html")
     assert run.code == 0, run.output
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    for name in (*(f"table{n}.html" for n in range(1, 9)), "figure4.svg", "figure5.svg"):
+    for name in (*(f"table{n}.html" for n in range(1, 9)), "figure4.svg", "figure5.svg", "claims.html", "costs.html"):
         assert name in page, name
 
 

@@ -1,0 +1,34 @@
+# What the model jobs cost, and what they would have cost without sharing.
+rule costs:
+    """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
+    input:
+        runs=sorted({run for name in EXPERIMENTS for run in artefacts.runs(EXPERIMENTS[name])}),
+        judgments=[
+            f"results/judgments/{job.discriminator}/{job.context}/{job.pool}.parquet"
+            for job in BUDGETS
+        ],
+        executions=sorted({f"results/executions/{job.pool}.jsonl" for job in BUDGETS}),
+    output:
+        html=report(
+            "results/tables/costs.html",
+            caption="../workflow/report/costs.rst",
+            category="Costs",
+            labels={"Format": "page"},
+        ),
+        csv=report(
+            "results/tables/costs.csv",
+            caption="../workflow/report/costs.rst",
+            category="Costs",
+            labels={"Format": "csv"},
+        ),
+        md="results/tables/costs.md",
+        tex="results/tables/costs.tex",
+    log:
+        "logs/tables/costs.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        experiments=EXPERIMENTS,
+        code=code_digest("costs", "tables"),
+    script:
+        "../scripts/costs.py"

@@ -1,0 +1,50 @@
+"""Make the table of costs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.artefacts import Judged
+from sqljudge.costs import costs_grid, unshared
+from sqljudge.parquet import read_judgments
+from sqljudge.records import Execution, read_json, read_jsonl, write_text
+from sqljudge.scripting import job
+from sqljudge.tables import FORMATS, render
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    runs: list[str],
+    judgments: list[str],
+    executions: list[str],
+    outputs: dict[str, str],
+    *,
+    experiments: dict[str, Any],
+) -> None:
+    """Write the costs in four formats."""
+    executable = {
+        Path(path).stem: {(run.question_id, run.sql): run.outcome == "ok" for run in read_jsonl(path, Execution)}
+        for path in executions
+    }
+    judged = {Judged(*Path(path).with_suffix("").parts[-3:]): read_judgments(path) for path in judgments}
+    alone = {name: unshared(experiment, judged, executable) for name, experiment in experiments.items()}
+    jobs = []
+    for path in runs:
+        stage = "discriminate" if "/judgments/" in path else "generate"
+        place = path.removesuffix(".run.json").split("/")
+        jobs.append((stage, " / ".join(place[2:]), read_json(path)))
+    grid = costs_grid(jobs, {name: tokens for name, tokens in alone.items() if tokens.total})
+    for form in FORMATS:
+        write_text(outputs[form], render(grid, form))
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            list(snakemake.input.runs),
+            list(snakemake.input.judgments),
+            list(snakemake.input.executions),
+            {key: str(value) for key, value in snakemake.output.items()},
+            experiments=snakemake.params.experiments,
+        )
