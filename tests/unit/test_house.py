@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from pathlib import Path
 
 import yaml
-
+from sqljudge.config import schema
 from sqljudge.config_docs import page
 from sqljudge.provenance import closure
+from sqljudge.sql.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -63,3 +65,9 @@ def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None
         assert f"../scripts/{script.name}" in rules, script
     for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=\n *rule |\Z)", rules, re.MULTILINE | re.DOTALL):
         assert body.lstrip().startswith('"""'), name
+
+
+def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
+    given = {name: part["default"] for name, part in schema("config")["properties"]["execution"]["properties"].items()}
+    limits = dataclasses.asdict(Limits())
+    assert given == {name: limits[name] for name in given}
