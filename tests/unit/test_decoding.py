@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from sqljudge.backends.base import Completion, GenerationRequest, Prompt
+from sqljudge.backends.cache import GROWTH
 from sqljudge.backends.decoding import Decoder, choose_tokens, fits, halved, left_padded, uniforms
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.errors import ModelError
@@ -89,6 +90,17 @@ def test_greedy_equals_plain_generate(tiny: Any, slots: int, shuffled: bool) -> 
         assert completion.text == decode(tokens)
         assert completion.token_ends == tuple(range(1, len(tokens) + 1))
         assert (completion.finish_reason, completion.prompt_tokens) == ("length", LENGTHS[i])
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_long_responses_outgrow_their_buffers(tiny: Any, slots: int) -> None:
+    prompts = prompts_of(5, 40, 2)
+    budgets = [4 * GROWTH, 20, 3 * GROWTH]
+    found = answers(decoder(tiny, slots), asked(prompts, budgets), prompts)
+    for ids, budget, completion in zip(prompts, budgets, found, strict=True):
+        tokens, logprobs = plain(tiny, ids, budget)
+        assert list(completion.token_ids) == tokens
+        assert list(completion.logprobs) == pytest.approx(logprobs, abs=TOLERANCE)
 
 
 def test_the_tiny_models_say_varied_things(tiny: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -263,6 +264,40 @@ def test_the_report_of_a_job(backend: Counted, tmp_path: Path) -> None:
     assert report["peak_memory_mib"] > 10
     assert report["model"] == backend.identity()
     assert report["engine"] == backend.describe()
+
+
+def test_a_resumed_job_reports_the_whole_cost(
+    backend: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [50.0]
+
+    def tick() -> float:
+        now[0] += 0.25
+        return now[0]
+
+    monkeypatch.setattr(inference.time, "monotonic", tick)
+    first = session(backend, tmp_path)
+    first.complete([request("a", 4), request("b")])
+    first.choose([ChoiceRequest(Prompt("a"), ("Yes",))])
+    again = session(backend, tmp_path)
+    again.complete([request("a", 4), request("b")])
+    again.choose([ChoiceRequest(Prompt("a"), ("Yes",))])
+    assert again.usage.from_journal == 3
+    assert (again.usage.prompt_tokens, again.usage.new_tokens) == (3, 7)
+    assert again.usage.seconds == pytest.approx(first.usage.seconds)
+    assert first.usage.seconds > 0
+
+
+def test_answers_without_a_cost_are_taken(backend: Counted, tmp_path: Path) -> None:
+    made = session(backend, tmp_path)
+    (answer,) = made.complete([request("b")])
+    path = tmp_path / "job.jsonl"
+    entry = json.loads(path.read_text())
+    del entry["answer"][inference.SECONDS]
+    path.write_text(json.dumps(entry) + "\n")
+    again = session(backend, tmp_path)
+    assert again.complete([request("b")]) == [answer]
+    assert again.usage.seconds == 0
 
 
 def test_progress_says_done_speed_and_time_left(

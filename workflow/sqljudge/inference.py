@@ -116,8 +116,8 @@ class Session:
     ) -> dict[str, Answer]:
         kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
         kept = {key: answer for key, answer in kept.items() if covers(answer, distinct[key])}
-        for answer in kept.values():
-            self._spent(answer["prompt_tokens"], len(answer.get("token_ids", ())), answer.pop(SECONDS, 0.0))
+        for found in kept.values():
+            self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
         answers = {key: build(answer) for key, answer in kept.items()}
         missing = [key for key in distinct if key not in answers]
         self.usage.distinct += len(distinct)
