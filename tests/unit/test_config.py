@@ -20,6 +20,7 @@ from sqljudge.config import (
     nearest,
     read_models,
     resolve,
+    schema,
 )
 from sqljudge.errors import ConfigError
 
@@ -84,7 +85,9 @@ def test_defaults_are_filled_in() -> None:
     assert config["journal"] is True
     assert config["generators"]["g"]["frame"] == "inst"
     assert config["discriminators"]["d"]["frame"] == "raw"
-    assert config["execution"]["rows"] == 100_000
+    assert config["execution"] == {
+        k: v["default"] for k, v in schema("config")["properties"]["execution"]["properties"].items()
+    }
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
