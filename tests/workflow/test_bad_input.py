@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Project
+from harness import ROOT, Project
 
 NewProject = Callable[[], Project]
 

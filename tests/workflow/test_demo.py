@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Project
+from harness import ROOT, Project
 
 REDUCED = {
     "dataset": {"per_hardness": 1},

