@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 from conftest import tiny_model
 from sqljudge import inference
-from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.base import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    GenerationRequest,
+    Heartbeat,
+    ModelSpec,
+    Prompt,
+    silent,
+)
 from sqljudge.backends.decoding import Decoder
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.scripted import ScriptedBackend
@@ -30,7 +39,9 @@ class Counted:
         self.inner = inner
         self.asked: list[Any] = []
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
         for i, completion in reversed(list(self.inner.generate(requests))):
             self.asked.append(requests[i])
             yield i, completion
@@ -191,7 +202,9 @@ class Tiny:
             new_detokenizer=lambda _: Detokenizer(decode),
         )
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
         return self.decoder.run(requests, [[ord(letter) % 61 for letter in r.prompt.text] for r in requests])
 
     def identity(self) -> dict[str, str]:
@@ -226,7 +239,9 @@ class KilledError(Exception):
 @pytest.mark.parametrize("after", [1, 2, 5])
 def test_a_killed_job_goes_on_where_it_was(tmp_path: Path, after: int) -> None:
     class Mortal(Tiny):
-        def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+        def generate(
+            self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+        ) -> Iterator[tuple[int, Completion]]:
             for count, answer in enumerate(super().generate(requests)):
                 if count == after:
                     raise KilledError
@@ -312,6 +327,24 @@ def test_progress_says_done_speed_and_time_left(
     assert capsys.readouterr().err.splitlines() == [
         "generate.x: 2 of 4 requests, 10 tokens/s, 6 s left",
         "generate.x: 4 of 4 requests, 12 tokens/s, 0 s left",
+    ]
+
+
+def test_progress_is_heard_of_before_a_request_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(inference.time, "monotonic", lambda: now[0])
+    progress = Progress("x", 2, started=0.0, reported=0.0)
+    for _ in range(3):
+        now[0] += 4.0
+        progress.beat(20)
+    progress.add(100 + 60, heard=60)
+    now[0] += 8.0
+    progress.add(160, heard=60)
+    assert capsys.readouterr().err.splitlines() == [
+        "x: 0 of 2 requests, 5 tokens/s, time left not known yet",
+        "x: 2 of 2 requests, 16 tokens/s, 0 s left",
     ]
 
 

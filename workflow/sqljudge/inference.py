@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqljudge.backends import load_backend
-from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec
+from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest, Heartbeat, ModelSpec
 from sqljudge.journal import JournalWriter, read_answers, request_key
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
@@ -33,24 +33,35 @@ class Progress:
     total: int
     done: int = 0
     tokens: int = 0
+    under_way: int = 0
     started: float = field(default_factory=time.monotonic)
     reported: float = field(default_factory=time.monotonic)
 
-    def add(self, tokens: int) -> None:
-        """One more request is done; it took `tokens` tokens, prompt and new."""
+    def beat(self, tokens: int) -> None:
+        """New tokens of requests that are not done yet."""
+        self.under_way += tokens
+        self._report()
+
+    def add(self, tokens: int, heard: int = 0) -> None:
+        """One more request is done; it took `tokens` tokens, prompt and new, of which `heard` came as beats."""
         self.done += 1
         self.tokens += tokens
+        self.under_way = max(0, self.under_way - heard)
+        self._report()
+
+    def _report(self) -> None:
         now = time.monotonic()
-        if now - self.reported >= REPORT_SECONDS or self.done == self.total:
-            self.reported = now
-            spent = max(now - self.started, 1e-9)
-            left = spent / self.done * (self.total - self.done)
-            print(
-                f"{self.label}: {self.done} of {self.total} requests, {self.tokens / spent:.0f} tokens/s, "
-                f"{clock(left)} left",
-                file=sys.stderr,
-                flush=True,
-            )
+        if now - self.reported < REPORT_SECONDS and self.done != self.total:
+            return
+        self.reported = now
+        spent = max(now - self.started, 1e-9)
+        left = f"{clock(spent / self.done * (self.total - self.done))} left" if self.done else "time left not known yet"
+        speed = (self.tokens + self.under_way) / spent
+        print(
+            f"{self.label}: {self.done} of {self.total} requests, {speed:.0f} tokens/s, {left}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def clock(seconds: float) -> str:
@@ -100,8 +111,11 @@ class Session:
         """Next-token probabilities of each request, in order."""
         keys = [self._key({"kind": "choose", **dataclasses.asdict(request)}) for request in requests]
         distinct = dict(zip(keys, requests, strict=True))
-        answers = self._answers(distinct, lambda answer, request: True, self.backend.choose, _to_choice)
+        answers = self._answers(distinct, lambda answer, request: True, self._choose, _to_choice)
         return [answers[key] for key in keys]
+
+    def _choose(self, requests: Sequence[ChoiceRequest], heartbeat: Heartbeat) -> Iterator[tuple[int, Choice]]:
+        return self.backend.choose(requests)
 
     def _key(self, content: dict[str, Any]) -> str:
         self.usage.requests += 1
@@ -111,7 +125,7 @@ class Session:
         self,
         distinct: dict[str, Request],
         covers: Callable[[dict[str, Any], Request], bool],
-        ask: Callable[[Sequence[Request]], Iterable[tuple[int, Answer]]],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer]]],
         build: Callable[[dict[str, Any]], Answer],
     ) -> dict[str, Answer]:
         kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
@@ -133,17 +147,17 @@ class Session:
         self,
         requests: Sequence[Request],
         keys: Sequence[str],
-        ask: Callable[[Sequence[Request]], Iterable[tuple[int, Answer]]],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer]]],
     ) -> Iterator[tuple[str, Answer]]:
         progress, last = Progress(self.writer, len(requests)), time.monotonic()
         with _Writer(self.journal, self.writer) as put:
-            for position, answer in ask(requests):
+            for position, answer in ask(requests, progress.beat):
                 seconds, last = time.monotonic() - last, time.monotonic()
                 cost = {SECONDS: round(seconds, 4)}
                 put(keys[position], dataclasses.asdict(requests[position]), {**dataclasses.asdict(answer), **cost})
                 new = len(answer.token_ids) if isinstance(answer, Completion) else 0
                 self._spent(answer.prompt_tokens, new, seconds)
-                progress.add(new + answer.prompt_tokens)
+                progress.add(new + answer.prompt_tokens, heard=new)
                 yield keys[position], answer
 
     def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:

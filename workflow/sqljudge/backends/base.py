@@ -5,7 +5,7 @@ Knows nothing of SQL or questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -111,6 +111,14 @@ class Usage:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+Heartbeat = Callable[[int], None]
+"""Told, now and then, how many new tokens have come since it was last told."""
+
+
+def silent(tokens: int) -> None:
+    """A heartbeat that nobody hears."""
+
+
 class Backend(Protocol):
     """An inference engine with one model loaded."""
 
@@ -120,8 +128,10 @@ class Backend(Protocol):
         Raises ModelError where the model has no chat template.
         """
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish, each with its request's position."""
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
+        """Completions as they finish, each with its request's position; `heartbeat` hears of tokens meanwhile."""
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
         """Next-token probabilities as they are computed, each with its request's position."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqljudge.backends.base import Completion, GenerationRequest
+from sqljudge.backends.base import Completion, GenerationRequest, Heartbeat, silent
 from sqljudge.backends.cache import GrowingLayer, join, keep_rows, new_cache
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.errors import ModelError
@@ -80,7 +80,7 @@ class Decoder:
 
     @torch.inference_mode()
     def run(
-        self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]]
+        self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]], heartbeat: Heartbeat = silent
     ) -> Iterator[tuple[int, Completion]]:
         """Completions as they finish. `prompts[i]`: token ids of request i's prompt."""
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i], requests[i].sample))
@@ -94,6 +94,7 @@ class Decoder:
             else:
                 joining = []
             if fits(batch.advance, joining):
+                heartbeat(len(joining or batch.rows))
                 for row in batch.leave():
                     yield row.position, row.completion()
                 continue

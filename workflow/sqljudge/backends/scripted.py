@@ -13,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.base import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    GenerationRequest,
+    Heartbeat,
+    ModelSpec,
+    Prompt,
+    silent,
+)
 from sqljudge.errors import ModelError
 
 TOKEN_PROBABILITY = 0.9
@@ -45,7 +54,9 @@ class ScriptedBackend:
         """A plain frame."""
         return Prompt(f"<user>{user}</user>{opening}")
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
         """The scripted response, cut to the budget; a list of responses is one a sample."""
         for i, request in enumerate(requests):
             response = self._rule(request.prompt, "response")

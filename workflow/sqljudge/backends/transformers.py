@@ -16,7 +16,16 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.base import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    GenerationRequest,
+    Heartbeat,
+    ModelSpec,
+    Prompt,
+    silent,
+)
 from sqljudge.backends.decoding import Decoder, fits, halved, left_padded
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.weights import Weights, fingerprint, locate
@@ -103,7 +112,9 @@ class TransformersBackend:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
         """Completions as they finish, each with its request's position."""
         prompts = [self.encode(request.prompt) for request in requests]
         if not requests:
@@ -116,7 +127,7 @@ class TransformersBackend:
                 slots=self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
                 new_detokenizer=lambda prompt_ids: Detokenizer(self.decode, prompt_ids),
             )
-        yield from self._decoder.run(requests, prompts)
+        yield from self._decoder.run(requests, prompts, heartbeat)
 
     @torch.inference_mode()
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
