@@ -128,3 +128,12 @@ def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:
     project = Project(tmp_path, tmp_path)
     jobs = project.snakemake("-n", "--configfile", str(ROOT / "config/config.yaml")).jobs
     assert jobs["judge_discriminate"] == 6
+
+
+def test_the_authors_own_question_ids_take_the_place_of_the_sample(made: Project) -> None:
+    (made.folder / "ids.txt").write_text("7\n3\n", encoding="utf-8")
+    made.change("dataset.question_ids", "ids.txt")
+    assert "generate" in made.snakemake("-n").jobs
+    assert made.snakemake("results/questions/mini_spider.jsonl").code == 0
+    lines = (made.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [7, 3]
