@@ -341,3 +341,16 @@ def test_the_embedded_model_is_described(embedded: Any) -> None:
     assert embedded.identity()["model"].endswith(".gguf")
     assert embedded.describe()["device"] == "cpu"
     assert "<|im_start|>user\nhi<|im_end|>" in embedded.render_chat("hi", "SELECT").text
+
+
+def test_the_last_positions_reach_the_vocabularys_matrix_without_gaps(tiny_backend: TransformersBackend) -> None:
+    """A strided slice made bfloat16 on a CPU hundreds of times slower."""
+    seen: list[bool] = []
+    head = tiny_backend.model.get_output_embeddings()
+    watch = head.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].is_contiguous()))
+    requests = [ChoiceRequest(Prompt(text), ("Yes", "No")) for text in TEXTS]
+    choices(tiny_backend, requests)
+    prompts = [GenerationRequest(Prompt(text), max_new_tokens=2) for text in TEXTS]
+    list(tiny_backend.generate(prompts))
+    watch.remove()
+    assert len(seen) >= 3 and all(seen)

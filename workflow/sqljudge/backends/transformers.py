@@ -76,7 +76,9 @@ class TransformersBackend:
     @cached_property
     def model(self) -> Any:
         """The model, on its device. Raises ModelError where it cannot be loaded."""
-        return self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype]).to(self.device).eval()
+        model = self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype]).to(self.device).eval()
+        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+        return model
 
     def _load(self, kind: Any, **arguments: Any) -> Any:
         if self.weights.gguf_file:
@@ -217,6 +219,14 @@ class TransformersBackend:
             "transformers": transformers.__version__,
             "slots": self._decoder.slots if self._decoder else None,
         }
+
+
+def _contiguous(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The last position's hidden states, laid out without gaps.
+
+    They are a slice of all positions; a CPU took 500 times as long for a bfloat16 product of such a slice (torch 2.13).
+    """
+    return tuple(each.contiguous() for each in inputs)
 
 
 def _advice(weights: Weights) -> str:
