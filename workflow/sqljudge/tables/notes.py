@@ -20,10 +20,11 @@ READING = {
     "1 − TTR: 1 − distinct sentences / sentences. Repeated bigrams: word bigrams that occur more than once. Entropy: "
     "of the response's sentences. Diversity: 1 − mean cosine similarity of the sentences' embeddings.",
     "Execution accuracy (EX)": "EX: share of questions whose query gives the gold query's result on the question's "
-    "own database (one database, not the test suite's many).",
+    "own database (one database, not the test suite's many; an empty result equals an empty one).",
     "Exact match (EM)": "EM: share of questions whose query's clauses equal the gold query's, by the official "
     "evaluator's rules, values left out.",
-    "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions.",
+    "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions. A "
+    "component's F1 is 1 where its accuracy and recall are both 0, as the official program has it.",
 }
 
 
