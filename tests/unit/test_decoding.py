@@ -11,8 +11,9 @@ import pytest
 import torch
 from sqljudge.backends.base import Completion, GenerationRequest, Prompt
 from sqljudge.backends.cache import GROWTH
-from sqljudge.backends.decoding import Decoder, choose_tokens, fits, halved, left_padded, uniforms
+from sqljudge.backends.decoding import Decoder, choose_tokens, fits, halved, uniforms
 from sqljudge.backends.detokenize import Detokenizer
+from sqljudge.backends.prefill import left_padded
 from sqljudge.errors import ModelError
 
 VOCABULARY = 61
@@ -112,13 +113,13 @@ def test_the_tiny_models_say_varied_things(tiny: Any) -> None:
 
 def test_finished_rows_leave_and_others_take_their_places(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made, widths = decoder(tiny, 3), []
-    forward = made.forward
+    forward = made.model.forward
 
     def watched(**inputs: Any) -> torch.Tensor:
         widths.append(tuple(inputs["input_ids"].shape))
         return forward(**inputs)
 
-    monkeypatch.setattr(made, "forward", watched)
+    monkeypatch.setattr(made.model, "forward", watched)
     prompts = prompts_of(4, 4, 4, 4, 4)
     answers(made, asked(prompts, [2, 6, 6, 6, 2]), prompts)
     assert all(rows <= 3 for rows, _ in widths)
@@ -129,14 +130,14 @@ def test_finished_rows_leave_and_others_take_their_places(tiny: Any, monkeypatch
 
 def test_identical_prompts_are_prefilled_once(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made, prefills = decoder(tiny, 8), []
-    forward = made.forward
+    forward = made.model.forward
 
     def watched(**inputs: Any) -> torch.Tensor:
         if inputs["input_ids"].shape[1] > 1:
             prefills.append(inputs["input_ids"].shape[0])
         return forward(**inputs)
 
-    monkeypatch.setattr(made, "forward", watched)
+    monkeypatch.setattr(made.model, "forward", watched)
     one, two = prompts_of(6, 9)
     requests = [
         GenerationRequest(Prompt(decode(ids)), 10, temperature=1.0, seed=5, sample=i)
@@ -254,11 +255,11 @@ def test_a_stop_string_on_the_last_token_is_a_stop(tiny: Any) -> None:
 
 
 class Scarce:
-    """Raises an error at the chosen calls of a decoder's forward pass, or whenever there are too many rows."""
+    """Raises an error at the chosen calls of a model's forward pass, or whenever there are too many rows."""
 
     def __init__(self, made: Decoder, error: Exception, *, calls: Sequence[int] = (), most: int = 99) -> None:
         self.made, self.error, self.calls, self.most = made, error, calls, most
-        self.forward, self.count = made.forward, 0
+        self.forward, self.count = made.model.forward, 0
 
     def __call__(self, **inputs: Any) -> torch.Tensor:
         self.count += 1
@@ -283,7 +284,7 @@ def test_out_of_memory_halves_the_slots_and_loses_nothing(
     requests = asked(prompts, BUDGETS, temperature=0.5, seed=2)
     expected = answers(decoder(tiny, 8), requests, prompts)
     made = decoder(tiny, 8)
-    monkeypatch.setattr(made, "forward", Scarce(made, error, calls=[call]))
+    monkeypatch.setattr(made.model, "forward", Scarce(made, error, calls=[call]))
     for one, other in zip(answers(made, requests, prompts), expected, strict=True):
         same(one, other)
     assert made.slots == (4 if call == 1 else 3), "half of the rows that were under way"
@@ -292,7 +293,7 @@ def test_out_of_memory_halves_the_slots_and_loses_nothing(
 def test_memory_for_one_row_is_enough(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = prompts_of(*LENGTHS)
     made = decoder(tiny, 32)
-    monkeypatch.setattr(made, "forward", Scarce(made, OUT_OF_MEMORY[0], most=1))
+    monkeypatch.setattr(made.model, "forward", Scarce(made, OUT_OF_MEMORY[0], most=1))
     for one, other in zip(
         answers(made, asked(prompts), prompts), answers(decoder(tiny, 4), asked(prompts), prompts), strict=True
     ):
@@ -303,7 +304,7 @@ def test_memory_for_one_row_is_enough(tiny: Any, monkeypatch: pytest.MonkeyPatch
 def test_too_little_memory_for_one_row_says_so(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = prompts_of(3, 4)
     made = decoder(tiny, 2)
-    monkeypatch.setattr(made, "forward", Scarce(made, OUT_OF_MEMORY[0], most=0))
+    monkeypatch.setattr(made.model, "forward", Scarce(made, OUT_OF_MEMORY[0], most=0))
     with pytest.raises(ModelError, match="out of memory with one request"):
         answers(made, asked(prompts), prompts)
 
@@ -311,7 +312,7 @@ def test_too_little_memory_for_one_row_says_so(tiny: Any, monkeypatch: pytest.Mo
 def test_other_errors_are_not_taken_for_memory(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = prompts_of(3, 4)
     made = decoder(tiny, 2)
-    monkeypatch.setattr(made, "forward", Scarce(made, RuntimeError("shapes differ"), calls=[2]))
+    monkeypatch.setattr(made.model, "forward", Scarce(made, RuntimeError("shapes differ"), calls=[2]))
     with pytest.raises(RuntimeError, match="shapes differ"):
         answers(made, asked(prompts), prompts)
 

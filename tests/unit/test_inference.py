@@ -26,7 +26,7 @@ from sqljudge.backends.decoding import Decoder
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.scripted import ScriptedBackend
 from sqljudge.errors import ModelError
-from sqljudge.inference import Progress, Session, clock, open_session
+from sqljudge.inference import Session, open_session
 from sqljudge.journal import JournalError, JournalWriter
 
 Rules = Callable[..., ScriptedBackend]
@@ -315,59 +315,11 @@ def test_answers_without_a_cost_are_taken(backend: Counted, tmp_path: Path) -> N
     assert again.usage.seconds == 0
 
 
-def test_progress_says_done_speed_and_time_left(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr(inference.time, "monotonic", lambda: now[0])
-    progress = Progress("generate.x", 4, started=100.0, reported=100.0)
-    for seconds in (4.0, 2.0, 1.0, 3.0):
-        now[0] += seconds
-        progress.add(30)
-    assert capsys.readouterr().err.splitlines() == [
-        "generate.x: 2 of 4 requests, 10 tokens/s, 6 s left",
-        "generate.x: 4 of 4 requests, 12 tokens/s, 0 s left",
-    ]
-
-
-def test_progress_is_heard_of_before_a_request_is_done(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(inference.time, "monotonic", lambda: now[0])
-    progress = Progress("x", 2, started=0.0, reported=0.0)
-    for _ in range(3):
-        now[0] += 4.0
-        progress.beat(20)
-    progress.add(100 + 60, heard=60)
-    now[0] += 8.0
-    progress.add(160, heard=60)
-    assert capsys.readouterr().err.splitlines() == [
-        "x: 0 of 2 requests, 5 tokens/s, time left not known yet",
-        "x: 2 of 2 requests, 16 tokens/s, 0 s left",
-    ]
-
-
 def test_a_job_shows_its_progress(backend: Counted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session(backend, tmp_path).complete([request("a"), request("b")])
     assert re.search(r"^job: 2 of 2 requests, \d+ tokens/s, 0 s left$", capsys.readouterr().err, re.MULTILINE)
     session(backend, tmp_path).complete([request("a"), request("c")])
     assert "job: 1 of 2 answers are in the journal\n" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (125, "2 min 05 s"),
-        (3600, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-    ],
-)
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize("journal", ["", "kept"])

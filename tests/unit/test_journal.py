@@ -75,6 +75,31 @@ def test_a_torn_tail_is_dropped_at_the_next_opening(tmp_path: Path, tail: bytes)
     assert [json.loads(line)["key"] for line in path.read_bytes().splitlines()] == ["k1", "k2", "k3"]
 
 
+def write_batch(folder: Path, *numbers: int) -> None:
+    with JournalWriter(folder, "job") as journal:
+        journal.put_all([(f"k{n}", {"n": n}, {"text": f"é{n}\n"}) for n in numbers])
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.7, 0.99])
+def test_of_a_batch_all_count_or_none(tmp_path: Path, cut: float) -> None:
+    write_batch(tmp_path, 1, 2, 3)
+    path = tmp_path / "job.jsonl"
+    first = path.read_bytes()
+    write_batch(tmp_path, 4, 5, 6)
+    assert read(tmp_path, *range(9)).keys() == {1, 2, 3, 4, 5, 6}
+    whole = path.read_bytes()
+    torn = whole[: len(first) + int(cut * (len(whole) - len(first)))]
+    path.write_bytes(torn)
+    assert read(tmp_path, *range(9)).keys() == {1, 2, 3}
+    path.write_bytes(torn + b"\n" + first)
+    assert read(tmp_path, *range(9)).keys() == {1, 2, 3}, "a batch that another one follows was never finished"
+    path.write_bytes(torn)
+    write_batch(tmp_path, 7)
+    assert path.read_bytes().startswith(first)
+    assert path.read_bytes().count(b"\n") == 4
+    assert read(tmp_path, *range(9)).keys() == {1, 2, 3, 7}
+
+
 def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path: Path) -> None:
     (tmp_path / "job.jsonl").write_bytes(b"y" * 200_000)
     write(tmp_path)
@@ -88,11 +113,16 @@ BAD = [
     b'"x"',
     b"{}",
     b"\xff\xfe",
-    b'{"key": "k1"}',
-    b'{"answer": {}}',
-    b'{"key": 1, "answer": {}}',
+    b'{"left": 0, "key": "k1"}',
+    b'{"left": 0, "answer": {}}',
+    b'{"left": 0, "key": 1, "answer": {}}',
+    b'{"key": "k1", "answer": {}}',
 ]
-WORSE = [b'{"key": ["k1"], "answer": {}}', b'{"key": "k1", "answer": null}', b'{"key": "k1", "answer": {"te']
+WORSE = [
+    b'{"left": 0, "key": ["k1"], "answer": {}}',
+    b'{"left": 0, "key": "k1", "answer": null}',
+    b'{"left": 0, "key": "k1", "answer": {"te',
+]
 
 
 @pytest.mark.parametrize("line", [*BAD, *WORSE])

@@ -91,7 +91,7 @@ def test_choices_are_split_into_batches_of_a_size(
     monkeypatch.setattr(tiny_backend, "_last_probabilities", watched)
     for one, other in zip(choices(tiny_backend, requests), expected, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, rel=1e-4)
-    assert sizes[0] == (1, 31), "a prompt longer than the limit goes alone"
+    assert (1, 31) in sizes, "a prompt longer than the limit goes alone"
     assert len(sizes) > 2
     assert all(rows == 1 or rows * width <= 10 for rows, width in sizes)
 

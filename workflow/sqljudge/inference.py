@@ -17,59 +17,12 @@ from typing import Any, TypeVar
 from sqljudge.backends import load_backend
 from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest, Heartbeat, ModelSpec
 from sqljudge.journal import JournalWriter, read_answers, request_key
+from sqljudge.progress import Progress
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
 Answer = TypeVar("Answer", Completion, Choice)
-REPORT_SECONDS = 5.0
 SECONDS = "seconds"
 """What a journalled answer says of its cost: wall seconds since the answer before it, so that a job's add up."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """Says on standard error how many requests are done, how fast, and how long the rest will take."""
-
-    label: str
-    total: int
-    done: int = 0
-    tokens: int = 0
-    under_way: int = 0
-    started: float = field(default_factory=time.monotonic)
-    reported: float = field(default_factory=time.monotonic)
-
-    def beat(self, tokens: int) -> None:
-        """New tokens of requests that are not done yet."""
-        self.under_way += tokens
-        self._report()
-
-    def add(self, tokens: int, heard: int = 0) -> None:
-        """One more request is done; it took `tokens` tokens, prompt and new, of which `heard` came as beats."""
-        self.done += 1
-        self.tokens += tokens
-        self.under_way = max(0, self.under_way - heard)
-        self._report()
-
-    def _report(self) -> None:
-        now = time.monotonic()
-        if now - self.reported < REPORT_SECONDS and self.done != self.total:
-            return
-        self.reported = now
-        spent = max(now - self.started, 1e-9)
-        left = f"{clock(spent / self.done * (self.total - self.done))} left" if self.done else "time left not known yet"
-        speed = (self.tokens + self.under_way) / spent
-        print(
-            f"{self.label}: {self.done} of {self.total} requests, {speed:.0f} tokens/s, {left}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def clock(seconds: float) -> str:
-    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 @dataclass(slots=True)
@@ -149,7 +102,9 @@ class Session:
         keys: Sequence[str],
         ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer]]],
     ) -> Iterator[tuple[str, Answer]]:
-        progress, last = Progress(self.writer, len(requests)), time.monotonic()
+        budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
+        progress, last = Progress(self.writer, len(requests), budget), time.monotonic()
+        progress.begin()
         with _Writer(self.journal, self.writer) as put:
             for position, answer in ask(requests, progress.beat):
                 seconds, last = time.monotonic() - last, time.monotonic()
@@ -157,7 +112,7 @@ class Session:
                 put(keys[position], dataclasses.asdict(requests[position]), {**dataclasses.asdict(answer), **cost})
                 new = len(answer.token_ids) if isinstance(answer, Completion) else 0
                 self._spent(answer.prompt_tokens, new, seconds)
-                progress.add(new + answer.prompt_tokens, heard=new)
+                progress.add(answer.prompt_tokens, new)
                 yield keys[position], answer
 
     def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:

@@ -1,7 +1,9 @@
 """Finished model requests, by content. Knows neither what a request means nor who asks.
 
 A journal is a folder of JSON Lines files, one per writer, each line a request's key, the request in readable form and
-its answer. A line is on disk (fsync) before `put` returns; a line torn by a crash is dropped at the next opening.
+its answer. Requests that were computed together are put together: they are on disk (fsync) before `put` returns, and
+all of them count or none. `left` says how many lines of a batch follow; what a crash left unfinished is passed over
+by readers and dropped when the file is next opened for writing.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -18,6 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from sqljudge.errors import SqljudgeError
+
+Entry = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""Key, request, answer."""
+_MORE_FOLLOW = re.compile(rb'\{"left": [1-9]')
 
 
 class JournalError(SqljudgeError):
@@ -35,21 +42,32 @@ def read_answers(
 ) -> dict[str, dict[str, Any]]:
     """The answers that a journal's folder holds for the given keys.
 
-    Where several lines have one key, `better(new, old)` says whether the later one is kept. Lines that are not whole
-    JSON (torn by a crash) are passed over.
+    Where several lines have one key, `better(new, old)` says whether the later one is kept.
     """
     wanted = set(keys)
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(folder).glob("*.jsonl")):
-        with path.open("rb") as handle:
-            for line in handle:
-                entry = _entry(line)
-                if entry is None or entry["key"] not in wanted:
-                    continue
-                key, answer = entry["key"], entry["answer"]
-                if key not in found or better(answer, found[key]):
-                    found[key] = answer
+        for entry in read_entries(path):
+            key, answer = entry["key"], entry["answer"]
+            if key in wanted and (key not in found or better(answer, found[key])):
+                found[key] = answer
     return found
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of one file: key, request and answer, of finished batches. Lines that are not entries are skipped."""
+    batch: list[dict[str, Any]] = []
+    with path.open("rb") as handle:
+        for line in handle:
+            entry = _entry(line)
+            if entry is None:
+                continue
+            if batch and entry["left"] != batch[-1]["left"] - 1:  # another batch begins: that one was never finished
+                batch = []
+            batch.append(entry)
+            if entry["left"] == 0:
+                yield from batch
+                batch = []
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
@@ -57,8 +75,10 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("answer"), dict)
-    return entry if whole else None
+    if not isinstance(entry, dict):
+        return None
+    kinds = {"left": int, "key": str, "answer": dict}
+    return entry if all(isinstance(entry.get(field), kind) for field, kind in kinds.items()) else None
 
 
 class JournalWriter:
@@ -93,11 +113,18 @@ class JournalWriter:
 
     def put(self, key: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Add one finished request; it is on disk when this returns."""
+        self.put_all([(key, request, answer)])
+
+    def put_all(self, batch: Sequence[Entry]) -> None:
+        """Add requests that were computed together; they are on disk when this returns, and count together."""
         assert self._handle is not None, "the journal is not open"
-        line = json.dumps({"key": key, "request": request, "answer": answer}, ensure_ascii=False) + "\n"
+        lines = [
+            json.dumps({"left": left, "key": key, "request": request, "answer": answer}, ensure_ascii=False) + "\n"
+            for left, (key, request, answer) in zip(reversed(range(len(batch))), batch, strict=True)
+        ]
         start = self._handle.seek(0, os.SEEK_END)
         try:
-            rest = memoryview(line.encode())
+            rest = memoryview("".join(lines).encode())
             while rest:
                 rest = rest[self._handle.write(rest) :]
             os.fsync(self._handle.fileno())
@@ -113,20 +140,16 @@ class JournalWriter:
             self._handle.close()
             self._handle = None
 
-    @staticmethod
-    def _drop_torn_tail(handle: FileIO) -> None:
-        end = handle.seek(0, os.SEEK_END)
-        position = end
-        while position > 0:
-            step = min(1 << 16, position)
-            handle.seek(position - step)
-            cut = handle.read(step).rfind(b"\n")
-            if cut >= 0:
-                position += cut + 1 - step
-                break
-            position -= step
-        if position < end:
-            handle.truncate(position)
+    def _drop_torn_tail(self, handle: FileIO) -> None:
+        """Cut the file behind the last line that ends a batch."""
+        position = end = 0
+        with self.path.open("rb") as lines:
+            for line in lines:
+                position += len(line)
+                if line.endswith(b"\n") and not _MORE_FOLLOW.match(line):
+                    end = position
+        if end < position:
+            handle.truncate(end)
         handle.seek(0, os.SEEK_END)
 
 

@@ -66,6 +66,21 @@ def new_cache(model: Any) -> DynamicCache:
     return cache
 
 
+def all_growing(cache: DynamicCache) -> bool:
+    """Whether every layer attends to everything before it, so that rows may leave, join and share."""
+    return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
+
+
+def select_positions(cache: DynamicCache, positions: torch.Tensor) -> None:
+    """Make rows out of the positions of the one row that is held. `positions`: [rows, length]."""
+    rows, length = positions.shape
+    for layer in cache.layers:
+        pair = [
+            tensor[0][:, positions.reshape(-1)].unflatten(1, (rows, length)) for tensor in (layer.keys, layer.values)
+        ]
+        layer_replace(layer, *(tensor.transpose(0, 1) for tensor in pair))
+
+
 def keep_rows(cache: DynamicCache, rows: torch.Tensor, drop: int) -> None:
     """Keep only the named rows, and cut `drop` positions of padding off the left."""
     for layer in cache.layers:

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from sqljudge.backends.base import Completion, GenerationRequest, Heartbeat, silent
-from sqljudge.backends.cache import GrowingLayer, join, keep_rows, new_cache
+from sqljudge.backends.cache import all_growing, join, keep_rows, new_cache
 from sqljudge.backends.detokenize import Detokenizer
+from sqljudge.backends.prefill import pad_mask, prefill
 from sqljudge.errors import ModelError
 
 
@@ -76,14 +77,14 @@ class Decoder:
         self.pad_id = pad_id
         self.slots = slots
         self.new_detokenizer = new_detokenizer
-        self.refill = all(isinstance(layer, GrowingLayer) for layer in new_cache(model).layers)
+        self.refill = all_growing(new_cache(model))
 
     @torch.inference_mode()
     def run(
         self, requests: Sequence[GenerationRequest], prompts: Sequence[list[int]], heartbeat: Heartbeat = silent
     ) -> Iterator[tuple[int, Completion]]:
         """Completions as they finish. `prompts[i]`: token ids of request i's prompt."""
-        order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i], requests[i].sample))
+        order = sorted(range(len(requests)), key=lambda i: (*alike(prompts[i]), requests[i].sample))
         waiting = [self._row(i, requests[i], prompts[i]) for i in order]
         waiting.reverse()
         batch = Batch(self)
@@ -106,10 +107,10 @@ class Decoder:
         drawn = uniforms(request) if request.temperature > 0 else None
         return Row(position, request, prompt_ids, self.new_detokenizer(prompt_ids), drawn)
 
-    def forward(self, **inputs: Any) -> torch.Tensor:
-        """Logits of the last position, float32 [rows, vocabulary]."""
-        logits: torch.Tensor = self.model(**inputs, use_cache=True, logits_to_keep=1).logits
-        return logits[:, -1].float()
+
+def alike(prompt: Sequence[int]) -> tuple[int, Sequence[int]]:
+    """A sorting key: long prompts first, and among those of about one length those that begin alike together."""
+    return -(len(prompt) // 128), prompt
 
 
 def fits(compute: Callable[..., None], *arguments: Any) -> bool:
@@ -153,13 +154,13 @@ class Batch:
 
     def admit(self, rows: list[Row]) -> None:
         """Prefill new rows (each distinct prompt once), take their first tokens, and append them to the batch."""
-        index: dict[tuple[int, ...], int] = {}
-        where = [index.setdefault(tuple(row.prompt_ids), len(index)) for row in rows]
-        ids, mask = left_padded(list(index), self.decoder.pad_id, self.device)
-        cache = new_cache(self.decoder.model)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        logits = self.decoder.forward(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache)
-        if len(index) < len(rows):
+        prompts = sorted({tuple(row.prompt_ids) for row in rows})
+        index = {prompt: i for i, prompt in enumerate(prompts)}
+        where = [index[tuple(row.prompt_ids)] for row in rows]
+        new = prefill(self.decoder.model, prompts, self.decoder.pad_id, keep=True)
+        cache, logits, mask = new.cache, new.logits, new.mask
+        assert cache is not None
+        if where != list(range(len(prompts))):
             chosen = torch.tensor(where, device=self.device)
             keep_rows(cache, chosen, 0)
             logits, mask = logits[chosen], mask[chosen]
@@ -167,7 +168,7 @@ class Batch:
         if self.rows:
             join(self.cache, cache)
             width = max(self.mask.shape[1], mask.shape[1])
-            self.mask = torch.cat([_pad_mask(self.mask, width), _pad_mask(mask, width)])
+            self.mask = torch.cat([pad_mask(self.mask, width), pad_mask(mask, width)])
         else:
             self.cache, self.mask = cache, mask
         self.rows += rows
@@ -177,11 +178,16 @@ class Batch:
         last = torch.tensor([[row.token_ids[-1]] for row in self.rows], device=self.device)
         positions = self.mask.sum(1, keepdim=True)
         mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
-        logits = self.decoder.forward(
-            input_ids=last, attention_mask=mask, position_ids=positions, past_key_values=self.cache
-        )
+        logits = self.decoder.model(
+            input_ids=last,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
         self.mask = mask
-        self._take(self.rows, logits)
+        self._take(self.rows, logits.float())
 
     def leave(self) -> list[Row]:
         """Take the finished rows out."""
@@ -234,17 +240,3 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
         found = torch.searchsorted(weights, targets, right=True)[:, 0]
         tokens[where] = found.clamp(max=logits.shape[-1] - 1)
     return tokens
-
-
-def left_padded(
-    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, both [prompts, longest], padded on the left."""
-    width = max(len(prompt) for prompt in prompts)
-    ids = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _pad_mask(mask: torch.Tensor, width: int) -> torch.Tensor:
-    return torch.nn.functional.pad(mask, (width - mask.shape[1], 0))

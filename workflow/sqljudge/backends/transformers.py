@@ -26,8 +26,9 @@ from sqljudge.backends.base import (
     Prompt,
     silent,
 )
-from sqljudge.backends.decoding import Decoder, fits, halved, left_padded
+from sqljudge.backends.decoding import Decoder, alike, fits, halved
 from sqljudge.backends.detokenize import Detokenizer
+from sqljudge.backends.prefill import prefill
 from sqljudge.backends.weights import Weights, fingerprint, locate
 from sqljudge.errors import ConfigError, ModelError
 
@@ -133,18 +134,18 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
-        """Next-token probabilities in length-sorted batches; only the last position's logits are computed."""
+        """Next-token probabilities; only the last positions' logits are computed."""
         prompts = [self.encode(request.prompt) for request in requests]
         tokens = [[self._word_token(request.prompt, word) for word in request.words] for request in requests]
-        order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
+        order = sorted(range(len(requests)), key=lambda i: alike(prompts[i]))
         most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
-        rows = len(requests)
+        limit = len(requests)
         while order:
-            rows = min(rows, max(1, most // len(prompts[order[0]])))
+            rows = min(limit, max(1, most // max(len(prompts[i]) for i in order[:limit])))
             batch = order[:rows]
             found: list[torch.Tensor] = []
             if not fits(self._last_probabilities, [prompts[i] for i in batch], found):
-                rows = halved(len(batch), rows)
+                limit = halved(len(batch), limit)
                 continue
             order = order[len(batch) :]
             for row, i in enumerate(batch):
@@ -152,12 +153,10 @@ class TransformersBackend:
 
     def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
         """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
-        ids, mask = left_padded(prompts, self._pad_id(), self.device)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        output = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=1
-        )
-        found.append(output.logits[:, -1].float().softmax(-1).cpu())
+        distinct = sorted({tuple(prompt) for prompt in prompts})
+        where = [distinct.index(tuple(prompt)) for prompt in prompts]
+        logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
+        found.append(logits[where].softmax(-1).cpu())
 
     def _word_token(self, prompt: Prompt, word: str) -> int:
         """The one token that a word is after this prompt.
