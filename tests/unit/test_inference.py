@@ -191,7 +191,9 @@ def decode(ids: Sequence[int]) -> str:
 
 
 class Tiny:
-    """A real, tiny model as a backend."""
+    """A real, tiny model as a backend that computes three requests at a time."""
+
+    batch = 3
 
     def __init__(self, slots: int) -> None:
         self.decoder = Decoder(
@@ -236,22 +238,40 @@ class KilledError(Exception):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("after", [1, 2, 5])
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 6])
 def test_a_killed_job_goes_on_where_it_was(tmp_path: Path, after: int) -> None:
+    """To the last digit of the log-probabilities: what is asked after the resume is batched as it would have been."""
+
     class Mortal(Tiny):
+        said = 0
+
         def generate(
             self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
         ) -> Iterator[tuple[int, Completion]]:
-            for count, answer in enumerate(super().generate(requests)):
-                if count == after:
+            for answer in super().generate(requests):
+                if self.said == after:
                     raise KilledError
+                self.said += 1
                 yield answer
 
     with pytest.raises(KilledError):
-        session(Mortal(3), tmp_path).complete(several(8))
-    resumed = session(Tiny(3), tmp_path)
-    assert plain(resumed.complete(several(8))) == plain(session(Tiny(3)).complete(several(8)))
-    assert resumed.usage.from_journal == after
+        session(Mortal(2), tmp_path).complete(several(8))
+    resumed = session(Tiny(2), tmp_path)
+    assert resumed.complete(several(8)) == session(Tiny(2)).complete(several(8))
+    assert resumed.usage.from_journal == after // 3 * 3
+
+
+def test_what_is_computed_together_is_journalled_together(tmp_path: Path) -> None:
+    session(Tiny(3), tmp_path).complete(several(4))
+    left = [json.loads(line)["left"] for line in (tmp_path / "job.jsonl").read_text().splitlines()]
+    assert left == [2, 1, 0, 2, 1, 0, 0]
+
+
+def test_prompts_that_begin_alike_are_asked_together(backend: Counted, tmp_path: Path) -> None:
+    texts = ["b two", "a one", "b one", "a two", "x" * 600]
+    session(backend, tmp_path).complete([request(text) for text in texts])
+    asked = [r.prompt.text for r in reversed(backend.asked)]
+    assert asked == ["x" * 600, "a one", "a two", "b one", "b two"]
 
 
 def test_a_model_error_leaves_what_was_finished(scripted: Rules, tmp_path: Path) -> None:

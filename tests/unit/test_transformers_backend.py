@@ -162,10 +162,13 @@ def test_no_requests_load_nothing(tiny_backend: TransformersBackend, monkeypatch
     assert tiny_backend.identity()["dtype"] == "float32"
 
 
-def test_slots_follow_the_free_memory(tiny_backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_follow_the_memory_that_the_weights_leave(
+    tiny_backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tiny_backend.model.get_memory_footprint()
     row = 2 * 2 * 2 * 8 * 4 * 100  # keys and values, layers, heads, head size, bytes, positions
-    for free, slots in [(2 * 5 * row, 5), (row, 1), (0, 1), (10**12, module.CPU_SLOTS)]:
-        monkeypatch.setattr(module, "free_memory", lambda _, free=free: free)
+    for left, slots in [(2 * 5 * row, 5), (row, 1), (0, 1), (-weights, 1)]:
+        monkeypatch.setattr(module, "memory", lambda _, left=left: weights + left)
         assert tiny_backend._slots(100) == slots
 
 

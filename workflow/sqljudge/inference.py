@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqljudge.backends import load_backend
 from sqljudge.backends.base import Backend, Choice, ChoiceRequest, Completion, GenerationRequest, Heartbeat, ModelSpec
-from sqljudge.journal import JournalWriter, read_answers, request_key
+from sqljudge.journal import Entry, JournalWriter, read_answers, request_key
 from sqljudge.progress import Progress
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
@@ -86,7 +86,7 @@ class Session:
         for found in kept.values():
             self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
         answers = {key: build(answer) for key, answer in kept.items()}
-        missing = [key for key in distinct if key not in answers]
+        missing = sorted((key for key in distinct if key not in answers), key=lambda key: _alike(distinct[key]))
         self.usage.distinct += len(distinct)
         self.usage.from_journal += len(answers)
         if answers:
@@ -105,15 +105,39 @@ class Session:
         budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
         progress, last = Progress(self.writer, len(requests), budget), time.monotonic()
         progress.begin()
-        with _Writer(self.journal, self.writer) as put:
-            for position, answer in ask(requests, progress.beat):
-                seconds, last = time.monotonic() - last, time.monotonic()
-                cost = {SECONDS: round(seconds, 4)}
-                put(keys[position], dataclasses.asdict(requests[position]), {**dataclasses.asdict(answer), **cost})
-                new = len(answer.token_ids) if isinstance(answer, Completion) else 0
-                self._spent(answer.prompt_tokens, new, seconds)
-                progress.add(answer.prompt_tokens, new)
-                yield keys[position], answer
+        with _Writer(self.journal, self.writer) as put_all:
+            for group in self._groups(requests, ask, progress.beat):
+                seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
+                put_all(
+                    (
+                        keys[position],
+                        dataclasses.asdict(requests[position]),
+                        {**dataclasses.asdict(answer), SECONDS: round(seconds, 4)},
+                    )
+                    for position, answer in group
+                )
+                for position, answer in group:
+                    new = len(answer.token_ids) if isinstance(answer, Completion) else 0
+                    self._spent(answer.prompt_tokens, new, seconds)
+                    progress.add(answer.prompt_tokens, new)
+                    yield keys[position], answer
+
+    def _groups(
+        self,
+        requests: Sequence[Request],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer]]],
+        heartbeat: Heartbeat,
+    ) -> Iterator[list[tuple[int, Answer]]]:
+        """Answers with their requests' positions, those together whose last digits depend on each other.
+
+        They are journalled together too, so that what is asked after a resume is batched as it would have been.
+        """
+        if not self.backend.batch:
+            yield from ([found] for found in ask(requests, heartbeat))
+            return
+        for start in range(0, len(requests), self.backend.batch):
+            together = requests[start : start + self.backend.batch]
+            yield [(start + position, answer) for position, answer in ask(together, heartbeat)]
 
     def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:
         self.usage.prompt_tokens += prompt_tokens
@@ -141,13 +165,13 @@ def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str) -> 
 
 
 class _Writer:
-    """The journal's `put`, or one that forgets, as a context manager."""
+    """The journal's `put_all`, or one that forgets, as a context manager."""
 
     def __init__(self, journal: Path | None, writer: str) -> None:
         self._inner = JournalWriter(journal, writer) if journal else None
 
-    def __enter__(self) -> Callable[[str, dict[str, Any], dict[str, Any]], None]:
-        return self._inner.__enter__().put if self._inner else lambda key, request, answer: None
+    def __enter__(self) -> Callable[[Iterable[Entry]], None]:
+        return self._inner.__enter__().put_all if self._inner else lambda batch: None
 
     def __exit__(self, *error: Any) -> None:
         if self._inner:
@@ -161,6 +185,12 @@ def _generation_content(request: GenerationRequest) -> dict[str, Any]:
     if request.temperature == 0:
         del content["seed"], content["sample"]
     return content
+
+
+def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
+    """A sorting key by content: long prompts first, those that begin alike together, samples in order."""
+    drawn = (request.sample, request.seed, request.temperature) if isinstance(request, GenerationRequest) else ()
+    return -(len(request.prompt.text) // 512), request.prompt.text, *drawn
 
 
 def _covers(answer: dict[str, Any], request: GenerationRequest) -> bool:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -115,12 +115,13 @@ class JournalWriter:
         """Add one finished request; it is on disk when this returns."""
         self.put_all([(key, request, answer)])
 
-    def put_all(self, batch: Sequence[Entry]) -> None:
+    def put_all(self, batch: Iterable[Entry]) -> None:
         """Add requests that were computed together; they are on disk when this returns, and count together."""
         assert self._handle is not None, "the journal is not open"
+        entries = list(batch)
         lines = [
             json.dumps({"left": left, "key": key, "request": request, "answer": answer}, ensure_ascii=False) + "\n"
-            for left, (key, request, answer) in zip(reversed(range(len(batch))), batch, strict=True)
+            for left, (key, request, answer) in zip(reversed(range(len(entries))), entries, strict=True)
         ]
         start = self._handle.seek(0, os.SEEK_END)
         try:

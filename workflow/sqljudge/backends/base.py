@@ -120,7 +120,14 @@ def silent(tokens: int) -> None:
 
 
 class Backend(Protocol):
-    """An inference engine with one model loaded."""
+    """An inference engine with one model loaded.
+
+    `batch`: how many requests it computes as one batch, in which an answer's last digits depend on the others; 0 where
+    each answer stands alone.
+    """
+
+    @property
+    def batch(self) -> int: ...
 
     def render_chat(self, user: str, opening: str) -> Prompt:
         """A user's turn in the model's chat template, followed by the opening of the answer.

@@ -40,6 +40,8 @@ def load(spec: ModelSpec, device: str) -> ScriptedBackend:
 class ScriptedBackend:
     """Answers by the first rule whose pattern is found in the prompt."""
 
+    batch = 0
+
     def __init__(self, spec: ModelSpec, rules: list[tuple[re.Pattern[str], dict[str, Any]]]) -> None:
         self.spec = spec
         self.rules = rules

@@ -35,10 +35,13 @@ from sqljudge.errors import ConfigError, ModelError
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CPU_SLOTS = 64
 GPU_SLOTS = 256
+CPU_BATCH = 64
+GPU_BATCH = 1024
+"""Requests of a batch: a job that is killed loses those under way, and at the end of a batch slots stand empty."""
 CPU_PREFILL_TOKENS = 4096
 GPU_PREFILL_TOKENS = 65536
 MEMORY_SHARE = 0.5
-"""Share of the free memory that keys and values may fill."""
+"""Share of the memory, the model's weights taken off, that keys and values may fill."""
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
 transformers.utils.logging.disable_progress_bar()
@@ -67,7 +70,13 @@ class TransformersBackend:
         self.spec = spec
         self.weights = weights
         self.device = device
-        self._decoder: Decoder | None = None
+        self._most_slots = GPU_SLOTS if device.type == "cuda" else CPU_SLOTS
+        self._slots_used: int | None = None
+
+    @property
+    def batch(self) -> int:
+        """Requests that are computed together."""
+        return GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -122,15 +131,18 @@ class TransformersBackend:
         prompts = [self.encode(request.prompt) for request in requests]
         if not requests:
             return
-        if self._decoder is None:
-            self._decoder = Decoder(
-                self.model,
-                end_ids=self._end_ids(),
-                pad_id=self._pad_id(),
-                slots=self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
-                new_detokenizer=lambda prompt_ids: Detokenizer(self.decode, prompt_ids),
-            )
-        yield from self._decoder.run(requests, prompts, heartbeat)
+        decoder = Decoder(
+            self.model,
+            end_ids=self._end_ids(),
+            pad_id=self._pad_id(),
+            slots=min(self._most_slots, self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests))),
+            new_detokenizer=lambda prompt_ids: Detokenizer(self.decode, prompt_ids),
+        )
+        allowed = decoder.slots
+        yield from decoder.run(requests, prompts, heartbeat)
+        self._slots_used = decoder.slots
+        if decoder.slots < allowed:  # memory ran out: the next batch begins with what fitted
+            self._most_slots = decoder.slots
 
     @torch.inference_mode()
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
@@ -182,13 +194,16 @@ class TransformersBackend:
         return int(pad) if pad is not None else next(iter(self._end_ids()), 0)
 
     def _slots(self, longest: int) -> int:
-        """Rows that fit: keys and values of `longest` positions each, in a share of the free memory."""
+        """Rows that fit: keys and values of `longest` positions each, in a share of the memory.
+
+        Of all memory, not of what is free at the moment: the same job is batched in the same way each time.
+        """
         config = self.model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
-        most = GPU_SLOTS if self.device.type == "cuda" else CPU_SLOTS
-        return max(1, min(most, int(free_memory(self.device) * MEMORY_SHARE / per_row)))
+        room = memory(self.device) - self.model.get_memory_footprint()
+        return max(1, int(room * MEMORY_SHARE / per_row))
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
@@ -216,7 +231,7 @@ class TransformersBackend:
             "device": name,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
-            "slots": self._decoder.slots if self._decoder else None,
+            "slots": self._slots_used,
         }
 
 
@@ -234,8 +249,8 @@ def _advice(weights: Weights) -> str:
     return "; offline, put the model into a folder and set models_folder in the configuration, or the table's source"
 
 
-def free_memory(device: torch.device) -> int:
-    """Free bytes on a device."""
+def memory(device: torch.device) -> int:
+    """Bytes of memory that a device has."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+        return int(torch.cuda.mem_get_info(device)[1])
+    return int(psutil.virtual_memory().total)
