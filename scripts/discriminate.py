@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends.base import ModelSpec
+from sqljudge.devices import own_device
 from sqljudge.discriminate import judge
 from sqljudge.inference import open_session
 from sqljudge.parquet import write_judgments
 from sqljudge.prompts import read_template
 from sqljudge.records import CandidateSet, Question, read_jsonl, write_json
 from sqljudge.scripting import job
+from sqljudge.shards import dealt
 from sqljudge.spider import candidate_questions
 
 if TYPE_CHECKING:
@@ -28,19 +30,20 @@ def main(
     budget: int,
     journal: str,
     device: str,
+    shard: str,
     label: str,
 ) -> None:
-    """Write the judgments, and what they cost."""
+    """Write the judgments of a shard's questions ("": of all), and what they cost."""
     session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
-    pairs = candidate_questions(read_jsonl(questions, Question), read_jsonl(candidates, CandidateSet))
+    sets = [group for group in read_jsonl(candidates, CandidateSet) if dealt(group.question_id, shard)]
+    pairs = candidate_questions(read_jsonl(questions, Question), sets)
     template = read_template(prompt, required=("question", "sql"))
     write_judgments(judgments, judge(session, pairs, kind=kind, template=template, frame=frame, budget=budget))
     write_json(run, session.report())
 
 
 if "snakemake" in globals():
-    with job(snakemake.log[0]):
-        wildcards = snakemake.wildcards
+    with job(snakemake.log[0]), own_device(snakemake.resources.get("gpu", 0)) as device:
         main(
             snakemake.input.questions,
             snakemake.input.candidates,
@@ -52,6 +55,7 @@ if "snakemake" in globals():
             frame=snakemake.params.frame,
             budget=snakemake.params.budget,
             journal=snakemake.params.journal,
-            device="cuda" if snakemake.resources.get("gpu", 0) else "cpu",
-            label=f"discriminate.{wildcards.discriminator}.{wildcards.context}.{wildcards.pool}",
+            device=device,
+            shard=snakemake.wildcards.get("scatteritem", ""),
+            label=".".join(["discriminate", *snakemake.wildcards]),
         )

@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends.base import ModelSpec
+from sqljudge.devices import own_device
 from sqljudge.generate import Decoding, generate_candidates
 from sqljudge.inference import open_session
 from sqljudge.prompts import read_template
 from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
 from sqljudge.scripting import job
+from sqljudge.shards import dealt
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -26,13 +28,14 @@ def main(
     seed: int,
     journal: str,
     device: str,
+    shard: str,
     label: str,
 ) -> None:
-    """Write the candidates, and what they cost."""
+    """Write the candidates of a shard's questions ("": of all), and what they cost."""
     session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
     sets = generate_candidates(
         session,
-        read_jsonl(questions, Question),
+        [question for question in read_jsonl(questions, Question) if dealt(question.id, shard)],
         template=read_template(prompt, required=("question", "schema")),
         frame=frame,
         extraction=extraction,
@@ -44,8 +47,7 @@ def main(
 
 
 if "snakemake" in globals():
-    with job(snakemake.log[0]):
-        wildcards = snakemake.wildcards
+    with job(snakemake.log[0]), own_device(snakemake.resources.get("gpu", 0)) as device:
         main(
             snakemake.input.questions,
             snakemake.input.prompt,
@@ -57,6 +59,7 @@ if "snakemake" in globals():
             decoding=snakemake.params.decoding,
             seed=snakemake.params.seed,
             journal=snakemake.params.journal,
-            device="cuda" if snakemake.resources.get("gpu", 0) else "cpu",
-            label=f"generate.{wildcards.generator}.{wildcards.decoding}",
+            device=device,
+            shard=snakemake.wildcards.get("scatteritem", ""),
+            label=".".join(["generate", *snakemake.wildcards]),
         )
