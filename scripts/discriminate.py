@@ -27,11 +27,14 @@ def main(
     frame: str,
     budget: int,
     journal: str,
+    failures_tolerated: float,
     device: str,
     label: str,
 ) -> None:
     """Write the judgments, and what they cost."""
-    session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
+    session = open_session(
+        ModelSpec(**model), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+    )
     pairs = candidate_questions(read_jsonl(questions, Question), read_jsonl(candidates, CandidateSet))
     template = read_template(prompt, required=("question", "sql"))
     write_judgments(judgments, judge(session, pairs, kind=kind, template=template, frame=frame, budget=budget))
@@ -52,6 +55,7 @@ if "snakemake" in globals():
             frame=snakemake.params.frame,
             budget=snakemake.params.budget,
             journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
             device="cuda" if snakemake.resources.get("gpu", 0) else "cpu",
             label=f"discriminate.{wildcards.discriminator}.{wildcards.context}.{wildcards.pool}",
         )

@@ -25,11 +25,14 @@ def main(
     decoding: dict[str, Any],
     seed: int,
     journal: str,
+    failures_tolerated: float,
     device: str,
     label: str,
 ) -> None:
     """Write the candidates, and what they cost."""
-    session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
+    session = open_session(
+        ModelSpec(**model), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+    )
     sets = generate_candidates(
         session,
         read_jsonl(questions, Question),
@@ -57,6 +60,7 @@ if "snakemake" in globals():
             decoding=snakemake.params.decoding,
             seed=snakemake.params.seed,
             journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
             device="cuda" if snakemake.resources.get("gpu", 0) else "cpu",
             label=f"generate.{wildcards.generator}.{wildcards.decoding}",
         )
