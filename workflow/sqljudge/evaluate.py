@@ -17,7 +17,7 @@ from sqljudge.sql.matching import Match, match
 from sqljudge.sql.schema import Schema
 
 EvaluationResult = dict[str, Any]
-"""questions, left_out, metrics and components (see `end_to_end`), per_question (question_id, hardness, exec, exact)."""
+"""questions, left_out, metrics, components (see `end_to_end`), per_question (question_id, hardness, exec, exact)."""
 
 
 def evaluate_selections(
@@ -31,11 +31,9 @@ def evaluate_selections(
     """Score what a planner chose: one selection for each question, in any order; the result follows the questions.
 
     Whether a choice executes right is read from `executions`; it is left out of EX where that says None. An empty
-"""What is found: questions, left_out, metrics and components (see `end_to_end`), and per_question.
-
-A row of per_question: question_id, hardness, exec, exact.
-"""
-    or if a schema is missing or a gold query cannot be read.
+    choice is wrong, but a question of which a request failed is left out and counted in `left_out`. Raises DataError if
+    a question has no selection or several, if a chosen query has no execution, or if a schema is missing or a gold
+    query cannot be read.
     """
     chosen = _by_question(questions, selections)
     right = {(execution.question_id, execution.sql): execution.correct for execution in executions}

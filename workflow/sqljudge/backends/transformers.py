@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,7 +26,7 @@ from sqljudge.backends.base import (
 )
 from sqljudge.backends.decoding import Decoder, fits, halved, left_padded
 from sqljudge.backends.detokenize import Detokenizer
-from sqljudge.backends.weights import Weights, fingerprint, locate
+from sqljudge.backends.weights import Weights, fingerprint, hub_commit, locate
 from sqljudge.errors import ConfigError, ModelError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -162,7 +161,8 @@ class TransformersBackend:
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
         """What makes two runs' answers the same."""
-        revision = fingerprint(self.weights) if self.weights.local else self._commit()
+        local = self.weights.local
+        revision = fingerprint(self.weights) if local else hub_commit(self.spec, lambda: self._load(AutoConfig))
         return {
             "model": self.weights.gguf_file or Path(self.weights.location).name,
             "revision": revision,
@@ -170,13 +170,6 @@ class TransformersBackend:
             "quantization": self.spec.quantization,
             "backend": f"transformers-{transformers.__version__.split('.')[0]}",
         }
-
-    def _commit(self) -> str:
-        """The hub commit that the revision stands for."""
-        if re.fullmatch(r"[0-9a-f]{40}", self.spec.revision):
-            return self.spec.revision
-        found = getattr(self._load(AutoConfig), "_commit_hash", None)
-        return str(found or self.spec.revision)
 
     def describe(self) -> dict[str, Any]:
         """Device, versions and batch size."""

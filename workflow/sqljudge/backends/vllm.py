@@ -8,7 +8,6 @@ index, but it promises the same answer again only on the same machine, version a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from importlib import import_module
@@ -28,7 +27,7 @@ from sqljudge.backends.base import (
     silent,
 )
 from sqljudge.backends.detokenize import Detokenizer
-from sqljudge.backends.weights import Weights, fingerprint, locate
+from sqljudge.backends.weights import Weights, fingerprint, hub_commit, locate
 from sqljudge.errors import ConfigError, ModelError
 
 QUANTIZATIONS = {"none": None, "4bit": "bitsandbytes"}
@@ -47,15 +46,16 @@ def load(spec: ModelSpec, device: str) -> VllmBackend:
     weights = locate(spec)
     if weights.gguf_file:
         raise ConfigError(f"models: '{spec.name}' is a GGUF file; use the backend transformers for it")
-    return VllmBackend(spec, weights)
+    return VllmBackend(spec, weights, device)
 
 
 class VllmBackend:
     """One model and its tokenizer."""
 
-    def __init__(self, spec: ModelSpec, weights: Weights) -> None:
+    def __init__(self, spec: ModelSpec, weights: Weights, device: str) -> None:
         self.spec = spec
         self.weights = weights
+        self.device = device
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -75,7 +75,9 @@ class VllmBackend:
 
     @cached_property
     def engine(self) -> Any:
-        """The model in vLLM. Raises ModelError where it cannot be loaded."""
+        """The model in vLLM. Raises ModelError where it cannot be loaded, or where the job has no GPU."""
+        if self.device != "cuda":
+            raise ModelError(f"model '{self.spec.name}': vLLM needs a GPU; run with --resources gpu=1")
         revision = None if self.weights.local else self.spec.revision
         library = self.vllm
         try:
@@ -110,7 +112,7 @@ class VllmBackend:
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
     ) -> Iterator[tuple[int, Completion]]:
-        """Completions, batch after batch, each with its request's position; neighbours share their prompts' prefixes."""
+        """Completions, batch after batch, each with its request's position."""
         prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
         settings = [self._sampling(request) for request in requests]
         for i, output in self._run(prompts, settings):
@@ -128,7 +130,7 @@ class VllmBackend:
         )
 
     def _completion(self, request: GenerationRequest, prompt: list[int], output: Any) -> Completion:
-        """The text is decoded here from the token ids, so that it and its ends are as with the other backends."""
+        """The text is decoded here from the token ids, so that it and its ends are as with the backend transformers."""
         if output.finish_reason not in ("stop", "length"):
             raise ModelError(f"model '{self.spec.name}': vLLM ended a request with {output.finish_reason!r}; run again")
         ids = list(output.token_ids)
@@ -149,7 +151,7 @@ class VllmBackend:
         return float(listed[token].logprob)
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
-        """Next-token probabilities: one token is drawn, and the log-probabilities of the words' tokens are asked for."""
+        """Next-token probabilities: one token is taken, and those of the words' tokens are asked for."""
         prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
         words = [[self._word_token(request.prompt, word) for word in request.words] for request in requests]
         settings = [self._scoring(sorted(set(ids))) for ids in words]
@@ -178,22 +180,18 @@ class VllmBackend:
         """What makes two runs' answers the same."""
         return {
             "model": Path(self.weights.location).name,
-            "revision": fingerprint(self.weights) if self.weights.local else self._commit(),
+            "revision": fingerprint(self.weights) if self.weights.local else hub_commit(self.spec, self._settings),
             "dtype": self.spec.dtype,
             "quantization": self.spec.quantization,
             "backend": "vllm",
         }
 
-    def _commit(self) -> str:
-        """The hub commit that the revision stands for."""
-        if re.fullmatch(r"[0-9a-f]{40}", self.spec.revision):
-            return self.spec.revision
+    def _settings(self) -> Any:
         from transformers import AutoConfig
 
-        found = getattr(tokenizer.from_pretrained(AutoConfig, self.spec, self.weights), "_commit_hash", None)
-        return str(found or self.spec.revision)
+        return tokenizer.from_pretrained(AutoConfig, self.spec, self.weights)
 
     def describe(self) -> dict[str, Any]:
         """The engine's version, where it was loaded."""
         loaded = "engine" in self.__dict__
-        return {"device": "cuda", "vllm": getattr(self.vllm, "__version__", "unknown") if loaded else None}
+        return {"device": self.device, "vllm": getattr(self.vllm, "__version__", "unknown") if loaded else None}
