@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqljudge import artefacts
 from sqljudge.artefacts import POOL, Judged
+from sqljudge.backends import BACKENDS
 from sqljudge.config import (
     ROOT,
     check_config,
@@ -42,7 +43,6 @@ BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"
 HARDWARE_CPU = "../envs/cpu.yaml"
-HARDWARE_GPU = "../envs/gpu.yaml"
 JOURNAL = "results/journal" if config["journal"] else ""
 
 
@@ -148,6 +148,21 @@ def display_names():
 def model_of(entry):
     """A params function: the models-table row of a job's generator or discriminator, as a plain dict."""
     return lambda wildcards: dataclasses.asdict(MODELS[entry(wildcards)["model"]])
+
+
+def engine_of(entry):
+    """The backend of a generator's or discriminator's model."""
+    return BACKENDS[MODELS[entry["model"]].backend]
+
+
+def model_gpus(entry):
+    """A resources function: no GPU for a model behind a server."""
+    return lambda wildcards: 0 if engine_of(entry(wildcards)).remote else 1
+
+
+def model_environment(entry):
+    """A conda function: the environment that a job's backend runs in."""
+    return lambda wildcards: f"../envs/{engine_of(entry(wildcards)).environment}.yaml"
 
 
 def model_code(stage, entry):

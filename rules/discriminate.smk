@@ -13,10 +13,10 @@ rule discriminate:
     benchmark:
         "benchmarks/results/discriminate/{discriminator}/{context}/{pool}.tsv"
     conda:
-        HARDWARE_GPU
+        model_environment(discriminator_entry)
     threads: model_threads
     resources:
-        gpu=1,
+        gpu=model_gpus(discriminator_entry),
         mem_mb=32000,
         runtime=480,
     params:
@@ -25,6 +25,7 @@ rule discriminate:
         frame=lambda wildcards: discriminator_entry(wildcards)["frame"],
         budget=judged_budget,
         journal=JOURNAL,
+        failures_tolerated=config["failures_tolerated"],
         code=model_code("discriminate", discriminator_entry),
     script:
         "../scripts/discriminate.py"

@@ -12,10 +12,10 @@ rule generate:
     benchmark:
         "benchmarks/results/generate/{generator}.{decoding}.tsv"
     conda:
-        HARDWARE_GPU
+        model_environment(generator_entry)
     threads: model_threads
     resources:
-        gpu=1,
+        gpu=model_gpus(generator_entry),
         mem_mb=16000,
         runtime=240,
     params:
@@ -25,6 +25,7 @@ rule generate:
         decoding=decoding_of,
         seed=SEED,
         journal=JOURNAL,
+        failures_tolerated=config["failures_tolerated"],
         code=model_code("generate", generator_entry),
     script:
         "../scripts/generate.py"

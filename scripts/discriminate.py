@@ -29,12 +29,15 @@ def main(
     frame: str,
     budget: int,
     journal: str,
+    failures_tolerated: float,
     device: str,
     shard: str,
     label: str,
 ) -> None:
     """Write the judgments of a shard's questions ("": of all), and what they cost."""
-    session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
+    session = open_session(
+        ModelSpec(**model), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+    )
     sets = [group for group in read_jsonl(candidates, CandidateSet) if dealt(group.question_id, shard)]
     pairs = candidate_questions(read_jsonl(questions, Question), sets)
     template = read_template(prompt, required=("question", "sql"))
@@ -55,6 +58,7 @@ if "snakemake" in globals():
             frame=snakemake.params.frame,
             budget=snakemake.params.budget,
             journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
             device=device,
             shard=snakemake.wildcards.get("scatteritem", ""),
             label=".".join(["discriminate", *snakemake.wildcards]),

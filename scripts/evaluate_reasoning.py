@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.embedding import embedder
 from sqljudge.metrics.reasoning import reasoning_metrics
 from sqljudge.parquet import read_judgments
-from sqljudge.records import write_json
+from sqljudge.records import UNANSWERED, write_json
 from sqljudge.scripting import job
 from sqljudge.verdicts import text_within
 
@@ -17,7 +17,10 @@ def main(
     judgments: str, output: str, *, source: str, budget: int, settings: dict[str, Any], seed: int, resamples: int
 ) -> None:
     """Write the measures with their settings."""
-    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in read_judgments(judgments)]
+    found = read_judgments(judgments)
+    unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
+    answered = [judgment for judgment in found if judgment.question_id not in unanswered]
+    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
     metrics = reasoning_metrics(responses, embedder(source), seed=seed, resamples=resamples)
     write_json(output, {"settings": settings, **metrics})
 

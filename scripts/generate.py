@@ -27,12 +27,15 @@ def main(
     decoding: dict[str, Any],
     seed: int,
     journal: str,
+    failures_tolerated: float,
     device: str,
     shard: str,
     label: str,
 ) -> None:
     """Write the candidates of a shard's questions ("": of all), and what they cost."""
-    session = open_session(ModelSpec(**model), device=device, journal=journal, writer=label)
+    session = open_session(
+        ModelSpec(**model), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+    )
     sets = generate_candidates(
         session,
         [question for question in read_jsonl(questions, Question) if dealt(question.id, shard)],
@@ -59,6 +62,7 @@ if "snakemake" in globals():
             decoding=snakemake.params.decoding,
             seed=snakemake.params.seed,
             journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
             device=device,
             shard=snakemake.wildcards.get("scatteritem", ""),
             label=".".join(["generate", *snakemake.wildcards]),

@@ -12,6 +12,8 @@ import yaml
 from conftest import ROOT
 from snakemake.utils import update_config
 from sqljudge.artefacts import POOL, Judged, largest_budgets
+from sqljudge.backends import BACKENDS
+from sqljudge.backends.address import Address, parse_address
 from sqljudge.backends.base import ModelSpec
 from sqljudge.config import (
     check_config,
@@ -157,6 +159,8 @@ def refused(config: dict[str, Any]) -> str:
         ("dataset/name", "a/b", "dataset.name: 'a/b' does not match"),
         ("decodings/t0.5", {"samples": 1, "temperature": 0.5, "max_new_tokens": 9}, "decodings: 't0.5' does not match"),
         ("generators/a b", {"model": "m", "prompt": "p"}, "generators: 'a b' does not match"),
+        ("failures_tolerated", 1.5, "failures_tolerated: 1.5 is greater than the maximum of 1"),
+        ("failures_tolerated", -0.1, "failures_tolerated: -0.1 is too small; the least is 0"),
         ("journal", "yes", "journal: 'yes' is not of type 'boolean'"),
         ("dataset", [], "dataset: [] is not of type 'object'"),
     ],
@@ -302,6 +306,86 @@ def test_malformed_models_tables(tmp_path: Path, rows: list[str], message: str) 
     assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+SERVED = "s\thttps://h.example/v1#org/m\t-\topenai\t-\t-\n"
+
+
+def test_a_model_behind_a_server(tmp_path: Path) -> None:
+    header = HEADER.replace("\n", "\ttokenizer\n")
+    rows = [
+        SERVED,
+        SERVED.replace("s\t", "t\t", 1).replace("-\t-\n", "-\tnone\torg/tok\n").replace("\t-\to", "\tmain\to"),
+    ]
+    (tmp_path / "tok").mkdir()
+    (tmp_path / "s").mkdir()
+    found = read_models(table(tmp_path, ROW, *rows, header=header), str(tmp_path))
+    assert found["s"] == ModelSpec("s", "https://h.example/v1#org/m", "-", "openai", "-", "-")
+    assert (found["t"].source, found["t"].tokenizer) == ("https://h.example/v1#org/m", str(tmp_path / "tok"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\t-\t-\n", "\tbfloat16\t-\n", "dtype: 'bfloat16' is not possible with the backend 'openai'; possible: -"),
+        (
+            "\t-\t-\n",
+            "\t-\t4bit\n",
+            "quantization: '4bit' is not possible with the backend 'openai'; possible: -, none",
+        ),
+        ("\t-\topenai", "\tmain\topenai", "revision: the server decides which weights it has; write a dash"),
+        ("https://h.example/v1", "org/m", "not an address such as https://host/v1#model"),
+        ("https", "ftp", "not an address such as"),
+        ("h.example", "h.example:port", "not an address such as"),
+        ("#org/m", "", "the model's name is missing; write it after a #"),
+        ("h.example", "sk-secret@h.example", "holds a user name or key; take it out"),
+        ("#org", "?concurency=3#org", "an unknown option stands after the ?; did you mean 'concurrency'?"),
+        ("#org", "?api_key=sk-secret#org", "an unknown option stands after the ?; known: concurrency, timeout"),
+        ("#org", "?tries=0#org", "the option 'tries' must be a whole number of at least 1"),
+        ("#org", "?timeout=1.5#org", "the option 'timeout' must be a whole number of at least 1"),
+    ],
+)
+def test_what_a_server_cannot_honour(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SERVED
+    with pytest.raises(ConfigError) as error:
+        read_models(table(tmp_path, SERVED.replace(old, new)))
+    assert message in str(error.value)
+    assert "line 2: " in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_an_address_with_options() -> None:
+    spec = ModelSpec("s", "http://h:8000/v1/?concurrency=64&timeout=5&tries=2&top=20#org/m", "-", "openai", "-", "-")
+    assert parse_address(spec) == Address("http://h:8000/v1", "org/m", 64, 5, 2, 20)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (ROW.replace("bfloat16", "-"), "dtype: '-' is not possible with the backend 'transformers'"),
+        (ROW.replace("none", "4bit"), "quantization: '4bit' is not possible with the backend 'transformers'"),
+        (ROW.replace("none\n", "none\torg/tok\n"), "tokenizer: the backend 'transformers' has the model's own"),
+    ],
+)
+def test_what_other_backends_cannot_honour(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_models(table(tmp_path, row, header=HEADER.replace("\n", "\ttokenizer\n")))
+
+
+@pytest.mark.parametrize("tokenizer", ["", "org/tok"])
+def test_a_chat_with_a_server_needs_a_tokenizer(tokenizer: str) -> None:
+    config = check_config(changed("discriminators/codellama-7b/frame", "chat"))
+    served = ModelSpec("codellama-7b", "https://h/v1#m", "-", "openai", "-", "-", tokenizer)
+    known = {**models(), "codellama-7b": served}
+    if tokenizer:
+        check_references(config, known)
+        return
+    with pytest.raises(ConfigError, match=r"discriminators\.codellama-7b\.frame: .*name one in the column 'tokenizer'"):
+        check_references(config, known)
+
+
+def test_the_environment_of_every_backend_exists() -> None:
+    assert all((ROOT / f"envs/{engine.environment}.yaml").is_file() for engine in BACKENDS.values())
 
 
 def test_an_unknown_column(tmp_path: Path) -> None:

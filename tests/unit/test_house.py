@@ -38,6 +38,17 @@ def test_environments_hold_the_pinned_requirements() -> None:
         assert pip == pins("requirements.txt"), name
 
 
+def test_the_vllm_environment_differs_only_in_what_vllm_asks_for() -> None:
+    environment = yaml.safe_load((ROOT / "envs/vllm.yaml").read_text(encoding="utf-8"))
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert {line.partition("==")[0] for line in set(pip) - set(pins("requirements.txt"))} == {
+        "torch",
+        "transformers",
+        "vllm",
+    }
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*", line) for line in pip)
+
+
 def test_every_requirement_is_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt"):
         for line in pins(name):

@@ -108,6 +108,8 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
 class Tiny:
     """A real, tiny model as a backend."""
 
+    batch = 4
+
     decoder = Decoder(
         tiny_model("qwen2"),
         end_ids=frozenset({3, 5}),

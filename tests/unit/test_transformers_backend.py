@@ -269,7 +269,7 @@ def test_a_gpu_that_is_not_there(tiny_folder: Path, monkeypatch: pytest.MonkeyPa
 def test_every_backend_can_be_imported() -> None:
     from importlib import import_module
 
-    assert all(callable(import_module(name).load) for name in BACKENDS.values())
+    assert all(callable(import_module(engine.module).load) for engine in BACKENDS.values())
 
 
 def test_a_model_without_a_chat_template(tiny_backend: TransformersBackend) -> None:

@@ -17,6 +17,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
 from sqljudge.artefacts import largest_budgets
+from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 
@@ -125,19 +126,26 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
             raise ConfigError(f"{path}, line {number}: {reason} (cells are separated by tabs)")
         if cells["name"] in models:
             raise ConfigError(f"{path}, line {number}: model '{cells['name']}' is listed twice; keep one")
-        models[cells["name"]] = _localised(ModelSpec(**cells), models_folder)
+        spec = ModelSpec(**cells)
+        try:
+            check_spec(spec)
+        except ConfigError as error:
+            raise ConfigError(f"{path}, line {number}: {error}") from error
+        models[spec.name] = _localised(spec, models_folder)
     return models
 
 
 def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
-    if not models_folder or spec.source.startswith("package:"):
+    column = "tokenizer" if BACKENDS[spec.backend].remote else "source"
+    source = getattr(spec, column)
+    if not models_folder or not source or source.startswith("package:"):
         return spec
     folder = Path(models_folder).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"models_folder: {folder} is not a folder")
-    for name in (spec.name, f"{spec.name}.gguf", spec.source, spec.source.rpartition("/")[2]):
+    for name in (spec.name, f"{spec.name}.gguf", source, source.rpartition("/")[2]):
         if (folder / name).exists():
-            return dataclasses.replace(spec, source=str(folder / name))
+            return dataclasses.replace(spec, **{column: str(folder / name)})
     return spec
 
 
@@ -153,7 +161,12 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
             raise ConfigError(f"configuration, {where}: '{name}' is not defined{nearest(name, names)}")
 
     def known_model(group: str, name: str) -> None:
-        known(f"{group}.{name}.model", config[group][name]["model"], models)
+        entry, where = config[group][name], f"{group}.{name}"
+        known(f"{where}.model", entry["model"], models)
+        try:
+            check_frame(models[entry["model"]], entry["frame"])
+        except ConfigError as error:
+            raise ConfigError(f"configuration, {where}.frame: {error}") from error
 
     if not config["pool"]["file"]:
         known("pool.generator", config["pool"]["generator"], config["generators"])

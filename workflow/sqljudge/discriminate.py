@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqljudge.backends.base import ChoiceRequest, GenerationRequest, Prompt
+from sqljudge.backends.base import ChoiceRequest, Failure, GenerationRequest, Prompt
 from sqljudge.errors import ConfigError
 from sqljudge.inference import Session
 from sqljudge.prompts import PromptTemplate, fill
-from sqljudge.records import Judgment, Question
+from sqljudge.records import UNANSWERED, Judgment, Question
 
 YES_NO_WORDS = ("Yes", "No")
 
@@ -20,7 +20,9 @@ def _yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], 
     """One forward pass a prompt: softmax probability of `Yes` as the next token (paper, section 4)."""
     choices = session.choose([ChoiceRequest(prompt, YES_NO_WORDS) for prompt in prompts])
     return [
-        Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
+        Judgment(question.id, sql, finish_reason=UNANSWERED)
+        if isinstance(choice, Failure)
+        else Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
         for (question, sql), choice in zip(pairs, choices, strict=True)
     ]
 
@@ -29,7 +31,9 @@ def _reasoning(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt
     """A greedy response of at most `budget` new tokens, each with its log-probability (paper, section 4)."""
     completions = session.complete([GenerationRequest(prompt, budget) for prompt in prompts])
     return [
-        Judgment(
+        Judgment(question.id, sql, finish_reason=UNANSWERED)
+        if isinstance(completion, Failure)
+        else Judgment(
             question.id,
             sql,
             response=completion.text,
@@ -51,7 +55,7 @@ KINDS: dict[str, Judge] = {"yes_no": _yes_no, "reasoning": _reasoning}
 def judge(
     session: Session, pairs: Sequence[Pair], *, kind: str, template: PromptTemplate, frame: str, budget: int
 ) -> list[Judgment]:
-    """One judgment a pair, in order.
+    """One judgment a pair, in order; one that says UNANSWERED where the request failed.
 
     `budget`: most new tokens of a reasoning response (a yes/no discriminator uses none). Raises ConfigError for an
     unknown kind or, for a reasoning one, a budget below 1.

@@ -11,13 +11,13 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.metrics.end_to_end import Interval, Scored, end_to_end
-from sqljudge.records import EMPTY_SQL, Execution, Question, Selection
+from sqljudge.records import EMPTY_SQL, UNANSWERED, Execution, Question, Selection
 from sqljudge.sql.errors import UnreadableSql
 from sqljudge.sql.matching import Match, match
 from sqljudge.sql.schema import Schema
 
 EvaluationResult = dict[str, Any]
-"""questions, metrics and components (see `end_to_end`), per_question (question_id, hardness, exec, exact)."""
+"""questions, left_out, metrics, components (see `end_to_end`), per_question (question_id, hardness, exec, exact)."""
 
 
 def evaluate_selections(
@@ -31,14 +31,16 @@ def evaluate_selections(
     """Score what a planner chose: one selection for each question, in any order; the result follows the questions.
 
     Whether a choice executes right is read from `executions`; it is left out of EX where that says None. An empty
-    choice is wrong. Raises DataError if a question has no selection or several, if a chosen query has no execution,
-    or if a schema is missing or a gold query cannot be read.
+    choice is wrong, but a question of which a request failed is left out and counted in `left_out`. Raises DataError if
+    a question has no selection or several, if a chosen query has no execution, or if a schema is missing or a gold
+    query cannot be read.
     """
     chosen = _by_question(questions, selections)
     right = {(execution.question_id, execution.sql): execution.correct for execution in executions}
     undecided = _undecided_databases(questions, executions)
     scored, rows = [], []
-    for question in questions:
+    answered = [question for question in questions if chosen[question.id].reason != UNANSWERED]
+    for question in answered:
         sql = chosen[question.id].sql
         if (question.id, sql) in right:
             correct = right[question.id, sql]
@@ -51,7 +53,8 @@ def evaluate_selections(
         scored.append(Scored(question.hardness, correct, found.exact, found.partial))
         row = {"question_id": question.id, "hardness": question.hardness, "exec": correct, "exact": found.exact}
         rows.append(row)
-    return {"questions": len(questions), **end_to_end(scored, interval), "per_question": rows}
+    left_out = len(questions) - len(answered)
+    return {"questions": len(answered), "left_out": left_out, **end_to_end(scored, interval), "per_question": rows}
 
 
 def _by_question(questions: Sequence[Question], selections: Sequence[Selection]) -> dict[int, Selection]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqljudge.backends.base import Completion, GenerationRequest
+from sqljudge.backends.base import Completion, Failure, GenerationRequest
 from sqljudge.errors import ConfigError
 from sqljudge.inference import Session
 from sqljudge.prompts import PromptTemplate, fill
@@ -92,7 +92,8 @@ def generate_candidates(
 ) -> list[CandidateSet]:
     """All candidates of all questions, from one queue of requests.
 
-    A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
+    A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
+    is marked as unanswered. Raises ConfigError for an unknown extraction.
     """
     if extraction not in EXTRACTIONS:
         raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
@@ -112,7 +113,11 @@ def generate_candidates(
     completions = session.complete(requests)
     sets = []
     for i, question in enumerate(questions):
-        mine = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        asked = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        mine = [completion for completion in asked if not isinstance(completion, Failure)]
+        if len(mine) < len(asked):
+            sets.append(CandidateSet(question.id, (), unanswered=True))
+            continue
         sqls = [extract_sql(extraction, template.opening, completion.text) for completion in mine]
         sets.append(CandidateSet(question.id, collect(sqls, mine)))
     return sets

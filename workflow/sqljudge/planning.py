@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sqljudge.errors import DataError
-from sqljudge.records import EMPTY_SQL, CandidateSet, Score, Selection
+from sqljudge.records import EMPTY_SQL, UNANSWERED, CandidateSet, Score, Selection
 
 NOTHING = "no candidates"
 
@@ -13,11 +13,20 @@ NOTHING = "no candidates"
 def rerank(candidates: Sequence[CandidateSet], scores: Sequence[Score]) -> list[Selection]:
     """The candidate with the highest score; ties go to the lexicographically smallest SQL (paper, section 5).
 
-    One selection a question, in the order of the candidate sets; EMPTY_SQL where there is no candidate.
+    One selection a question, in the order of the candidate sets; EMPTY_SQL where there is no candidate, or where a
+    request of the question failed (reason UNANSWERED).
     Raises DataError if a candidate has no score.
     """
     known = {(score.question_id, score.sql): score.score for score in scores}
-    return [_best(group, known) for group in candidates]
+    unanswered = {score.question_id for score in scores if not score.answered}
+    return [
+        _left_out(group) if group.unanswered or group.question_id in unanswered else _best(group, known)
+        for group in candidates
+    ]
+
+
+def _left_out(group: CandidateSet) -> Selection:
+    return Selection(group.question_id, EMPTY_SQL, None, UNANSWERED)
 
 
 def _best(group: CandidateSet, known: dict[tuple[int, str], float]) -> Selection:
@@ -37,7 +46,9 @@ def _best(group: CandidateSet, known: dict[tuple[int, str], float]) -> Selection
 def greedy(candidates: Sequence[CandidateSet], scores: Sequence[Score] = ()) -> list[Selection]:
     """The first candidate of each question; scores are not looked at (paper, section 5)."""
     return [
-        Selection(group.question_id, group.candidates[0].sql, None, "first candidate")
+        _left_out(group)
+        if group.unanswered
+        else Selection(group.question_id, group.candidates[0].sql, None, "first candidate")
         if group.candidates
         else Selection(group.question_id, EMPTY_SQL, None, NOTHING)
         for group in candidates

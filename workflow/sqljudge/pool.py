@@ -20,8 +20,8 @@ FIELDS = {"db_id": str, "schema": str, "question": str, "sql": str, "top_n": lis
 def label_candidates(candidates: Sequence[CandidateSet], executions: Sequence[Execution]) -> list[CandidateSet]:
     """The candidates with label 1 where the execution equals the gold's, else 0 (paper, section 2).
 
-    Questions whose database holds no rows to compare are left out. Raises DataError for a candidate that was never
-    executed.
+    Questions whose database holds no rows to compare, or of which a request failed, are left out. Raises DataError for
+    a candidate that was never executed.
     """
     correct = {(execution.question_id, execution.sql): execution.correct for execution in executions}
     labelled = []
@@ -30,7 +30,7 @@ def label_candidates(candidates: Sequence[CandidateSet], executions: Sequence[Ex
         missing = [key for key in keys if key not in correct]
         if missing:
             raise DataError(f"question {missing[0][0]}: no execution of {missing[0][1]!r}; re-run the rule execute")
-        if any(correct[key] is None for key in keys):
+        if group.unanswered or any(correct[key] is None for key in keys):
             continue
         pairs = zip(group.candidates, keys, strict=True)
         marked = tuple(dataclasses.replace(candidate, label=int(bool(correct[key]))) for candidate, key in pairs)

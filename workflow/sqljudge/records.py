@@ -28,6 +28,9 @@ NOT_EXECUTABLE_SCORE = -1.0
 CORRECT_THRESHOLD = 0.5
 """A candidate counts as classified "correct" when its score is above this (paper, section 4)."""
 
+UNANSWERED = "no answer"
+"""What stands for a request that failed: its question is left out of whatever rests on it, never scored."""
+
 EMPTY_SQL = ";"
 """What stands for a completion that holds no query (paper, section 3)."""
 
@@ -63,10 +66,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSet:
-    """All candidates of one question, distinct, in first-seen order."""
+    """All candidates of one question, distinct, in first-seen order.
+
+    `unanswered`: a request for them failed, so that there are none and the question is left out.
+    """
 
     question_id: int
     candidates: tuple[Candidate, ...]
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,8 @@ class Judgment:
     the response empty. A reasoning discriminator fills `response`, and for each of its n tokens the id, the natural
     logarithm of the probability that the model gave the chosen token, and `token_ends`: the character position in
     `response` at which the decoded text of tokens 0..i ends (non-decreasing, last = len(response)).
-    `finish_reason`: "stop" (the model ended) or "length" (the budget did). `budget`: new tokens allowed.
+    `finish_reason`: "stop" (the model ended), "length" (the budget did) or UNANSWERED (the request failed: all else is
+    empty). `budget`: new tokens allowed.
     """
 
     question_id: int
@@ -118,7 +126,7 @@ class Score:
     """One candidate's score. `verdict`: what the model said (None: nothing that can be read).
 
     `failure`: the model was asked and gave no verdict. `asked` is False for a candidate that the executability check
-    kept from the model.
+    kept from the model. `answered` is False where the request failed: its question is left out, the score says nothing.
     """
 
     question_id: int
@@ -127,11 +135,15 @@ class Score:
     verdict: bool | None
     failure: bool
     asked: bool = True
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a planner chose for one question, and why. `sql` is EMPTY_SQL when there was nothing to choose."""
+    """What a planner chose for one question, and why. `sql` is EMPTY_SQL when there was nothing to choose.
+
+    The reason UNANSWERED says that a request failed, so that the question is left out.
+    """
 
     question_id: int
     sql: str

@@ -18,6 +18,7 @@ from sqljudge.records import (
     CORRECT_THRESHOLD,
     FAILURE_SCORE,
     NOT_EXECUTABLE_SCORE,
+    UNANSWERED,
     CandidateSet,
     Judgment,
     Score,
@@ -138,7 +139,7 @@ def score_judgments(
     mode: str,
     executable: Executable | None,
 ) -> list[Score]:
-    """Score every candidate, in the order of the candidate sets.
+    """Score every candidate, in the order of the candidate sets; where the request failed, the score says so.
 
     `budget`: new tokens of each response that are read. `scoring`: a key of SCORINGS. `mode`: a key of MODES.
     `executable`: whether the candidate (question id, SQL) runs on its database; needed by mode "check" only.
@@ -158,6 +159,9 @@ def score_judgments(
                 continue
             if key not in known:
                 raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
+            if known[key].finish_reason == UNANSWERED:
+                scores.append(Score(*key, 0.0, verdict=None, failure=False, answered=False))
+                continue
             reading = read_verdict(known[key], budget)
             scores.append(Score(*key, rule(known[key], reading), reading.value, failure=reading.value is None))
     return scores

@@ -2,15 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
+from sqljudge.backends.address import parse_address
 from sqljudge.backends.base import Backend, ModelSpec
 from sqljudge.errors import ConfigError
 
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A backend's module, and what a row of the models table may ask of it.
+
+    `remote`: the model runs behind a server, so that a job needs no GPU of its own and `tokenizer` may name what
+    renders chats. `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that
+    is malformed in a way of its own.
+    """
+
+    module: str
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    quantizations: tuple[str, ...] = ("none",)
+    remote: bool = False
+    environment: str = "gpu"
+    check: Callable[[ModelSpec], Any] | None = None
+
+
 BACKENDS = {
-    "transformers": "sqljudge.backends.transformers",
-    "scripted": "sqljudge.backends.scripted",
+    "transformers": Engine("sqljudge.backends.transformers"),
+    "vllm": Engine("sqljudge.backends.vllm", quantizations=("none", "4bit"), environment="vllm"),
+    "openai": Engine(
+        "sqljudge.backends.openai",
+        dtypes=("-",),
+        quantizations=("-", "none"),
+        remote=True,
+        environment="cpu",
+        check=parse_address,
+    ),
+    "scripted": Engine("sqljudge.backends.scripted"),
 }
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """Check that a model's backend can honour its row; loads nothing.
+
+    Raises ConfigError that names the column and what is possible.
+    """
+    if spec.backend not in BACKENDS:
+        raise ConfigError(f"backend '{spec.backend}' is not known; known: {', '.join(sorted(BACKENDS))}")
+    engine = BACKENDS[spec.backend]
+    for column, possible in (("dtype", engine.dtypes), ("quantization", engine.quantizations)):
+        value = getattr(spec, column)
+        if value not in possible:
+            backend = f"the backend '{spec.backend}'"
+            raise ConfigError(f"{column}: '{value}' is not possible with {backend}; possible: {', '.join(possible)}")
+    if spec.tokenizer and not engine.remote:
+        raise ConfigError(f"tokenizer: the backend '{spec.backend}' has the model's own; leave the cell empty")
+    if engine.remote and not spec.tokenizer and spec.revision != "-":
+        raise ConfigError("revision: the server decides which weights it has; write a dash")
+    if engine.check:
+        engine.check(spec)
+
+
+def check_frame(spec: ModelSpec, frame: str) -> None:
+    """Check that a model can be asked in a frame. Raises ConfigError for a chat that nobody here can render."""
+    if frame == "chat" and BACKENDS[spec.backend].remote and not spec.tokenizer:
+        raise ConfigError(
+            f"model '{spec.name}' is behind a server and its row names no tokenizer, so the frame 'chat' cannot be "
+            "rendered; name one in the column 'tokenizer' (hub name or folder), or use the frame 'raw' or 'inst'"
+        )
 
 
 def load_backend(spec: ModelSpec, *, device: str) -> Backend:
@@ -20,5 +81,5 @@ def load_backend(spec: ModelSpec, *, device: str) -> Backend:
     """
     if spec.backend not in BACKENDS:
         raise ConfigError(f"models: '{spec.name}' has backend '{spec.backend}'; known: {', '.join(sorted(BACKENDS))}")
-    backend: Backend = import_module(BACKENDS[spec.backend]).load(spec, device)
+    backend: Backend = import_module(BACKENDS[spec.backend].module).load(spec, device)
     return backend

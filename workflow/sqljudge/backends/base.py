@@ -5,6 +5,7 @@ Knows nothing of SQL or questions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,9 +18,10 @@ FRAMES = ("raw", "inst", "chat")
 class ModelSpec:
     """One row of models.tsv: which weights, how they are loaded.
 
-    `source`: a hub name, a local folder, a GGUF file, or `package:<module>/<file>` for a file inside an installed
-    package. `revision` is a hub commit, tag or branch. `dtype`: float32, bfloat16 or float16.
-    `quantization`: "none", "8bit" or "4bit" (of the weights in memory).
+    `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
+    package, or the address of a server (see `address.py`). `revision` is a hub commit, tag or branch. `dtype`: float32,
+    bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for a model
+    behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ModelSpec:
     backend: str = "transformers"
     dtype: str = "bfloat16"
     quantization: str = "none"
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,19 @@ class Choice:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """In place of an answer: a request that got none, and why. Nothing is known of what the model would have said."""
+
+    reason: str
+
+
+def request_seed(request: GenerationRequest) -> int:
+    """The seed (31 bits) of one sampled request for an engine that draws by itself: of its seed and sample index."""
+    name = f"{request.seed}/{request.sample}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+
+
 @dataclass(slots=True)
 class Usage:
     """What a backend spent: tokens that it computed and its peak memory."""
@@ -137,11 +153,14 @@ class Backend(Protocol):
 
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
-    ) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish, each with its request's position; `heartbeat` hears of tokens meanwhile."""
+    ) -> Iterator[tuple[int, Completion | Failure]]:
+        """Completions as they finish, each with its request's position; `heartbeat` hears of tokens meanwhile.
 
-    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
-        """Next-token probabilities as they are computed, each with its request's position."""
+        A Failure stands for a request that got no answer while others may. Raises ModelError where none can.
+        """
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
+        """Next-token probabilities as they are computed, each with its request's position; failures as above."""
 
     def identity(self) -> dict[str, str]:
         """What makes two runs' answers the same: weights, revision, dtype, engine. Part of every journal key."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from sqljudge.backends import tokenizer
 from sqljudge.backends.base import (
     Choice,
     ChoiceRequest,
@@ -29,7 +27,7 @@ from sqljudge.backends.base import (
 from sqljudge.backends.decoding import Decoder, alike, fits, halved
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.prefill import prefill
-from sqljudge.backends.weights import Weights, fingerprint, locate
+from sqljudge.backends.weights import Weights, fingerprint, hub_commit, locate
 from sqljudge.errors import ConfigError, ModelError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -91,38 +89,19 @@ class TransformersBackend:
         return model
 
     def _load(self, kind: Any, **arguments: Any) -> Any:
-        if self.weights.gguf_file:
-            arguments["gguf_file"] = self.weights.gguf_file
-        if not self.weights.local:
-            arguments["revision"] = self.spec.revision
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # the library's loading bars
-                return kind.from_pretrained(self.weights.location, **arguments)
-        except Exception as error:  # a damaged file makes its reader raise nearly anything
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            raise ModelError(
-                f"model '{self.spec.name}': {self.spec.source} cannot be loaded ({reason}){_advice(self.weights)}"
-            ) from error
+        return tokenizer.from_pretrained(kind, self.spec, self.weights, **arguments)
 
     def render_chat(self, user: str, opening: str) -> Prompt:
         """A user's turn in the model's chat template, then the opening of the answer."""
-        if not self.tokenizer.chat_template:
-            raise ModelError(f"model '{self.spec.name}' has no chat template; use the frame 'raw' or 'inst'")
-        messages = [{"role": "user", "content": user}]
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if opening.startswith("<think>") and text.rstrip().endswith("<think>"):
-            text = text.rstrip().removesuffix("<think>")  # some templates open the thought themselves
-        return Prompt(text + opening, special=False)
+        return tokenizer.render_chat(self.tokenizer, self.spec.name, user, opening)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt."""
-        ids: list[int] = self.tokenizer(prompt.text, add_special_tokens=prompt.special)["input_ids"]
-        return ids
+        return tokenizer.encode(self.tokenizer, prompt)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out."""
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
+        return tokenizer.decode(self.tokenizer, ids)
 
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
@@ -171,23 +150,11 @@ class TransformersBackend:
         found.append(logits[where].softmax(-1).cpu())
 
     def _word_token(self, prompt: Prompt, word: str) -> int:
-        """The one token that a word is after this prompt.
-
-        A space comes before it, unless the prompt ends in white space or in one of the tokenizer's special tokens.
-        """
-        closed = any(prompt.text.endswith(token) for token in self.tokenizer.all_special_tokens)
-        gap = "" if closed or prompt.text[-1:].isspace() else " "
-        tail = prompt.text[-40:]
-        before = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
-        after = self.tokenizer(tail + gap + word, add_special_tokens=False)["input_ids"]
-        if after[: len(before)] != before or len(after) != len(before) + 1:
-            raise ModelError(f"model '{self.spec.name}': '{word}' is not one token after the prompt; change the prompt")
-        return int(after[-1])
+        """The one token that a word is after this prompt."""
+        return tokenizer.word_token(self.tokenizer, self.spec.name, prompt, word)
 
     def _end_ids(self) -> frozenset[int]:
-        configured = self.model.generation_config.eos_token_id
-        ids = configured if isinstance(configured, list) else [configured]
-        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+        return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)
 
     def _pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
@@ -208,7 +175,8 @@ class TransformersBackend:
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
         """What makes two runs' answers the same."""
-        revision = fingerprint(self.weights) if self.weights.local else self._commit()
+        local = self.weights.local
+        revision = fingerprint(self.weights) if local else hub_commit(self.spec, lambda: self._load(AutoConfig))
         return {
             "model": self.weights.gguf_file or Path(self.weights.location).name,
             "revision": revision,
@@ -216,13 +184,6 @@ class TransformersBackend:
             "quantization": self.spec.quantization,
             "backend": f"transformers-{transformers.__version__.split('.')[0]}",
         }
-
-    def _commit(self) -> str:
-        """The hub commit that the revision stands for."""
-        if re.fullmatch(r"[0-9a-f]{40}", self.spec.revision):
-            return self.spec.revision
-        found = getattr(self._load(AutoConfig), "_commit_hash", None)
-        return str(found or self.spec.revision)
 
     def describe(self) -> dict[str, Any]:
         """Device, versions and batch size."""
@@ -241,12 +202,6 @@ def _contiguous(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     They are a slice of all positions; a CPU took 500 times as long for a bfloat16 product of such a slice (torch 2.13).
     """
     return tuple(each.contiguous() for each in inputs)
-
-
-def _advice(weights: Weights) -> str:
-    if weights.local:
-        return "; is the download whole?"
-    return "; offline, put the model into a folder and set models_folder in the configuration, or the table's source"
 
 
 def memory(device: torch.device) -> int:

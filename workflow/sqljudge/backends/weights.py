@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ModelError
@@ -95,6 +98,13 @@ def fingerprint(weights: Weights) -> str:
             handle.seek(max(0, size - EDGE))
             digest.update(handle.read(EDGE))
     return digest.hexdigest()
+
+
+def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
+    """The hub commit that a model's revision stands for; asked of its settings where it is a tag or branch."""
+    if re.fullmatch(r"[0-9a-f]{40}", spec.revision):
+        return spec.revision
+    return str(getattr(load_settings(), "_commit_hash", None) or spec.revision)
 
 
 def _model_files(folder: Path) -> list[Path]:

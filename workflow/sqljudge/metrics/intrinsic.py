@@ -70,16 +70,20 @@ def intrinsic_metrics(
 ) -> dict[str, Any]:
     """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals.
 
-    JSON-able: the counts `questions`, `candidates`, `pairs` (of one question's candidates with different labels);
+    JSON-able: the counts `questions`, `left_out` (questions of which a request failed; they count nowhere else),
+    `candidates`, `pairs` (of one question's candidates with different labels);
     `metrics`, each with value, low, high and n (questions that it rests on; value None if there are none);
     `per_question`, the counts that all of it is made of.
     A question without candidates counts as missed in Hit@1 and MRR, and not at all elsewhere. The failure rate is over
     candidates that the model was asked about. Raises DataError if a candidate has no label or no score.
     """
     known = {(score.question_id, score.sql): score for score in scores}
-    rows = [_question_row(group, known) for group in candidates]
+    unanswered = {score.question_id for score in scores if not score.answered}
+    unanswered |= {group.question_id for group in candidates if group.unanswered}
+    rows = [_question_row(group, known) for group in candidates if group.question_id not in unanswered]
     return {
         "questions": len(rows),
+        "left_out": len(candidates) - len(rows),
         "candidates": sum(row["candidates"] for row in rows),
         "pairs": sum(row["pairs"] for row in rows),
         "metrics": {name: _interval(metric, rows, seed, resamples) for name, metric in METRICS.items()},

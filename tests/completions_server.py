@@ -1,0 +1,143 @@
+"""A real HTTP server of the completions protocol, in a thread, with a model that repeats its prompt's last word."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TOKEN_LOGPROB = math.log(0.75)
+TOP = {" Yes": math.log(0.625), " No": math.log(0.25), " Maybe": math.log(0.0625), "\n": math.log(0.03125)}
+
+
+@dataclass
+class Server:
+    """What the server is to do, and what it was asked.
+
+    `faults`: for each request in turn, what goes wrong (None: nothing); when they are used up, nothing does.
+    """
+
+    url: str = ""
+    key: str = ""
+    model: str = "echo"
+    faults: list[Callable[[Any], None] | None] = field(default_factory=list)
+    change: Callable[[dict[str, Any]], Any] = lambda answer: answer
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    lock: Any = field(default_factory=threading.Lock)
+
+
+def tokens_of(body: dict[str, Any]) -> tuple[list[str], str]:
+    """The answer: the last word, a letter a token, then a verdict; as much as the budget allows."""
+    word = body["prompt"].split()[-1]
+    tokens = [*f" {word}", "{", '"correct"', ": ", "true", "}"][: body["max_tokens"]]
+    return tokens, "length" if len(tokens) == body["max_tokens"] else "stop"
+
+
+def answer_to(body: dict[str, Any]) -> dict[str, Any]:
+    """The whole answer, as a good server gives it."""
+    tokens, reason = tokens_of(body)
+    text = "".join(tokens)
+    for mark in body.get("stop", ()):
+        if mark in text:
+            text, reason = text.partition(mark)[0], "stop"
+    logprobs = {
+        "tokens": tokens,
+        "token_logprobs": [TOKEN_LOGPROB] * len(tokens),
+        "text_offset": [len("".join(tokens[:i])) for i in range(len(tokens))],
+        "top_logprobs": [dict(list(TOP.items())[: body["logprobs"]])] * len(tokens),
+    }
+    choice = {"index": 0, "text": text, "logprobs": logprobs, "finish_reason": reason}
+    usage = {"prompt_tokens": len(body["prompt"].split()), "completion_tokens": len(tokens)}
+    return {"object": "text_completion", "choices": [choice], "usage": usage}
+
+
+def status(code: int, headers: dict[str, str] | None = None, message: str = "broken") -> Callable[[Any], None]:
+    """A fault: answer with a status and a message."""
+
+    def fault(handler: Any) -> None:
+        send(handler, json.dumps({"error": {"message": message}}).encode(), code, headers)
+
+    return fault
+
+
+def text(raw: bytes, length: int | None = None) -> Callable[[Any], None]:
+    """A fault: answer with these bytes, which may be fewer than the answer says."""
+    return lambda handler: send(handler, raw, 200, {"Content-Length": str(len(raw) if length is None else length)})
+
+
+def slow(seconds: float) -> Callable[[Any], None]:
+    """A fault: say nothing for a while, then hang up."""
+    return lambda handler: time.sleep(seconds)
+
+
+def send(handler: Any, raw: bytes, code: int = 200, headers: dict[str, str] | None = None) -> None:
+    """Answer with bytes, and hang up."""
+    handler.close_connection = True
+    handler.send_response(code)
+    for name, value in {"Content-Length": str(len(raw)), "Connection": "close", **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(raw)
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with server.lock:
+                server.asked.append(body)
+                server.headers.append(dict(self.headers))
+                server.times.append(time.monotonic())
+                fault = server.faults.pop(0) if server.faults else None
+                server.at_once += 1
+                server.most_at_once = max(server.most_at_once, server.at_once)
+            try:
+                self._reply(body, fault)
+            finally:
+                with server.lock:
+                    server.at_once -= 1
+
+        def _reply(self, body: dict[str, Any], fault: Callable[[Any], None] | None) -> None:
+            given = self.headers.get("Authorization", "")
+            if server.key and given != f"Bearer {server.key}":
+                status(401, message=f"wrong key {given}")(self)
+            elif self.path != "/v1/completions" or body["model"] != server.model:
+                status(404, message=f"no model '{body['model']}' for {given}")(self)
+            elif fault is not None:
+                fault(self)
+            else:
+                send(self, json.dumps(server.change(answer_to(body))).encode())
+
+    return Handler
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A running server."""
+    server = Server()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
