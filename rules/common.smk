@@ -150,6 +150,17 @@ def model_of(entry):
     return lambda wildcards: dataclasses.asdict(MODELS[entry(wildcards)["model"]])
 
 
+def unpacked_model(entry):
+    """An input function: the folder of a model that comes as a GGUF file; nothing for others."""
+
+    def folder(wildcards):
+        model = MODELS[entry(wildcards)["model"]]
+        packed = model.source.endswith(".gguf") and model.backend == "transformers"
+        return [f"results/models/{model.name}"] if packed else []
+
+    return folder
+
+
 def engine_of(entry):
     """The backend of a generator's or discriminator's model."""
     return BACKENDS[MODELS[entry["model"]].backend]

@@ -5,6 +5,7 @@ rule discriminate:
         questions=questions_of,
         candidates="results/candidates/{pool}.jsonl",
         prompt=discriminator_prompt,
+        weights=unpacked_model(discriminator_entry),
     output:
         judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
         run="results/judgments/{discriminator}/{context}/{pool}.run.json",

@@ -4,6 +4,7 @@ rule generate:
     input:
         questions=f"results/questions/{DATASET}.jsonl",
         prompt=lambda wildcards: str(resolve(generator_entry(wildcards)["prompt"])),
+        weights=unpacked_model(generator_entry),
     output:
         candidates="results/candidates/{generator}.{decoding}.jsonl",
         run="results/candidates/{generator}.{decoding}.run.json",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.backends.base import ModelSpec
+from sqljudge.backends import spec_of
 from sqljudge.devices import own_device
 from sqljudge.generate import Decoding, generate_candidates
 from sqljudge.inference import open_session
@@ -29,12 +29,13 @@ def main(
     journal: str,
     failures_tolerated: float,
     device: str,
+    weights: list[str],
     shard: str,
     label: str,
 ) -> None:
     """Write the candidates of a shard's questions ("": of all), and what they cost."""
     session = open_session(
-        ModelSpec(**model), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+        spec_of(model, weights), device=device, journal=journal, writer=label, tolerated=failures_tolerated
     )
     sets = generate_candidates(
         session,
@@ -64,6 +65,7 @@ if "snakemake" in globals():
             journal=snakemake.params.journal,
             failures_tolerated=snakemake.params.failures_tolerated,
             device=device,
+            weights=snakemake.input.get("weights", []),
             shard=snakemake.wildcards.get("scatteritem", ""),
             label=".".join(["generate", *snakemake.wildcards]),
         )

@@ -357,3 +357,17 @@ def test_the_last_positions_reach_the_vocabularys_matrix_without_gaps(tiny_backe
     list(tiny_backend.generate(prompts))
     watch.remove()
     assert len(seen) >= 3 and all(seen)
+
+
+@pytest.mark.model
+def test_an_unpacked_model_is_the_same_model(embedded: Any, tmp_path: Path) -> None:
+    """The same journal keys, prompts, tokens and log-probabilities."""
+    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="float32"), tmp_path / "model")
+    again = load_backend(ModelSpec("embedded", str(tmp_path / "model"), dtype="float32"), device="cpu")
+    assert again.identity() == embedded.identity()
+    prompt = embedded.render_chat("How many singers are there? naïve 数", "<think>\n")
+    assert again.render_chat("How many singers are there? naïve 数", "<think>\n") == prompt
+    requests = [GenerationRequest(prompt, 12), GenerationRequest(Prompt("SELECT"), 8, temperature=0.7, seed=3)]
+    assert dict(again.generate(requests)) == dict(embedded.generate(requests))
+    asked = [ChoiceRequest(Prompt("The answer is:"), ("Yes", "No"))]
+    assert choices(again, asked) == choices(embedded, asked)

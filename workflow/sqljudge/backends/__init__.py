@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -42,6 +42,12 @@ BACKENDS = {
     ),
     "scripted": Engine("sqljudge.backends.scripted"),
 }
+
+
+def spec_of(row: Mapping[str, Any], unpacked: Sequence[str]) -> ModelSpec:
+    """A model from its row as a dict; `unpacked` holds the folder that a GGUF file was unpacked into, or nothing."""
+    spec = ModelSpec(**row)
+    return replace(spec, source=unpacked[0]) if unpacked else spec
 
 
 def check_spec(spec: ModelSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqljudge.errors import ModelError
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
 EDGE = 1 << 20
+UNPACKED = "unpacked.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,21 @@ def _in_package(spec: ModelSpec) -> Weights:
     if not path.is_file():
         raise ModelError(f"model '{spec.name}': package {module} holds no file {name}; install the pinned version")
     return Weights(str(path.parent), path.name)
+
+
+def origin(weights: Weights) -> tuple[str, str]:
+    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file."""
+    note = Path(weights.location) / UNPACKED
+    if not weights.gguf_file and note.is_file():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        return found["model"], found["revision"]
+    return weights.gguf_file or Path(weights.location).name, fingerprint(weights)
+
+
+def note_origin(folder: Path, weights: Weights) -> None:
+    """Write down, in a folder that was unpacked from a file, which file that was."""
+    model, revision = origin(weights)
+    (folder / UNPACKED).write_text(json.dumps({"model": model, "revision": revision}), encoding="utf-8")
 
 
 def fingerprint(weights: Weights) -> str:
