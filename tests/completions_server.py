@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from sqljudge.backends import load_backend
+from sqljudge.backends.base import Completion, Failure, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.openai import OpenAIBackend
+
 TOKEN_LOGPROB = math.log(0.75)
 TOP = {" Yes": math.log(0.625), " No": math.log(0.25), " Maybe": math.log(0.0625), "\n": math.log(0.03125)}
+
+
+Fault = Callable[[Any], None]
+"""What a server does with a request (a handler) in place of a good answer."""
 
 
 @dataclass
@@ -26,7 +34,7 @@ class Server:
     url: str = ""
     key: str = ""
     model: str = "echo"
-    faults: list[Callable[[Any], None] | None] = field(default_factory=list)
+    faults: list[Fault | None] = field(default_factory=list)
     change: Callable[[dict[str, Any]], Any] = lambda answer: answer
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -61,21 +69,22 @@ def answer_to(body: dict[str, Any]) -> dict[str, Any]:
     return {"object": "text_completion", "choices": [choice], "usage": usage}
 
 
-def status(code: int, headers: dict[str, str] | None = None, message: str = "broken") -> Callable[[Any], None]:
-    """A fault: answer with a status and a message."""
+def status(code: int, headers: dict[str, str] | None = None, message: str = "broken", after: float = 0.0) -> Fault:
+    """A fault: answer with a status and a message, after so many seconds."""
 
     def fault(handler: Any) -> None:
+        time.sleep(after)
         send(handler, json.dumps({"error": {"message": message}}).encode(), code, headers)
 
     return fault
 
 
-def text(raw: bytes, length: int | None = None) -> Callable[[Any], None]:
+def text(raw: bytes, length: int | None = None) -> Fault:
     """A fault: answer with these bytes, which may be fewer than the answer says."""
     return lambda handler: send(handler, raw, 200, {"Content-Length": str(len(raw) if length is None else length)})
 
 
-def slow(seconds: float) -> Callable[[Any], None]:
+def slow(seconds: float) -> Fault:
     """A fault: say nothing for a while, then hang up."""
     return lambda handler: time.sleep(seconds)
 
@@ -112,7 +121,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 with server.lock:
                     server.at_once -= 1
 
-        def _reply(self, body: dict[str, Any], fault: Callable[[Any], None] | None) -> None:
+        def _reply(self, body: dict[str, Any], fault: Fault | None) -> None:
             given = self.headers.get("Authorization", "")
             if server.key and given != f"Bearer {server.key}":
                 status(401, message=f"wrong key {given}")(self)
@@ -132,6 +141,7 @@ def serving() -> Iterator[Server]:
     server = Server()
     http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     http.daemon_threads = True
+    http.handle_error = lambda *_: None  # a client that hung up is what some tests are about
     server.url = f"http://127.0.0.1:{http.server_port}/v1"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -141,3 +151,30 @@ def serving() -> Iterator[Server]:
         http.shutdown()
         http.server_close()
         thread.join()
+
+
+def model(server: Server, options: str = "", name: str = "echo", tokenizer: str = "") -> OpenAIBackend:
+    """A model of the server, as a row of the models table names it."""
+    spec = ModelSpec("m", f"{server.url}?{options}#{name}", "-", "openai", "-", "-", tokenizer)
+    backend = load_backend(spec, device="cpu")
+    assert isinstance(backend, OpenAIBackend)
+    return backend
+
+
+def request(prompt: str = "say hi", budget: int = 20, **more: Any) -> GenerationRequest:
+    """A greedy request."""
+    return GenerationRequest(Prompt(prompt), budget, **more)
+
+
+def one(backend: OpenAIBackend, **more: Any) -> Completion | Failure:
+    """The answer to one request."""
+    ((position, answer),) = backend.generate([request(**more)])
+    assert position == 0
+    return answer
+
+
+def failure(backend: OpenAIBackend) -> str:
+    """Why one request fails."""
+    answer = one(backend)
+    assert isinstance(answer, Failure), answer
+    return answer.reason

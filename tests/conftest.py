@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from sqljudge.backends import load_backend
+from completions_server import Server, serving
+from sqljudge.backends import calls, load_backend
 from sqljudge.backends.base import ModelSpec
 from sqljudge.backends.scripted import ScriptedBackend, load
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
@@ -74,3 +75,13 @@ def spider() -> Path:
     if not (SPIDER / "dev.json").is_file():
         pytest.skip("the real Spider dev set is not beside the project (../shared/spider)")
     return SPIDER
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server, waits that are short, and no key or proxy from outside."""
+    monkeypatch.setattr(calls, "FIRST_WAIT", 0.005)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving() as running:
+        yield running

@@ -1,77 +1,28 @@
-"""A model behind a server: good answers, and every way in which a server can fail, over real HTTP."""
+"""A model behind a server: what is asked, and what is made of its answers, good and bad, over real HTTP."""
 
 from __future__ import annotations
 
-import logging
 import math
-import socket
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from completions_server import TOKEN_LOGPROB, Server, serving, slow, status, text
-from sqljudge.backends import calls, load_backend, tokenizer
+from completions_server import TOKEN_LOGPROB, Server, failure, model, one, request, status
+from sqljudge.backends import calls, tokenizer
 from sqljudge.backends.base import (
     Choice,
     ChoiceRequest,
     Completion,
     Failure,
-    GenerationRequest,
-    ModelSpec,
     Prompt,
     request_seed,
 )
-from sqljudge.backends.openai import OpenAIBackend, read_choice, read_completion
-from sqljudge.errors import ConfigError, ModelError
-from sqljudge.inference import HOPELESS, Session
+from sqljudge.backends.openai import read_choice, read_completion
+from sqljudge.errors import ConfigError
+from sqljudge.inference import Session
 from sqljudge.records import Judgment
 from sqljudge.verdicts import read_verdict
-
-KEY = "sk-very-secret-0123456789"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server, waits that are short, and no key or proxy from outside."""
-    monkeypatch.setattr(calls, "FIRST_WAIT", 0.005)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with serving() as running:
-        yield running
-
-
-def model(server: Server, options: str = "", name: str = "echo", tokenizer: str = "") -> OpenAIBackend:
-    spec = ModelSpec("m", f"{server.url}?{options}#{name}", "-", "openai", "-", "-", tokenizer)
-    backend = load_backend(spec, device="cpu")
-    assert isinstance(backend, OpenAIBackend)
-    return backend
-
-
-def request(prompt: str = "say hi", budget: int = 20, **more: Any) -> GenerationRequest:
-    return GenerationRequest(Prompt(prompt), budget, **more)
-
-
-def one(backend: OpenAIBackend, **more: Any) -> Completion | Failure:
-    ((position, answer),) = backend.generate([request(**more)])
-    assert position == 0
-    return answer
-
-
-def failure(backend: OpenAIBackend) -> str:
-    answer = one(backend)
-    assert isinstance(answer, Failure), answer
-    return answer.reason
-
-
-def refused(backend: OpenAIBackend) -> str:
-    with pytest.raises(ModelError) as error:
-        list(backend.generate([request(), request("say ho")]))
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def test_completions(server: Server) -> None:
@@ -121,163 +72,6 @@ def test_a_stop_mark_that_the_server_takes_off(server: Server) -> None:
     assert isinstance(answer, Completion)
     assert (answer.text, answer.finish_reason, answer.token_ends[-1]) == (" hi", "stop", 3)
     assert len(answer.token_ends) == len(answer.logprobs) == len(answer.token_ids)
-
-
-def test_no_more_requests_at_once_than_allowed(server: Server) -> None:
-    server.faults = [lambda handler: (time.sleep(0.03), status(503)(handler))[1]] * 12  # type: ignore[list-item]
-    found = dict(model(server, "concurrency=3").generate([request(f"say {i}") for i in range(12)]))
-    assert all(isinstance(answer, Completion) for answer in found.values())
-    assert server.most_at_once == 3
-
-
-FAULTS = {
-    "500": status(500),
-    "503": status(503),
-    "408": status(408),
-    "409": status(409),
-    "429": status(429),
-    "not JSON": text(b"{ not JSON"),
-    "not UTF-8": text(b"\xff\xfe"),
-    "a list": text(b"[]"),
-    "no choices": text(b'{"choices": []}'),
-    "cut short": text(b'{"choices": [{"text": "a', 5000),
-    "hung up": lambda handler: setattr(handler, "close_connection", True),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_what_passes_is_tried_again(server: Server, fault: Callable[[Any], None]) -> None:
-    server.faults = [fault, fault]
-    assert isinstance(one(model(server)), Completion)
-    assert len(server.asked) == 3
-    assert server.asked[0] == server.asked[2]
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("500", "status 500, 3 times"),
-        ("429", "status 429, 3 times"),
-        ("not JSON", "the answer is not JSON, 3 times"),
-        ("no choices", "the answer holds no choices, 3 times"),
-        ("cut short", "connection failed"),
-        ("hung up", "connection failed"),
-    ],
-)
-def test_what_does_not_pass_is_a_failure_of_that_request_alone(server: Server, fault: str, said: str) -> None:
-    server.faults = [FAULTS[fault]] * 3
-    found = dict(model(server, "tries=3&concurrency=1").generate([request("say a"), request("say b")]))
-    assert isinstance(found[0], Failure)
-    assert said in found[0].reason
-    assert isinstance(found[1], Completion)
-    assert len(server.asked) == 4
-
-
-def test_a_silent_server(server: Server) -> None:
-    server.faults = [slow(1.3)]
-    assert isinstance(one(model(server, "timeout=1&tries=2")), Completion)
-    server.faults = [slow(1.3)]
-    assert failure(model(server, "timeout=1&tries=1")) == "no answer within 1 s"
-
-
-def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "FIRST_WAIT", 0.005)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert "connection failed" in failure(model(Server(url=f"http://127.0.0.1:{port}/v1"), "tries=2"))
-
-
-def test_all_wait_as_long_as_the_server_asks(server: Server) -> None:
-    server.faults = [status(429, {"Retry-After": "1"})]
-    found = dict(model(server, "concurrency=1").generate([request(), request("say ho")]))
-    assert all(isinstance(answer, Completion) for answer in found.values())
-    assert server.times[1] - server.times[0] >= 0.95
-
-
-def test_a_pause_that_is_too_long_is_not_waited_for(server: Server) -> None:
-    server.faults = [status(429, {"Retry-After": "86400"})]
-    assert failure(model(server)) == "the server asks to wait 86400 s"
-    assert len(server.asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "low", "high"),
-    [
-        (None, 0, 0),
-        ("7", 7, 7),
-        ("0.5", 0.5, 0.5),
-        ("soon", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True), 90, 101),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=100), usegmt=True), 0, 0),
-    ],
-)
-def test_retry_after(header: str | None, low: float, high: float) -> None:
-    assert low <= calls.seconds_asked(header) <= high
-
-
-def test_waits_double_up_to_a_limit() -> None:
-    for attempt, most in ((1, 1.0), (2, 2.0), (4, 8.0), (30, calls.LONGEST_WAIT)):
-        waits = [calls.backoff(attempt) for _ in range(50)]
-        assert most / 2 <= min(waits) < max(waits) <= most
-
-
-@pytest.mark.parametrize(("key", "given"), [(KEY, "sk-other"), (KEY, "")])
-def test_a_wrong_key_stops_at_once(server: Server, monkeypatch: pytest.MonkeyPatch, key: str, given: str) -> None:
-    server.key = key
-    monkeypatch.setenv("OPENAI_API_KEY", given)
-    said = refused(model(server, "concurrency=1"))
-    assert "refuses access (status 401); set the environment variable OPENAI_API_KEY" in said
-    assert ("which is not set" in said) == (given == "")
-    assert "sk-" not in said
-    assert len(server.asked) == 1
-
-
-def test_a_model_that_the_server_does_not_have(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    said = refused(model(server, "concurrency=1", name="other"))
-    assert "status 404: no model 'other' for Bearer ***" in said
-    assert "serve the model 'other'" in said
-    assert len(server.asked) == 1
-
-
-@pytest.mark.parametrize("code", [400, 413, 422, 301])
-def test_a_refused_request_stops_at_once(server: Server, code: int) -> None:
-    server.faults = [status(code, message="too\nlong " + "x" * 500)]
-    said = refused(model(server, "concurrency=1"))
-    assert f"status {code}: too long xxx" in said
-    assert len(said) < 500
-
-
-def test_the_key_is_sent_and_goes_nowhere_else(
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    server.key = KEY
-    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
-    backend = model(server, "tries=2&concurrency=1")
-    server.faults = [status(500, message=KEY)] * 2
-    session = Session(backend, tmp_path, "job", tolerated=0.5)
-    session.complete([request("say a"), request("say b")])
-    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
-    assert len(session.failures) == 1
-    server.faults = [status(400, message=f"bad {KEY}")]
-    said = refused(backend)
-    seen = [said, str(backend.identity()), str(backend.describe()), repr(vars(backend)), str(session.report())]
-    seen += [*capsys.readouterr(), caplog.text, *(path.read_text() for path in tmp_path.rglob("*.jsonl"))]
-    assert not any(KEY in each for each in seen)
-
-
-@pytest.mark.parametrize("key", ["sk-ü", "sk a", "sk\nb"])
-def test_a_key_that_is_none(server: Server, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    said = refused(model(server))
-    assert "OPENAI_API_KEY holds characters that no key has" in said
-    assert key not in said
 
 
 def edited(path: str, value: Any) -> Callable[[dict[str, Any]], Any]:
@@ -417,50 +211,6 @@ def test_a_session_resumes_without_the_server(server: Server, tmp_path: Path) ->
     resumed = Session(model(server, "tries=1&concurrency=2"), tmp_path, "again")
     assert (resumed.complete(wanted), resumed.choose(asked)) == before
     assert len(server.asked) == count
-
-
-def test_failures_stop_the_job_after_all_others_have_their_answers(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.faults = [None, status(500), status(502)]
-    wanted = [request(f"say {i}") for i in range(6)]
-    made = Session(model(server, "tries=1&concurrency=1"), tmp_path, "job")
-    with pytest.raises(ModelError) as error:
-        made.complete(wanted)
-    assert "2 of 6 requests got no answer (status 500; status 502); failures_tolerated allows a share of 0;" in str(
-        error.value
-    )
-    assert len((tmp_path / "job.jsonl").read_text().splitlines()) == 4
-    assert "job: no answer: status 500; to: ...'say 1'" in capsys.readouterr().err
-    again = Session(model(server), tmp_path, "job")
-    assert len(again.complete(wanted)) == 6
-    assert again.usage.from_journal == 4
-    assert len(server.asked) == 6 + 2
-
-
-@pytest.mark.parametrize(("share", "fails"), [(0.5, False), (0.49, True)])
-def test_a_share_of_failures_may_be_tolerated(server: Server, share: float, fails: bool) -> None:
-    server.faults = [status(500), None, status(500)]
-    made = Session(model(server, "tries=1&concurrency=1"), None, "job", tolerated=share)
-    wanted = [request(f"say {i}") for i in range(4)]
-    if fails:
-        with pytest.raises(ModelError, match="2 of 4 requests"):
-            made.complete(wanted)
-        return
-    found = made.complete(wanted)
-    assert [isinstance(answer, Failure) for answer in found] == [True, False, True, False]
-    assert made.report()["failures"] == [
-        {"reason": "status 500", "prompt_end": "say 0"},
-        {"reason": "status 500", "prompt_end": "say 2"},
-    ]
-
-
-def test_a_server_that_has_gone_is_not_asked_for_all_the_rest(server: Server) -> None:
-    server.faults = [None, *[status(500)] * 500]
-    made = Session(model(server, "tries=1&concurrency=4"), None, "job", tolerated=1.0)
-    with pytest.raises(ModelError, match=f"{HOPELESS} requests in a row got no answer, last: status 500"):
-        made.complete([request(f"say {i}") for i in range(200)])
-    assert len(server.asked) < HOPELESS + 10
 
 
 def test_loading_asks_nothing() -> None:

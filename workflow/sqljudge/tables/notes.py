@@ -50,6 +50,11 @@ def _basis(used: Sequence[Metric]) -> str:
     return f"Rests on {', '.join(parts)}."
 
 
+def _left_out(used: Sequence[Metric]) -> str | None:
+    most = max((metric.get("left_out", 0) for metric in used), default=0)
+    return f"Left out, since a model request got no answer: up to {count(most)} questions a row." if most else None
+
+
 def setting_text(key: str, value: Any, display: Mapping[str, str]) -> str:
     """One setting in words, such as "budget 512 tokens" or "without schema"."""
     if key == "context":
@@ -121,7 +126,7 @@ def table_notes(
 ) -> Table:
     """The table with its notes. `axes`: all settings of the rows; `used`: the metrics that its cells were read from."""
     hidden = [key for key in axes if len(axes[key]) == 1 and key not in ("discriminator", "pool")]
-    notes: list[str | None] = [_settings(axes, hidden, display), _basis(used)]
+    notes: list[str | None] = [_settings(axes, hidden, display), _basis(used), _left_out(used)]
     if any(cell.low is not None for _, _, cell in table.cells()):
         notes.append(INTERVALS)
     names = {column.label for column in table.columns} | {column.group for column in table.columns}
