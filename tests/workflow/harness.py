@@ -83,10 +83,10 @@ class Project:
         place[last] = value
         self.configure(self.settings)
 
-    def snakemake(self, *arguments: str, timeout: float = 300) -> Run:
-        """Call Snakemake as a user would."""
+    def snakemake(self, *arguments: str, timeout: float = 300, gpus: int = 0) -> Run:
+        """Call Snakemake as a user would; `gpus`: how many the run may take."""
         command = [sys.executable, "-m", "snakemake", *arguments, "-s", str(self.root / "Snakefile")]
-        command += ["--directory", str(self.folder), "--cores", "2", "--resources", "gpu=0"]
+        command += ["--directory", str(self.folder), "--cores", "2", "--resources", f"gpu={gpus}"]
         if self.settings:
             command += ["--configfile", str(self.folder / "config.yaml")]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
