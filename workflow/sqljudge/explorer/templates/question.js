@@ -58,7 +58,7 @@
       const planner = setting.discriminator ? `re-ranking by ${discriminatorName(index, setting.discriminator)}` : "greedy";
       const how = setting.discriminator ? [setting.context, budgetName(setting), setting.scoring, setting.mode].join(", ") : "–";
       return [el("th", { scope: "row" }, planner), poolName(index, setting.pool), how, chosen(choice), choice.reason,
-        badge(choice.right), choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.slice(1))];
+        badge(choice.right), choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.filter((tag) => tag !== rightness(choice.right)))];
     });
     if (!rows.length) return null;
     const headers = ["Planner", "Candidates of", "Setting", "Chose", "Why", "Execution", "Exact match", "Outcome"];
