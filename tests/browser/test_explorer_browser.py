@@ -103,7 +103,9 @@ def test_a_question_shows_all_that_was_made_of_it(plain: str, opened: Callable[.
     assert count(page) == QUESTIONS
     titles = page.locator("main h3").all_inner_texts()
     assert titles == ["Gold query", "Candidates", "What each planner chose", "Scores and responses"]
-    assert page.locator(".candidate").count() == 3
+    sql = page.locator(".candidate pre.sql").all_inner_texts()
+    assert sql == ["SELECT wrong ;", "SELECT right ;", "SELECT broken ;"]
+    assert page.locator("main > section pre.sql").first.inner_text().startswith("SELECT gold_0")
     assert page.locator(".candidate.right .rows tbody tr").count() == 5
     assert "no such table: gone" in page.locator(".candidate").nth(2).inner_text()
     for table in page.locator("main table").all():

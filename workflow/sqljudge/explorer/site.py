@@ -35,8 +35,8 @@ def write_explorer(folder: Path, summary: Mapping[str, Any], shown: Iterable[Sho
     `data/index.js` holds what lists, filters and the search need; each question has one file of its own below
     `data/questions`, and one below `data/responses` with the responses.
     """
-    for part in ("assets", "data"):
-        shutil.rmtree(folder / part, ignore_errors=True)
+    for old in ("assets", "data"):
+        shutil.rmtree(folder / old, ignore_errors=True)
     lines = []
     for each in shown:
         write_text(folder / "data/questions" / f"{each.key}.js", as_script("question", each.key, each.page))
