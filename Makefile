@@ -34,6 +34,7 @@ demo: $(VENV)/.run
 	@echo
 	@echo "Tables:  results/tables/table1.html ... (also .csv, .md, .tex)"
 	@echo "Figures: results/figures/figure5.svg ..."
+	@echo "Explorer: results/explorer/index.html (every question, opens from disk)"
 	@echo "Report:  results/report.zip (unpack it and open report.html)"
 
 report: $(VENV)/.run

@@ -29,6 +29,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
 include: "rules/costs.smk"
+include: "rules/explorer.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -41,10 +42,11 @@ localrules:
 
 
 rule all:
-    """Every table and figure of the configuration."""
+    """Every table and figure of the configuration, and the explorer."""
     default_target: True
     input:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output.html,
         rules.costs.output.html,
+        rules.explorer.output.page,

@@ -26,7 +26,7 @@ def test_one_table_plans_only_what_it_needs(tmp_path: Path) -> None:
 
 def test_every_named_target_is_explained(tmp_path: Path) -> None:
     listed = Project(tmp_path).snakemake("--list").output
-    for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "all"):
+    for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "explorer", "all"):
         assert any(line.startswith(f"{target} (") for line in listed.splitlines()), target
 
 
@@ -36,6 +36,10 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
     for name in ("figure4", "figure5"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
+    explorer = finished.folder / "results/explorer"
+    asked = len((finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (explorer / "index.html").stat().st_size > 0
+    assert len(list((explorer / "data/questions").glob("mini_spider-*.js"))) == asked
     assert "Nothing to be done" in finished.snakemake("-n").output
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,34 @@ def runs(experiment: Experiment) -> list[str]:
     return [f"results/candidates/{pool}.run.json" for pool in pools] + [
         f"results/judgments/{job.discriminator}/{job.context}/{job.pool}.run.json" for job in jobs
     ]
+
+
+def behind(experiments: Mapping[str, Experiment], dataset: str) -> dict[str, list[str]]:
+    """Every file that experiments are made of, one question at a time, by kind; sorted, the dataset's questions first.
+
+    Kinds: questions, candidates, executions, judgments, scores, selections, and the end-to-end metrics of those.
+    """
+    metrics = {file for name, experiment in experiments.items() for file in METRICS[name](experiment)}
+    places = {kind: _places(metrics, f"results/metrics/{kind}/") for kind in ("intrinsic", "end_to_end")}
+    scored = places["intrinsic"] | _places(metrics, "results/metrics/end_to_end/rerank/")
+    pools = sorted({pool_of(place) for place in scored | places["end_to_end"]})
+    named = [dataset] if any(pool != POOL for pool in pools) else []
+    return {
+        "questions": [f"results/questions/{name}.jsonl" for name in named + [POOL] * (POOL in pools)],
+        "candidates": [f"results/candidates/{pool}.jsonl" for pool in pools],
+        "executions": [f"results/executions/{pool}.jsonl" for pool in pools],
+        "judgments": sorted(
+            f"results/judgments/{job.discriminator}/{job.context}/{job.pool}.parquet"
+            for job in largest_budgets(experiments)
+        ),
+        "scores": [f"results/scores/{place}.jsonl" for place in sorted(scored)],
+        "selections": [f"results/selections/{place}.jsonl" for place in sorted(places["end_to_end"])],
+        "metrics": [f"results/metrics/end_to_end/{place}.json" for place in sorted(places["end_to_end"])],
+    }
+
+
+def _places(files: Iterable[str], folder: str) -> set[str]:
+    return {file.removeprefix(folder).removesuffix(".json") for file in files if file.startswith(folder)}
 
 
 def pool_of(selected: str) -> str:
