@@ -38,6 +38,11 @@ if POOL_FILE and not resolve(POOL_FILE).is_file():
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
 EXPERIMENTS = config["experiments"]
+SHOWN = artefacts.all_tables(EXPERIMENTS)
+DESCRIPTIONS = {
+    **experiment_descriptions(),
+    **{name: text for name, (_, text) in artefacts.BEYOND.items()},
+}
 BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"

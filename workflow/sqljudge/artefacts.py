@@ -62,6 +62,11 @@ def intrinsic(experiment: Experiment, **changes: Any) -> str:
     return f"results/metrics/intrinsic/{_scored({**experiment, **changes})}.json"
 
 
+def calibration(experiment: Experiment, **changes: Any) -> str:
+    """The threshold-free and calibration metrics of one discriminator under one group of settings."""
+    return f"results/metrics/calibration/{_scored({**experiment, **changes})}.json"
+
+
 def reranked(experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
     return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
@@ -100,12 +105,16 @@ def _with_reasoning(axis: str) -> Callable[[Experiment], list[str]]:
     ]
 
 
-METRICS: dict[str, Callable[[Experiment], list[str]]] = {
-    "table1": lambda experiment: [
-        intrinsic(experiment, discriminator=name, mode=mode)
+def _by_discriminator_and_mode(make: Callable[..., str]) -> Callable[[Experiment], list[str]]:
+    return lambda experiment: [
+        make(experiment, discriminator=name, mode=mode)
         for name in experiment["discriminators"]
         for mode in experiment["modes"]
-    ],
+    ]
+
+
+METRICS: dict[str, Callable[[Experiment], list[str]]] = {
+    "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
     "table3": _all_reranked,
     "table4": _with_reasoning("context"),
@@ -113,8 +122,23 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table6": _variants(reranked),
     "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
     "table8": _with_reasoning("budget"),
+    "thresholds": _by_discriminator_and_mode(calibration),
 }
-"""The metrics files that each of the paper's tables is made of (paper, section 7)."""
+"""The metrics files that each table is made of (the paper's: paper, section 7)."""
+
+BEYOND: dict[str, tuple[str, str]] = {
+    "thresholds": (
+        "table1",
+        "Discriminators without the fixed threshold - ranking, F1 at a fitted threshold, calibration.",
+    ),
+}
+"""Tables beyond the paper's: the table whose experiment each one looks at again, and what it shows, in a sentence."""
+
+
+def all_tables(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """The experiment behind every table: the configured ones, and those of BEYOND that rest on one of them."""
+    beyond = {name: experiments[base] for name, (base, _) in BEYOND.items() if base in experiments}
+    return {**experiments, **beyond}
 
 
 def runs(experiment: Experiment) -> list[str]:

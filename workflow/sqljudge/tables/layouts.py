@@ -1,4 +1,4 @@
-"""The paper's eight tables, as rows, column groups and measures. Knows the paper's settings, no file and no format."""
+"""The paper's eight tables and those beyond, as rows, column groups and measures. Knows no file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 from sqljudge.errors import ConfigError
 from sqljudge.tables.measures import (
+    COOLED,
     EM,
     EX,
     FAILURE,
     INTRINSIC,
     PARTIAL,
+    PROBABILITY,
+    RANKING,
     REASONING,
+    THRESHOLDED,
     Kind,
     Measure,
     Metric,
@@ -81,6 +85,12 @@ class Layout:
 _QUALITY = {"Discrimination": (*INTRINSIC, FAILURE), "Reasoning quality": REASONING}
 _ALL_MATCHES = {"Execution accuracy (EX)": EX, "Exact match (EM)": EM, "Partial match, all": PARTIAL}
 _TWO_MATCHES = {"Execution accuracy (EX)": EX, "Exact match (EM)": EM}
+_SCORE_VALUE = {
+    "Classification": THRESHOLDED,
+    "Ranking": RANKING,
+    "As probabilities": PROBABILITY,
+    "Temperature scaled": COOLED,
+}
 _MODES = ("naive", "check")
 _SCORINGS = ("soft", "hard")
 
@@ -147,11 +157,18 @@ LAYOUTS: dict[str, Layout] = {
         _QUALITY,
         defaults={"mode": "naive", "scoring": "soft"},
     ),
+    "thresholds": Layout(
+        "Discriminators without the fixed threshold",
+        ("discriminator", "mode", "pool", "context", "budget", "scoring"),
+        2,
+        _SCORE_VALUE,
+        defaults={"mode": _MODES},
+    ),
 }
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of a table. Raises ConfigError for a name that is not one of the paper's tables."""
+    """The layout of a table. Raises ConfigError for a name that no table has."""
     if name not in LAYOUTS:
         raise ConfigError(f"{name}: no such table; there are {', '.join(LAYOUTS)}")
     return LAYOUTS[name]

@@ -74,7 +74,16 @@ LOOKUPS: dict[str, Lookup] = {
     "table6": _by_scoring,
     "table7": _by_system,
     "table8": _by_budget,
+    "thresholds": _by_mode,
 }
+
+_SAME_ROWS = {"thresholds": "table1"}
+"""Tables beyond the paper's that repeat one of its columns: where the paper's figures of their rows stand."""
+
+
+def published_name(table: str) -> str:
+    """The paper's table that holds the figures for a table's rows: itself, but for those beyond the paper's."""
+    return _SAME_ROWS.get(table, table)
 
 
 def published_value(published: Published, table: str, settings: Settings, measure: Measure) -> float | None:
@@ -83,6 +92,7 @@ def published_value(published: Published, table: str, settings: Settings, measur
     Only what names the system (discriminator, generator, mode, scoring, context, budget where the table compares
     them) is looked at: a note says where a run's other settings are not the paper's.
     """
-    if table not in published:
+    place = published_name(table)
+    if place not in published:
         return None
-    return LOOKUPS[table](published[table], settings, measure)
+    return LOOKUPS[table](published[place], settings, measure)
