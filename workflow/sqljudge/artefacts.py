@@ -72,6 +72,21 @@ def reranked(experiment: Experiment, **changes: Any) -> str:
     return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
 
 
+def file_name(costless: str) -> str:
+    """What stands in file names for a discriminator without a model: its name, a colon replaced by a hyphen."""
+    return costless.replace(":", "-")
+
+
+def reranked_without_model(experiment: Experiment, costless: str, mode: str) -> str:
+    """The end-to-end metrics of a discriminator without a model that re-ranks a generator's candidates."""
+    return f"results/metrics/end_to_end/rerank/{file_name(costless)}/{sampled_pool(experiment)}.{mode}.json"
+
+
+def majority(experiment: Experiment, **changes: Any) -> str:
+    """The end-to-end metrics of groups of equal results that are weighed by a discriminator's scores."""
+    return f"results/metrics/end_to_end/majority/{_scored({**experiment, **changes})}.json"
+
+
 def greedy(generator: str, decoding: str) -> str:
     """The end-to-end metrics of a generator without a discriminator."""
     return f"results/metrics/end_to_end/greedy/{generator}.{decoding}.json"
@@ -88,7 +103,17 @@ def _all_reranked(experiment: Experiment) -> list[str]:
     files = [reranked(experiment, discriminator=name) for name in experiment["discriminators"]]
     if "greedy_decoding" in experiment:
         files.append(greedy(experiment["generator"], experiment["greedy_decoding"]))
-    return files
+    if experiment.get("with_majority"):
+        files += [majority(experiment, discriminator=name) for name in experiment["discriminators"]]
+    return files + _all_without_model(experiment)
+
+
+def _all_without_model(experiment: Experiment) -> list[str]:
+    return [
+        reranked_without_model(experiment, name, mode)
+        for mode in one_or_many(experiment, "mode")
+        for name in experiment.get("costless", ())
+    ]
 
 
 def _variants(make: Callable[..., str]) -> Callable[[Experiment], list[str]]:
@@ -119,7 +144,7 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table3": _all_reranked,
     "table4": _with_reasoning("context"),
     "table5": _variants(intrinsic),
-    "table6": _variants(reranked),
+    "table6": lambda experiment: _variants(reranked)(experiment) + _all_without_model(experiment),
     "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
     "table8": _with_reasoning("budget"),
     "thresholds": _by_discriminator_and_mode(calibration),
@@ -152,18 +177,25 @@ def runs(experiment: Experiment) -> list[str]:
     ]
 
 
+_SELECTED = re.compile(r"(?P<pool>.+?)(?:\.b(?P<budget>\d+)\.(?P<scoring>\w+))?\.(?P<mode>naive|check)")
+
+
+def _selected(selected: str) -> dict[str, str]:
+    """The settings that a path below results/selections names, but for its generator and decoding."""
+    planner, *place, name = selected.split("/")
+    parts = _SELECTED.fullmatch(name) if place else None
+    found = {key: value for key, value in parts.groupdict().items() if value} if parts else {"pool": name}
+    return {"planner": planner, **dict(zip(("discriminator", "context"), place, strict=False)), **found}
+
+
 def pool_of(selected: str) -> str:
     """The pool of candidates that a path below results/selections (without its ending) comes from."""
-    return re.sub(r"\.b\d+\.\w+\.\w+$", "", selected.rpartition("/")[2])
+    return _selected(selected)["pool"]
 
 
 def selection_settings(selected: str) -> dict[str, Any]:
     """What a path below results/selections says of planner, generator, discriminator and scoring."""
-    planner, *place, name = selected.split("/")
-    generator, _, decoding = pool_of(selected).rpartition(".")
-    values: dict[str, Any] = {"planner": planner, "generator": generator, "decoding": decoding}
-    if place:
-        budget, scoring, mode = name.rsplit(".", 3)[1:]
-        values |= {"discriminator": place[0], "context": place[1], "scoring": scoring, "mode": mode}
-        values["budget"] = int(budget.removeprefix("b"))
-    return values
+    values: dict[str, Any] = _selected(selected)
+    generator, _, decoding = values.pop("pool").rpartition(".")
+    budget = {"budget": int(values["budget"])} if "budget" in values else {}
+    return {**values, "generator": generator, "decoding": decoding, **budget}

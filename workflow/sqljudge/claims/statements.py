@@ -54,7 +54,7 @@ def statements(roles: Mapping[str, Any], figures: Mapping[str, Any], label: Call
     the bounds are among them. `label`: what to call a discriminator or generator.
     """
     pool = {"context": roles["context"], "budget": roles["budget"], "scoring": "soft"}
-    rerank = {**pool, "generator": roles["generator"]}
+    rerank = {**pool, "planner": "rerank", "generator": roles["generator"]}
     if roles.get("pool"):
         pool["pool"] = roles["pool"]
     scored = {**pool, "discriminator": roles["reasoning"], "mode": "naive"}

@@ -11,6 +11,9 @@ from sqljudge.tables.model import Table, number
 from sqljudge.tables.published import Published, context_key, published_name
 
 INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."
+WITH_MAJORITY = "Majority of results, weighed by a discriminator"
+WITHOUT_MODEL = "No model judges"
+WITH_GOLD = "Bounds that look at the gold query"
 READING = {
     "PwAcc": "PwAcc: share of the pairs of one question's candidates with different labels whose correct one scores "
     "higher. F1: mean of the F1 of the classes correct and wrong. Hit@1: share of questions whose highest-scored "
@@ -35,6 +38,12 @@ READING = {
     "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "
     "labels of all other databases are most likely (Temperature: the median of these; at 100 every probability is "
     "near 0.5). It moves no score across 0.5. Intervals keep thresholds and temperatures as fitted.",
+    WITH_MAJORITY: "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its "
+    "samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
+    WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
+    "samples agree on; the highest mean token probability by the generator itself.",
+    WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "
+    "the most that any choice among these candidates can reach. It uses the gold query and competes with no row.",
     "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions.",
 }
 
@@ -143,6 +152,7 @@ def table_notes(
     if any(cell.low is not None for _, _, cell in table.cells()):
         notes.append(INTERVALS)
     names = {column.label for column in table.columns} | {column.group for column in table.columns}
+    names |= {row.block for row in table.rows}
     notes += [text for name, text in READING.items() if name in names]
     if "Failure rate" not in names:
         notes.append(_failures([metric for metric in used if "failure_rate" in metric["metrics"]], display))

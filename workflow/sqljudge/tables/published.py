@@ -31,12 +31,10 @@ def _by_mode(table: Mapping[str, Any], settings: Settings, measure: Measure) -> 
 
 
 def _by_system(table: Mapping[str, Any], settings: Settings, measure: Measure) -> float | None:
-    if settings.get("planner") == "rerank":
-        system = settings.get("discriminator")
-    else:
-        generator = settings.get("generator")
-        greedy = f"greedy-{generator}"
-        system = greedy if greedy in table["ex"] else generator if "decoding" in table else None
+    generator = settings.get("generator")
+    greedy = f"greedy-{generator}"
+    alone = greedy if greedy in table["ex"] else generator if "decoding" in table else None
+    system = {"rerank": settings.get("discriminator"), "greedy": alone}.get(str(settings.get("planner")))
     if measure.family == "partial":
         return _position(table["partial_all"]["columns"], table["partial_all"].get(system), measure.key)
     found: float | None = table[measure.family].get(system, {}).get(measure.key)
