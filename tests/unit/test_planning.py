@@ -69,9 +69,7 @@ def test_majority_weighs_groups_by_the_scores_of_their_samples() -> None:
     candidates = [CandidateSet(0, (Candidate("A", 1), Candidate("B", 2), Candidate("C", 1), Candidate("D", 9)))]
     scores = [score("A", 0.9), score("B", 0.3), score("C", 0.4), score("D", -0.5)]
     (selection,) = majority(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
-    assert (selection.sql, selection.score) == ("C", 0.4), (
-        "2 x 0.3 + 0.4 is more than 0.9; C beats B"
-    )
+    assert (selection.sql, selection.score) == ("C", 0.4), "2 x 0.3 + 0.4 is more than 0.9; C beats B"
     assert selection.reason == "group of 53% of the weight: highest score 0.40"
     (selection,) = PLANNERS["majority"](candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
     assert selection.sql == "A"
