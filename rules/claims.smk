@@ -2,9 +2,7 @@
 rule claims:
     """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
     input:
-        metrics=sorted(
-            {file for name in EXPERIMENTS for file in artefacts.METRICS[name](EXPERIMENTS[name])}
-        ),
+        metrics=sorted({file for name in SHOWN for file in artefacts.METRICS[name](SHOWN[name])}),
         published=str(ROOT / "resources/published.json"),
     output:
         html=report(

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts
+from sqljudge import artefacts, costless
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import BACKENDS
 from sqljudge.config import (
@@ -39,6 +39,16 @@ if POOL_FILE and not resolve(POOL_FILE).is_file():
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
 EXPERIMENTS = config["experiments"]
+SHOWN = artefacts.all_tables(EXPERIMENTS)
+DESCRIPTIONS = {
+    **experiment_descriptions(),
+    **{name: text for name, (_, text) in artefacts.BEYOND.items()},
+}
+COSTLESS = {
+    artefacts.file_name(name): name
+    for experiment in EXPERIMENTS.values()
+    for name in experiment.get("costless", [])
+}
 BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"
@@ -51,6 +61,7 @@ wildcard_constraints:
     generator="|".join(map(re.escape, config["generators"])),
     decoding="|".join(map(re.escape, config["decodings"])),
     discriminator="|".join(map(re.escape, config["discriminators"])),
+    costless="|".join(map(re.escape, COSTLESS)) or "-",
     context="|".join(map(re.escape, config["contexts"])),
     pool="|".join(
         [POOL]
@@ -142,7 +153,8 @@ def wildcard_settings(wildcards):
 def display_names():
     """What tables and figures call each generator and discriminator."""
     named = {**config["generators"], **config["discriminators"]}
-    return {name: entry.get("label", name) for name, entry in named.items()}
+    labels = {file: costless.label(name) for file, name in COSTLESS.items()}
+    return labels | {name: entry.get("label", name) for name, entry in named.items()}
 
 
 def model_of(entry):

@@ -19,6 +19,28 @@ rule evaluate_intrinsic:
         "../scripts/evaluate_intrinsic.py"
 
 
+rule evaluate_calibration:
+    """AUROC, average precision, F1 at a fitted threshold, Brier score and calibration error, with intervals."""
+    input:
+        questions=questions_of,
+        candidates="results/candidates/{pool}.jsonl",
+        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    output:
+        "results/metrics/calibration/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.json",
+    log:
+        "logs/evaluate/calibration/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        settings=wildcard_settings,
+        bins=config["calibration"]["bins"],
+        seed=SEED,
+        resamples=config["resamples"],
+        code=code_digest("metrics.calibration"),
+    script:
+        "../scripts/evaluate_calibration.py"
+
+
 rule evaluate_end_to_end:
     """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
     input:

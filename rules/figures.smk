@@ -1,22 +1,26 @@
-# Figures of the paper, each a target of its own name, drawn from the same metrics as the table they belong to.
+# Figures, each a target of its own name, drawn from the same metrics as the table they belong to.
 FIGURES = {
     "figure4": (
         "table8",
         "Quality and failure rate of a reasoning discriminator against its token budget.",
     ),
     "figure5": ("table7", "Execution accuracy of generators by hardness, as bars."),
+    "reliability": (
+        "thresholds",
+        "How often a candidate is correct against the probability that a discriminator gives it.",
+    ),
 }
-DRAWN = [name for name, (table, _) in FIGURES.items() if table in EXPERIMENTS]
+DRAWN = [name for name, (table, _) in FIGURES.items() if table in SHOWN]
 
 for NAME in DRAWN:
-    SHOWN = FIGURES[NAME][0]
+    TABLE = FIGURES[NAME][0]
 
     rule:
         name:
             NAME
         input:
-            metrics=artefacts.METRICS[SHOWN](EXPERIMENTS[SHOWN]),
-            runs=artefacts.runs(EXPERIMENTS[SHOWN]),
+            metrics=artefacts.METRICS[TABLE](SHOWN[TABLE]),
+            runs=artefacts.runs(SHOWN[TABLE]),
             published=str(ROOT / "resources/published.json"),
         output:
             svg=report(
@@ -33,7 +37,7 @@ for NAME in DRAWN:
             HARDWARE_CPU
         params:
             name=NAME,
-            experiment=EXPERIMENTS[SHOWN],
+            experiment=SHOWN[TABLE],
             display=display_names(),
             seed=SEED,
             code=code_digest("figures"),

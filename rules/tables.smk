@@ -1,5 +1,5 @@
-# Tables 1 to 8 of the paper, each a target of its own name. What each one shows stands in the experiments' schema.
-TABLES = sorted(EXPERIMENTS)
+# Tables 1 to 8 of the paper and those beyond, each a target of its own name.
+TABLES = sorted(SHOWN)
 
 for NAME in TABLES:
 
@@ -7,8 +7,8 @@ for NAME in TABLES:
         name:
             NAME
         input:
-            metrics=artefacts.METRICS[NAME](EXPERIMENTS[NAME]),
-            runs=artefacts.runs(EXPERIMENTS[NAME]),
+            metrics=artefacts.METRICS[NAME](SHOWN[NAME]),
+            runs=artefacts.runs(SHOWN[NAME]),
             published=str(ROOT / "resources/published.json"),
         output:
             html=report(
@@ -32,14 +32,14 @@ for NAME in TABLES:
             HARDWARE_CPU
         params:
             name=NAME,
-            experiment=EXPERIMENTS[NAME],
+            experiment=SHOWN[NAME],
             display=display_names(),
             seed=SEED,
             code=code_digest("tables"),
         script:
             "../scripts/table.py"
 
-    workflow.get_rule(NAME).docstring = experiment_descriptions()[NAME]
+    workflow.get_rule(NAME).docstring = DESCRIPTIONS[NAME]
 
 
 rule tables:

@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING
 
 from sqljudge.planning import PLANNERS
-from sqljudge.records import CandidateSet, Score, read_jsonl, write_jsonl
+from sqljudge.records import CandidateSet, ResultGroup, Score, read_jsonl, write_jsonl
 from sqljudge.scripting import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(candidates: str, scores: str | None, output: str, *, planner: str) -> None:
+def main(candidates: str, scores: str | None, groups: str | None, output: str, *, planner: str) -> None:
     """Write one selection a question."""
     known = read_jsonl(scores, Score) if scores else []
-    write_jsonl(output, PLANNERS[planner](read_jsonl(candidates, CandidateSet), known))
+    equal = read_jsonl(groups, ResultGroup) if groups else []
+    write_jsonl(output, PLANNERS[planner](read_jsonl(candidates, CandidateSet), known, equal))
 
 
 if "snakemake" in globals():
@@ -21,6 +22,7 @@ if "snakemake" in globals():
         main(
             snakemake.input.candidates,
             snakemake.input.get("scores"),
+            snakemake.input.get("groups"),
             snakemake.output[0],
             planner=snakemake.params.planner,
         )

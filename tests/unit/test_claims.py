@@ -64,7 +64,9 @@ def test_nothing_run_leaves_every_statement_with_its_published_figure() -> None:
     claims = evaluate()
     assert {claim.number for claim in claims} == set(range(1, 9))
     assert {claim.verdict for claim in claims} == {"not run"}
-    assert all(claim.published is not None and claim.value is None for claim in claims)
+    beyond = [claim for claim in claims if "fitted" in claim.statement]
+    assert {claim.number for claim in beyond} == {1}
+    assert all((claim.published is None) == (claim in beyond) and claim.value is None for claim in claims)
 
 
 def test_published_figures_follow_from_the_published_tables() -> None:
@@ -98,8 +100,19 @@ def test_clear_win_holds_and_its_opposite_does_not() -> None:
 
 def test_f1_is_of_the_summed_counts() -> None:
     good, bad = [row(i, right=i > 0) for i in range(10)], [row(i, right=i > 4) for i in range(10)]
-    claim = one(evaluate(intrinsic(REASONING, good), intrinsic(SMALL, bad)), 1, "every")
-    assert claim.value == pytest.approx(100 * (0.9 - 0.5) / 0.5)
+    claims = evaluate(intrinsic(REASONING, good), intrinsic(SMALL, bad))
+    assert one(claims, 1, "(every candidate scored)").value == pytest.approx(100 * (0.9 - 0.5) / 0.5)
+    assert one(claims, 1, "(every candidate scored, thresholds fitted").verdict == "not run"
+
+
+def test_claim_1_is_judged_at_both_thresholds() -> None:
+    good, bad = [row(i) for i in range(30)], [row(i, right=False) for i in range(30)]
+    fixed = [intrinsic(REASONING, good), intrinsic(SMALL, bad)]
+    fitted = [{**intrinsic(name, good), "reliability": {}} for name in (REASONING, SMALL)]
+    claims = evaluate(*fixed, *fitted)
+    assert one(claims, 1, "(every candidate scored)").verdict != "not run"
+    again = one(claims, 1, "(every candidate scored, thresholds fitted on other databases)")
+    assert (again.value, again.verdict) == (0, "not decidable with this many questions")
 
 
 def test_execution_accuracy_is_tested_by_mcnemar() -> None:
@@ -224,7 +237,7 @@ def test_claims_render(form: str) -> None:
     if form == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
         assert len(rows) == len(claims)
-        assert (rows[2]["published"], rows[2]["value"], rows[2]["deciding"]) == ("2.9", "1900.0", "19")
+        assert (rows[4]["published"], rows[4]["value"], rows[4]["deciding"]) == ("2.9", "1900.0", "19")
     else:
         assert "19 of 20" in text
         assert "plays the reasoning discriminator" in text

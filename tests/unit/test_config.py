@@ -119,6 +119,15 @@ def refused(config: dict[str, Any]) -> str:
         ("sead", 1, "the top level: unknown key 'sead'; did you mean 'seed'?"),
         ("dataset/per_hardnes", 5, "dataset: unknown key 'per_hardnes'; did you mean 'per_hardness'?"),
         ("pool/zzzzzz", 5, "pool: unknown key 'zzzzzz'; known: decoding, file, generator, questions"),
+        ("experiments/table2/costless", ["randm"], "experiments.table2.costless: 'randm' is no discriminator without"),
+        (
+            "experiments/table2/costless",
+            ["oracle:2"],
+            "experiments.table2.costless: 'oracle:2': write",
+        ),
+        ("experiments/table6/costless", ["oracle"], "experiments.table6.costless: 'oracle': write 'oracle:p'"),
+        ("discriminators/majority", {"model": "codellama-7b", "kind": "yes_no"}, "discriminators.majority: "),
+        ("calibration/bins", 0, "calibration.bins: 0 is too small; the least is 1"),
         ("experiments/table9", {}, "experiments: unknown key 'table9'; did you mean 'table"),
         ("experiments/table1/budgets", [5], "experiments.table1: unknown key 'budgets'; did you mean 'budget'?"),
         (

@@ -135,3 +135,26 @@ def test_unknown_figure_and_unfit_tables() -> None:
         accuracy_by_hardness(bare)
     with pytest.raises(DataError, match="has no budgets"):
         curves_by_budget(bare)
+
+
+def calibrated(discriminator: str, mode: str, scaled: bool = True) -> dict[str, Any]:
+    settings = {**intrinsic(discriminator, 64, 0.5)["settings"], "mode": mode}
+    one = {"from": 0.2, "to": 0.3, "candidates": 30, "probability": 0.25, "correct": 0.5, "low": 0.4, "high": 0.7}
+    two = {**one, "from": 0.9, "to": 1.0, "candidates": 10, "probability": 0.95, "correct": 0.75}
+    bins = {"raw": [one, two], "scaled": [{**one, "probability": 0.45}] if scaled else []}
+    return {"settings": settings, "metrics": {}, "per_question": [], "reliability": bins}
+
+
+def test_reliability_has_a_panel_for_each_discriminator_and_mode() -> None:
+    experiment = {"discriminators": ["mine", "other"], "modes": ["naive", "check"], "context": "no_schema"}
+    metrics = [calibrated("mine", "naive"), calibrated("mine", "check", scaled=False), calibrated("other", "check")]
+    figure = draw_figure("reliability", experiment, metrics, PUBLISHED, {"mine": "Mine"})
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["Mine\nNaive", "other\nNaive", "Mine\nExecutability check", "other\nExecutability check"]
+    first, missing, unscaled, _ = figure.axes
+    curves = {line.get_marker(): [*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in first.lines}
+    assert curves["o"] == [(0.25, 0.5), (0.95, 0.75)]
+    assert curves["s"] == [(0.45, 0.5)]
+    assert [round(bar.get_height(), 4) for bar in first.patches] == [0.1875, 0.0625]
+    assert [text.get_text() for text in missing.texts] == ["not run"]
+    assert "s" not in {line.get_marker() for line in unscaled.lines}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.errors import DataError
-from sqljudge.planning import PLANNERS, greedy, rerank
-from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, Score, Selection
+from sqljudge.planning import PLANNERS, greedy, majority, rerank
+from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, ResultGroup, Score, Selection
 
 
 def pool(*sqls: str, question_id: int = 0) -> CandidateSet:
@@ -59,3 +59,39 @@ def test_the_order_of_candidates_does_not_matter(scored: dict[str, float]) -> No
     assert rerank([forward], scores) == rerank([backward], scores)
     (chosen,) = rerank([forward], scores)
     assert (-scored[chosen.sql], chosen.sql) == min((-value, sql) for sql, value in scored.items())
+
+
+def grouped(groups: dict[str, int | None], question_id: int = 0) -> list[ResultGroup]:
+    return [ResultGroup(question_id, sql, group) for sql, group in groups.items()]
+
+
+def test_majority_weighs_groups_by_the_scores_of_their_samples() -> None:
+    candidates = [CandidateSet(0, (Candidate("A", 1), Candidate("B", 2), Candidate("C", 1), Candidate("D", 9)))]
+    scores = [score("A", 0.9), score("B", 0.3), score("C", 0.4), score("D", -0.5)]
+    (selection,) = majority(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
+    assert (selection.sql, selection.score) == ("C", 0.4), "2 x 0.3 + 0.4 is more than 0.9; C beats B"
+    assert selection.reason == "group of 53% of the weight: highest score 0.40"
+    (selection,) = PLANNERS["majority"](candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
+    assert selection.sql == "A"
+
+
+def test_majority_leaves_out_what_does_not_execute() -> None:
+    scores = [score("A", 0.9), score("B", 0.2)]
+    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": 1}))[0].sql == "B"
+
+
+def test_majority_without_weight_is_a_rerank() -> None:
+    scores = [score("A", -0.5), score("B", 0.0)]
+    assert majority([pool("A", "B")], scores, grouped({"A": 0, "B": 1})) == rerank([pool("A", "B")], scores)
+    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": None})) == rerank([pool("A", "B")], scores)
+    assert majority([pool(question_id=3)], [], []) == [Selection(3, EMPTY_SQL, None, "no candidates")]
+
+
+def test_equally_heavy_groups_go_to_the_one_seen_first() -> None:
+    scores = [score("B", 0.5), score("A", 0.5)]
+    assert majority([pool("B", "A")], scores, grouped({"B": 0, "A": 1}))[0].sql == "B"
+
+
+def test_a_missing_group_is_named() -> None:
+    with pytest.raises(DataError, match="question 0: no result group of candidate 'B'"):
+        majority([pool("A", "B")], [score("A", 1.0), score("B", 1.0)], grouped({"A": 0}))

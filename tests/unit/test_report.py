@@ -34,7 +34,7 @@ def configuration(*names: str) -> dict[str, Any]:
 
 def caption(name: str, config: dict[str, Any]) -> str:
     """The caption's text, rendered with undefined names as errors."""
-    table = {"figure4": "table8", "figure5": "table7"}.get(name, name)
+    table = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}.get(name, name)
     params = SimpleNamespace(experiment=config["experiments"].get(table, {}))
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
@@ -72,5 +72,12 @@ def test_caption_names_the_users_question_ids() -> None:
 
 
 def test_there_is_a_caption_for_each_artefact() -> None:
-    wanted = {f"table{number}" for number in range(1, 9)} | {"figure4", "figure5", "claims", "workflow"}
+    wanted = {f"table{number}" for number in range(1, 9)} | {
+        "figure4",
+        "figure5",
+        "claims",
+        "workflow",
+        "thresholds",
+        "reliability",
+    }
     assert wanted <= set(CAPTIONS)

@@ -290,7 +290,7 @@ def test_every_table_renders_with_nothing_run(name: str, form: str) -> None:
     text = render(build_table(name, experiment, [], PUBLISHED, DISPLAY), form)
     assert "not run" in text
     assert text.endswith("\n")
-    assert "None" not in text or name == "table3"
+    assert "None" not in text.replace("None given", "") or name == "table3"
 
 
 def test_grid_renders_in_every_format() -> None:
@@ -314,3 +314,54 @@ def test_published_copy_holds_all_that_was_published() -> None:
         pytest.skip("no shared folder with the published figures beside the project")
     source = json.loads(shared.read_text(encoding="utf-8"))
     assert {key: PUBLISHED[key] for key in source} == source
+
+
+def test_what_costs_nothing_stands_in_blocks_below_the_models() -> None:
+    experiment = {
+        "discriminators": ["mine"],
+        "generator": "stable-code-3b",
+        "mode": "check",
+        "greedy_decoding": "greedy",
+        "costless": ["oracle:1", "random"],
+        "with_majority": True,
+    }
+    free = {"generator": "stable-code-3b", "decoding": "sample", "mode": "check", "planner": "rerank"}
+    metrics = [
+        rerank("mine", 0.5, mode="check"),
+        rerank("mine", 0.6, mode="check", planner="majority"),
+        end_to_end(0.3, discriminator="random", **free),
+        end_to_end(0.9, discriminator="oracle-1", **free),
+    ]
+    table = build_table("table3", experiment, metrics, PUBLISHED, {"mine": "Mine"})
+    assert [(row.labels[0], row.block.partition(" ")[0], row.uses_gold) for row in table.rows] == [
+        ("Mine", "", False),
+        ("None (greedy)", "", False),
+        ("Majority × Mine", "Majority", False),
+        ("Random", "No", False),
+        ("Oracle, right with p = 1 (uses gold)", "Bounds", True),
+    ]
+    assert [row.cells[0].value for row in table.rows] == pytest.approx([50, None, 60, 30, 90])
+    assert table.best(0) == {2}, "what looks at the gold query does not compete"
+    assert all(row.cells[0].published is None for row in table.rows[2:])
+    assert any(note.startswith("Oracle: knows") for note in table.notes)
+    for form in FORMATS:
+        text = render(table, form)
+        assert "uses gold" in text
+        assert form == "csv" or "Bounds that look at the gold query" in text
+
+
+def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
+    names = ("f1", "f1_fitted", "auroc", "average_precision", "without_probability", "brier", "ece")
+    metric = {
+        "settings": {"discriminator": "distill-r1-1.5b", **BASE},
+        "questions": 40,
+        "reliability": {},
+        "metrics": {name: around(0.5) for name in (*names, "brier_scaled", "ece_scaled", "threshold", "temperature")},
+    }
+    table = build_table("thresholds", {**TABLE1, "modes": ["naive"]}, [metric], PUBLISHED, DISPLAY)
+    first = table.rows[0]
+    shown = {(column.group, column.label): cell for _, column, cell in table.cells() if _ is first}
+    assert shown["Classification", "F1 at 0.5"].published == PUBLISHED["table1"]["naive"]["distill-r1-1.5b"][1]
+    assert [cell.published for cell in first.cells[1:]] == [None] * (len(first.cells) - 1)
+    assert (shown["Ranking", "AUROC"].value, shown["Classification", "F1 fitted"].value) == (0.5, 50.0)
+    assert any("each database at the threshold" in note for note in table.notes)

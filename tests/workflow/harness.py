@@ -22,6 +22,7 @@ SCRIPT = [
     {"match": "Decide whether", "response": ' the filter is wrong. So {"correct": false} it is.'},
 ]
 WHO = ["thinker", "taster"]
+FREE = ["majority", "likelihood", "oracle:1"]
 SCRIPTED: dict[str, Any] = {
     "dataset": {"name": "mini_spider", "source": "resources/mini_spider", "per_hardness": 2},
     "pool": {"file": "resources/mini_spider/pool.json", "questions": 6},
@@ -35,11 +36,11 @@ SCRIPTED: dict[str, Any] = {
     },
     "experiments": {
         "table1": {"discriminators": WHO, "budget": 60},
-        "table2": {"generator": "writer", "discriminators": WHO, "budget": 60},
-        "table3": {"generator": "writer", "discriminators": WHO, "budget": 60},
+        "table2": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
+        "table3": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
         "table4": {"discriminator": "thinker", "budget": 60},
         "table5": {"discriminator": "thinker", "budget": 60},
-        "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60},
+        "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60, "costless": FREE},
         "table7": {"generators": ["writer"]},
         "table8": {"discriminator": "thinker", "budgets": [20, 60]},
     },

@@ -34,7 +34,8 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
     for n in range(1, 9):
         for form in ("csv", "md", "tex", "html", "provenance.json"):
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
-    for name in ("figure4", "figure5"):
+    assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
+    for name in ("figure4", "figure5", "reliability"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
     asked = len((finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines())
@@ -58,6 +59,20 @@ def test_a_knob_runs_only_its_own_stages_again(
     jobs = set(made.snakemake("-n").jobs)
     assert again <= jobs
     assert not (kept | MODEL_RULES) & jobs
+
+
+def test_what_costs_nothing_is_added_without_a_model(made: Project) -> None:
+    made.change("experiments.table2.costless", ["majority", "likelihood", "oracle:1", "random", "oracle:0.25"])
+    jobs = made.snakemake("table2", "-n").jobs
+    assert (jobs["score_without_model"], jobs["rerank_without_model"], jobs["evaluate_end_to_end"]) == (2, 2, 2)
+    assert not {"score", "rerank", "group_results", "execute", *MODEL_RULES} & set(jobs)
+
+
+def test_bins_draw_the_reliability_diagram_again_and_no_score(made: Project) -> None:
+    made.change("calibration", {"bins": 4})
+    jobs = set(made.snakemake("-n").jobs)
+    assert {"evaluate_calibration", "thresholds", "reliability", "claims"} <= jobs
+    assert not {"score", "evaluate_intrinsic", "table1", "figure5", *MODEL_RULES} & jobs
 
 
 def test_a_larger_budget_asks_the_model_again(made: Project) -> None:
@@ -111,7 +126,7 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "all", "total"}
+    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "all", "total"}
 
 
 def test_a_report_holds_every_table_and_figure(finished: Project) -> None:

@@ -62,9 +62,29 @@ def intrinsic(experiment: Experiment, **changes: Any) -> str:
     return f"results/metrics/intrinsic/{_scored({**experiment, **changes})}.json"
 
 
+def calibration(experiment: Experiment, **changes: Any) -> str:
+    """The threshold-free and calibration metrics of one discriminator under one group of settings."""
+    return f"results/metrics/calibration/{_scored({**experiment, **changes})}.json"
+
+
 def reranked(experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
     return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
+
+
+def file_name(costless: str) -> str:
+    """What stands in file names for a discriminator without a model: its name, a colon replaced by a hyphen."""
+    return costless.replace(":", "-")
+
+
+def reranked_without_model(experiment: Experiment, costless: str, mode: str) -> str:
+    """The end-to-end metrics of a discriminator without a model that re-ranks a generator's candidates."""
+    return f"results/metrics/end_to_end/rerank/{file_name(costless)}/{sampled_pool(experiment)}.{mode}.json"
+
+
+def majority(experiment: Experiment, **changes: Any) -> str:
+    """The end-to-end metrics of groups of equal results that are weighed by a discriminator's scores."""
+    return f"results/metrics/end_to_end/majority/{_scored({**experiment, **changes})}.json"
 
 
 def greedy(generator: str, decoding: str) -> str:
@@ -83,7 +103,17 @@ def _all_reranked(experiment: Experiment) -> list[str]:
     files = [reranked(experiment, discriminator=name) for name in experiment["discriminators"]]
     if "greedy_decoding" in experiment:
         files.append(greedy(experiment["generator"], experiment["greedy_decoding"]))
-    return files
+    if experiment.get("with_majority"):
+        files += [majority(experiment, discriminator=name) for name in experiment["discriminators"]]
+    return files + _all_without_model(experiment)
+
+
+def _all_without_model(experiment: Experiment) -> list[str]:
+    return [
+        reranked_without_model(experiment, name, mode)
+        for mode in one_or_many(experiment, "mode")
+        for name in experiment.get("costless", ())
+    ]
 
 
 def _variants(make: Callable[..., str]) -> Callable[[Experiment], list[str]]:
@@ -100,21 +130,40 @@ def _with_reasoning(axis: str) -> Callable[[Experiment], list[str]]:
     ]
 
 
-METRICS: dict[str, Callable[[Experiment], list[str]]] = {
-    "table1": lambda experiment: [
-        intrinsic(experiment, discriminator=name, mode=mode)
+def _by_discriminator_and_mode(make: Callable[..., str]) -> Callable[[Experiment], list[str]]:
+    return lambda experiment: [
+        make(experiment, discriminator=name, mode=mode)
         for name in experiment["discriminators"]
         for mode in experiment["modes"]
-    ],
+    ]
+
+
+METRICS: dict[str, Callable[[Experiment], list[str]]] = {
+    "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
     "table3": _all_reranked,
     "table4": _with_reasoning("context"),
     "table5": _variants(intrinsic),
-    "table6": _variants(reranked),
+    "table6": lambda experiment: _variants(reranked)(experiment) + _all_without_model(experiment),
     "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
     "table8": _with_reasoning("budget"),
+    "thresholds": _by_discriminator_and_mode(calibration),
 }
-"""The metrics files that each of the paper's tables is made of (paper, section 7)."""
+"""The metrics files that each table is made of (the paper's: paper, section 7)."""
+
+BEYOND: dict[str, tuple[str, str]] = {
+    "thresholds": (
+        "table1",
+        "Discriminators without the fixed threshold - ranking, F1 at a fitted threshold, calibration.",
+    ),
+}
+"""Tables beyond the paper's: the table whose experiment each one looks at again, and what it shows, in a sentence."""
+
+
+def all_tables(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """The experiment behind every table: the configured ones, and those of BEYOND that rest on one of them."""
+    beyond = {name: experiments[base] for name, (base, _) in BEYOND.items() if base in experiments}
+    return {**experiments, **beyond}
 
 
 def runs(experiment: Experiment) -> list[str]:
@@ -136,7 +185,8 @@ def behind(experiments: Mapping[str, Experiment], dataset: str) -> dict[str, lis
     metrics = {file for name, experiment in experiments.items() for file in METRICS[name](experiment)}
     places = {kind: _places(metrics, f"results/metrics/{kind}/") for kind in ("intrinsic", "end_to_end")}
     scored = places["intrinsic"] | _places(metrics, "results/metrics/end_to_end/rerank/")
-    pools = sorted({pool_of(place) for place in scored | places["end_to_end"]})
+    selected = places["end_to_end"] | {f"rerank/{place}" for place in scored}
+    pools = sorted({pool_of(place) for place in selected})
     named = [dataset] if any(pool != POOL for pool in pools) else []
     return {
         "questions": [f"results/questions/{name}.jsonl" for name in named + [POOL] * (POOL in pools)],
@@ -156,18 +206,25 @@ def _places(files: Iterable[str], folder: str) -> set[str]:
     return {file.removeprefix(folder).removesuffix(".json") for file in files if file.startswith(folder)}
 
 
+_SELECTED = re.compile(r"(?P<pool>.+?)(?:\.b(?P<budget>\d+)\.(?P<scoring>\w+))?\.(?P<mode>naive|check)")
+
+
+def _selected(selected: str) -> dict[str, str]:
+    """The settings that a path below results/selections names, but for its generator and decoding."""
+    planner, *place, name = selected.split("/")
+    parts = _SELECTED.fullmatch(name) if place else None
+    found = {key: value for key, value in parts.groupdict().items() if value} if parts else {"pool": name}
+    return {"planner": planner, **dict(zip(("discriminator", "context"), place, strict=False)), **found}
+
+
 def pool_of(selected: str) -> str:
     """The pool of candidates that a path below results/selections (without its ending) comes from."""
-    return re.sub(r"\.b\d+\.\w+\.\w+$", "", selected.rpartition("/")[2])
+    return _selected(selected)["pool"]
 
 
 def selection_settings(selected: str) -> dict[str, Any]:
     """What a path below results/selections says of planner, generator, discriminator and scoring."""
-    planner, *place, name = selected.split("/")
-    generator, _, decoding = pool_of(selected).rpartition(".")
-    values: dict[str, Any] = {"planner": planner, "generator": generator, "decoding": decoding}
-    if place:
-        budget, scoring, mode = name.rsplit(".", 3)[1:]
-        values |= {"discriminator": place[0], "context": place[1], "scoring": scoring, "mode": mode}
-        values["budget"] = int(budget.removeprefix("b"))
-    return values
+    values: dict[str, Any] = _selected(selected)
+    generator, _, decoding = values.pop("pool").rpartition(".")
+    budget = {"budget": int(values["budget"])} if "budget" in values else {}
+    return {**values, "generator": generator, "decoding": decoding, **budget}

@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
-from sqljudge.artefacts import largest_budgets
+from sqljudge import costless
+from sqljudge.artefacts import file_name, largest_budgets
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
@@ -180,12 +181,25 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
                     known(f"experiments.{table}.{key}", name, config[group])
                     if group in ("generators", "discriminators"):
                         known_model(group, name)
+        for name in experiment.get("costless", ()):
+            _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
     for job in largest_budgets(config["experiments"]):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
             raise ConfigError(
                 f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
             )
+
+
+def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> None:
+    try:
+        costless.parse(name)
+    except ConfigError as error:
+        raise ConfigError(f"configuration, {where}: {error}") from None
+    if file_name(name) in discriminators:
+        raise ConfigError(
+            f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
+        )
 
 
 def experiment_descriptions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Figures drawn from tables: Table 8 against the budget, execution accuracy by hardness. Knows no metric."""
+"""The figures by name; those drawn from tables: Table 8 against the budget, accuracy by hardness. Knows no metric."""
 
 from __future__ import annotations
 
@@ -19,36 +19,17 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from sqljudge.errors import ConfigError, DataError
+from sqljudge.plotting import INK, STYLE, shades
+from sqljudge.reliability import reliability_diagram
 from sqljudge.tables import Cell, Column, Table, build_table
 from sqljudge.tables.render import heading
 
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": "#d9d9d9",
-    "grid.linewidth": 0.6,
-    "hatch.linewidth": 0.7,
-    "svg.hashsalt": "sqljudge",
-    "pdf.fonttype": 42,
-}
-INK = "#262626"
 HATCHES = ("", "////", "", "\\\\\\\\", "", "xxxx")
 MARKERS = "osv^PXd<>h"
 _HOLLOW: Any = {"marker": "D", "mfc": "white", "mec": INK, "mew": 1.0, "color": INK, "lw": 0.9}
 _LINES = (0.1, 0.72)  # a line needs more contrast with the paper than a bar
 _WIDEST_BAR = 0.3
 _LEAST_SPAN = {"%": 5.0, "bits": 0.5}
-
-
-def shades(count: int, low: float = 0.08, high: float = 0.9) -> list[Any]:
-    """Colours from dark to light, told apart by lightness alone, so in grey and with any colour vision too."""
-    places = [low + (high - low) * (i / max(1, count - 1)) for i in range(count)] if count > 1 else [0.3]
-    return [matplotlib.colormaps["viridis"](place) for place in places]
 
 
 def _arms(cell: Cell) -> list[list[float]]:
@@ -229,12 +210,25 @@ def _budget_panel(axes: Axes, column: Column, budgets: Sequence[int]) -> None:
     axes.set_xlabel("Budget (tokens)", fontsize=8)
 
 
-Draw = Callable[[Table], Figure]
-FIGURES: dict[str, tuple[str, Draw]] = {
-    "figure4": ("table8", curves_by_budget),
-    "figure5": ("table7", accuracy_by_hardness),
+Draw = Callable[[Mapping[str, Any], Sequence[dict[str, Any]], Mapping[str, Any], Mapping[str, str], str | None], Figure]
+"""Draws a figure from an experiment, metrics, published figures, labels and, if not its own table, another's name."""
+
+
+def _of_table(own: str, draw: Callable[[Table], Figure]) -> Draw:
+    """How a figure is drawn that shows what stands in a table."""
+    return lambda experiment, metrics, published, display, table: draw(
+        build_table(table or own, experiment, metrics, published, display)
+    )
+
+
+FIGURES: dict[str, Draw] = {
+    "figure4": _of_table("table8", curves_by_budget),
+    "figure5": _of_table("table7", accuracy_by_hardness),
+    "reliability": lambda experiment, metrics, _published, display, _table: reliability_diagram(
+        experiment, metrics, display
+    ),
 }
-"""Each figure: the table that it is drawn from by default, and how it is drawn."""
+"""How each figure is drawn."""
 
 
 def draw_figure(
@@ -252,10 +246,8 @@ def draw_figure(
     """
     if name not in FIGURES:
         raise ConfigError(f"{name}: no such figure; there are {', '.join(FIGURES)}")
-    default, draw = FIGURES[name]
-    built = build_table(table or default, experiment, metrics, published, display)
     with matplotlib.rc_context(STYLE):
-        return draw(built)
+        return FIGURES[name](experiment, metrics, published, display, table)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -55,7 +55,8 @@ class Candidate:
     """One distinct normalised query that a generator proposed for a question.
 
     `count`: how many of the samples gave it. `label`: 1 if its execution result equals the gold's, 0 if not,
-    None where the pool is not labelled. `mean_logprob`: mean natural-log probability of its sampled tokens.
+    None where the pool is not labelled. `mean_logprob`: mean natural-log probability (temperature 1) of all tokens of
+    its most likely sample, those included that the completion goes on with after the query.
     """
 
     sql: str
@@ -95,6 +96,18 @@ class Execution:
     steps: int
     ms: float
     correct: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
+    """Which of a question's candidates give equal results: those with the same `group`.
+
+    `group`: the place (from 0) of the first such candidate in its set; None for a candidate that does not execute.
+    """
+
+    question_id: int
+    sql: str
+    group: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +164,7 @@ class Selection:
     reason: str
 
 
-Record = TypeVar("Record", Question, CandidateSet, Execution, Score, Selection)
+Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, Score, Selection)
 
 
 def to_json(record: Any) -> str:

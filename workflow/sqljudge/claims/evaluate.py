@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sqljudge.claims.statements import ROLES, Expectation, Form, Settings, Statement, statements
+from sqljudge.metrics import calibration, intrinsic
 from sqljudge.metrics.intervals import (
     CONFIDENCE,
     RESAMPLES,
@@ -19,7 +20,6 @@ from sqljudge.metrics.intervals import (
     paired_bootstrap,
     ratio,
 )
-from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.tables.measures import Kind, find
 
 Verdict = Literal["holds", "does not hold", "not decidable with this many questions", "not run"]
@@ -31,6 +31,13 @@ TIE_MARGIN = 2.0
 """Points within which the interval of a difference must lie for "it ties" to hold."""
 
 UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
+
+
+_BY_CANDIDATE: dict[str, tuple[Kind, intrinsic.IntrinsicMetric]] = {
+    **{name: ("intrinsic", rule) for name, rule in intrinsic.METRICS.items()},
+    **{name: ("calibration", rule) for name, rule in calibration.METRICS.items()},
+}
+"""The kind of metric file that holds a measure of the labelled pool, and how a question adds to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +84,11 @@ def _sample(statement: Statement, metrics: Sequence[Metric], settings: Settings)
     """The questions of the run with these settings; None if there is no such run."""
     if statement.measure == "ex":
         return _executions(statement, metrics, settings)
-    metric = find(metrics, "intrinsic", settings)
+    kind, rule = _BY_CANDIDATE[statement.measure]
+    metric = find(metrics, kind, settings)
     if metric is None:
         return None
-    rule, rows = METRICS[statement.measure], metric["per_question"]
+    rows = metric["per_question"]
     counting = frozenset(row["question_id"] for row in rows if rule.rests_on(row))
     return _Sample({row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, rule.yes_no, counting)
 
@@ -190,7 +198,7 @@ def _check(statement: Statement, metrics: Sequence[Metric], claim: Claim, seed: 
 
 
 def evaluate_claims(
-    intrinsic: Sequence[Metric],
+    on_pool: Sequence[Metric],
     end_to_end: Sequence[Metric],
     published: Mapping[str, Any],
     roles: Mapping[str, Any] | None = None,
@@ -201,14 +209,14 @@ def evaluate_claims(
 ) -> list[Claim]:
     """The statements of the eight claims (paper, section 8 of the method), each with this run's figure and verdict.
 
-    `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not) when its test has p < 0.05 and the difference
-    has the claimed sign (or the other one), whatever its size; a bound when the whole interval lies on one side; a tie
-    when the interval of the difference lies within TIE_MARGIN points. All else is not decidable. Raises DataError if
-    two different metrics have the settings of one system.
+    `on_pool`: intrinsic and calibration metrics. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not)
+    when its test has p < 0.05 and the difference has the claimed sign (or the other one), whatever its size; a bound
+    when the whole interval lies on one side; a tie when the interval of the difference lies within TIE_MARGIN points.
+    All else is not decidable. Raises DataError if two different metrics have the settings of one system.
     """
     labels = display or {}
     figures = published.get("claims", {})
-    metrics = [*intrinsic, *end_to_end]
+    metrics = [*on_pool, *end_to_end]
     found = statements({**ROLES, **(roles or {})}, figures, lambda name: labels.get(name, name))
     blank = [Claim(s.number, s.text, UNITS[s.form], figures.get(s.key)) for s in found]
     return [_check(s, metrics, claim, seed, resamples) for s, claim in zip(found, blank, strict=True)]

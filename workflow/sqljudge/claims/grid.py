@@ -33,6 +33,9 @@ _NOTES = (
     "the other one, whatever its size: read the interval for the size. A bound holds, or does not, when the whole "
     f"interval lies on one side of it; a tie when the interval lies within {TIE_MARGIN:g} points of zero. All else is "
     "not decidable with this many questions.",
+    "Claim 1 is judged twice: at the paper's threshold of 0.5, and with each database at the threshold that suits all "
+    "other databases best. A model whose score never passes 0.5 calls nothing correct, so the first may be a fact "
+    "about the threshold; the second is about the scores.",
     "Tests: McNemar, exact, for EX and Hit@1; paired bootstrap over questions for the rest. Intervals: 95 % percentile "
     "bootstrap over questions, both systems on the same resampled questions. An interval of no width over n questions "
     "decides nothing that is nearer than 3/n.",

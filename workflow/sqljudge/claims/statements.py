@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Expectation = Literal["higher", "lower", "tie", "below", "above"]
@@ -54,7 +54,7 @@ def statements(roles: Mapping[str, Any], figures: Mapping[str, Any], label: Call
     the bounds are among them. `label`: what to call a discriminator or generator.
     """
     pool = {"context": roles["context"], "budget": roles["budget"], "scoring": "soft"}
-    rerank = {**pool, "generator": roles["generator"]}
+    rerank = {**pool, "planner": "rerank", "generator": roles["generator"]}
     if roles.get("pool"):
         pool["pool"] = roles["pool"]
     scored = {**pool, "discriminator": roles["reasoning"], "mode": "naive"}
@@ -77,7 +77,15 @@ def _pool_statements(roles: Mapping[str, Any], pool: Settings, label: Callable[[
             first, second = ({**pool, "mode": mode, "discriminator": name} for name in (reasoning, small))
             text = f"{label(reasoning)}'s {_LABELS[measure]} beats {label(small)}'s ({words})"
             found.append(Statement(number, text, f"{number}_{mode}", measure, "relative", "higher", first, second))
+            found += _at_fitted_thresholds(found[-1])
     return found
+
+
+def _at_fitted_thresholds(statement: Statement) -> list[Statement]:
+    """The same statement without the fixed threshold of 0.5, where its measure rests on one."""
+    text = f"{statement.text[:-1]}, thresholds fitted on other databases)"
+    again = replace(statement, text=text, key=f"{statement.key}_fitted", measure="f1_fitted")
+    return [again] if statement.measure == "f1" else []
 
 
 def _reranking_statements(roles: Mapping[str, Any], rerank: Settings, label: Callable[[str], str]) -> list[Statement]:

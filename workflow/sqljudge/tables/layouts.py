@@ -1,20 +1,26 @@
-"""The paper's eight tables, as rows, column groups and measures. Knows the paper's settings, no file and no format."""
+"""The paper's eight tables and those beyond, as rows, column groups and measures. Knows no file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from sqljudge import costless
+from sqljudge.artefacts import file_name
 from sqljudge.errors import ConfigError
 from sqljudge.tables.measures import (
+    COOLED,
     EM,
     EX,
     FAILURE,
     INTRINSIC,
     PARTIAL,
+    PROBABILITY,
+    RANKING,
     REASONING,
+    THRESHOLDED,
     Kind,
     Measure,
     Metric,
@@ -23,7 +29,7 @@ from sqljudge.tables.measures import (
     read_cell,
 )
 from sqljudge.tables.model import Cell, Row, Table
-from sqljudge.tables.notes import table_notes
+from sqljudge.tables.notes import WITH_GOLD, WITH_MAJORITY, WITHOUT_MODEL, table_notes
 from sqljudge.tables.published import Published, context_key, published_value
 
 Experiment = Mapping[str, Any]
@@ -81,6 +87,12 @@ class Layout:
 _QUALITY = {"Discrimination": (*INTRINSIC, FAILURE), "Reasoning quality": REASONING}
 _ALL_MATCHES = {"Execution accuracy (EX)": EX, "Exact match (EM)": EM, "Partial match, all": PARTIAL}
 _TWO_MATCHES = {"Execution accuracy (EX)": EX, "Exact match (EM)": EM}
+_SCORE_VALUE = {
+    "Classification": THRESHOLDED,
+    "Ranking": RANKING,
+    "As probabilities": PROBABILITY,
+    "Temperature scaled": COOLED,
+}
 _MODES = ("naive", "check")
 _SCORINGS = ("soft", "hard")
 
@@ -147,11 +159,18 @@ LAYOUTS: dict[str, Layout] = {
         _QUALITY,
         defaults={"mode": "naive", "scoring": "soft"},
     ),
+    "thresholds": Layout(
+        "Discriminators without the fixed threshold",
+        ("discriminator", "mode", "pool", "context", "budget", "scoring"),
+        2,
+        _SCORE_VALUE,
+        defaults={"mode": _MODES},
+    ),
 }
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of a table. Raises ConfigError for a name that is not one of the paper's tables."""
+    """The layout of a table. Raises ConfigError for a name that no table has."""
     if name not in LAYOUTS:
         raise ConfigError(f"{name}: no such table; there are {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
@@ -179,6 +198,8 @@ class _Line:
     labels: tuple[str, ...]
     planner: str | None
     settings: Settings
+    block: str = ""
+    uses_gold: bool = False
 
 
 def _axes(layout: Layout, experiment: Experiment, name: str) -> dict[str, tuple[Any, ...]]:
@@ -208,6 +229,31 @@ def _greedy_lines(
         known = {"discriminator": "None (greedy)", "generator": word("generator", generator, display)}
         lines.append(_Line(tuple(known.get(key, "–") for key in heads), "greedy", settings))
     return lines
+
+
+def _majority_lines(
+    layout: Layout, axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
+) -> list[_Line]:
+    """The models' rows again, with their scores as weights of groups of equal results, where the experiment says so."""
+    lines = _lines(layout, axes, heads, display) if experiment.get("with_majority") else []
+    named = [(line, (f"Majority × {line.labels[0]}", *line.labels[1:])) for line in lines]
+    return [replace(line, labels=labels, planner="majority", block=WITH_MAJORITY) for line, labels in named]
+
+
+def _costless_lines(
+    axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
+) -> list[_Line]:
+    """Rows for the experiment's discriminators without a model; those that look at the gold query last."""
+    modes = [(mode,) for mode in axes.get("mode", ())]
+    common = {key: axes[key][0] for key in ("generator", "decoding") if axes.get(key)}
+    lines = []
+    for name, (mode,) in product(experiment.get("costless", ()), modes):
+        settings = {**common, "discriminator": file_name(name), "mode": mode}
+        shown = {"discriminator": costless.label(name), "mode": word("mode", mode, display)}
+        labels = tuple(shown.get(key, "–") for key in heads)
+        gold = costless.uses_gold(name)
+        lines.append(_Line(labels, "rerank", settings, WITH_GOLD if gold else WITHOUT_MODEL, gold))
+    return sorted(lines, key=lambda line: line.uses_gold)
 
 
 def _groups(layout: Layout, experiment: Experiment, display: Display) -> list[Group]:
@@ -244,9 +290,14 @@ def build_table(
     lines = _lines(layout, axes, heads, display)
     if layout.greedy:
         lines += _greedy_lines(axes, experiment, heads, display)
+    lines += _majority_lines(layout, axes, experiment, heads, display)
+    lines += _costless_lines(axes, experiment, heads, display)
     groups = _groups(layout, experiment, display)
     used: list[Metric] = []
-    rows = tuple(Row(line.labels, _row_cells(name, line, groups, metrics, published, used)) for line in lines)
+    rows = tuple(
+        Row(line.labels, _row_cells(name, line, groups, metrics, published, used), line.block, line.uses_gold)
+        for line in lines
+    )
     columns = tuple(measure.column(group.heading) for group in groups for measure in group.measures)
     table = Table(name, layout.title, tuple(HEADERS[key] for key in heads), columns, rows)
     return table_notes(table, axes, used, published, display)
@@ -258,13 +309,13 @@ def _row_cells(
     """A row's cells; the metrics that they were read from are added to `used`."""
     cells = []
     for group in groups:
-        settings = {**line.settings, **group.settings}
+        settings = {**line.settings, **group.settings, "planner": line.planner}
         for measure in group.measures:
             kind = _kind(measure, line.planner)
             metric = find(metrics, kind, _relevant(settings, kind))
             if metric is not None and metric not in used:
                 used.append(metric)
-            reference = published_value(published, name, {**settings, "planner": line.planner}, measure)
+            reference = published_value(published, name, settings, measure)
             cells.append(read_cell(metric, measure, reference))
     return tuple(cells)
 

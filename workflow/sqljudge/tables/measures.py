@@ -12,7 +12,7 @@ from sqljudge.tables.model import Better, Cell, Column
 
 Metric = dict[str, Any]
 Settings = Mapping[str, Any]
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -35,12 +35,16 @@ class Measure:
         return Column(group, self.label, self.unit, self.decimals, self.better)
 
 
+_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration"}
+"""A field that only metrics of one kind have."""
+
+
 def kind_of(metric: Metric) -> Kind:
-    """Which of the four kinds a metric file is of, by the fields that only that kind has."""
+    """Which of the kinds a metric file is of, by the fields that only that kind has."""
     planner = metric["settings"].get("planner")
     if planner is not None:
         return "greedy" if planner == "greedy" else "rerank"
-    return "reasoning" if "responses" in metric else "intrinsic"
+    return next((kind for field, kind in _MARKS.items() if field in metric), "intrinsic")
 
 
 def _agrees(settings: Settings, key: str, wanted: Any) -> bool:
@@ -125,4 +129,26 @@ REASONING = (
     _reasoning("repeated_ngrams", "Repeated bigrams"),
     _reasoning("entropy_bits", "Entropy", "bits"),
     _reasoning("diversity", "Diversity"),
+)
+
+
+def _calibration(key: str, label: str, unit: str = "0–1", decimals: int = 3, **how: Any) -> Measure:
+    return Measure("calibration", (key,), "calibration", key, label, unit=unit, decimals=decimals, **how)
+
+
+THRESHOLDED = (
+    _calibration("f1", "F1 at 0.5", "%", 2),
+    _calibration("f1_fitted", "F1 fitted", "%", 2),
+    _calibration("threshold", "Threshold", "median", 2, better=None),
+)
+RANKING = (_calibration("auroc", "AUROC"), _calibration("average_precision", "AP"))
+PROBABILITY = (
+    _calibration("brier", "Brier", better="low"),
+    _calibration("ece", "ECE", better="low"),
+    _calibration("without_probability", "None given", "%", 1, better="low"),
+)
+COOLED = (
+    _calibration("brier_scaled", "Brier", better="low"),
+    _calibration("ece_scaled", "ECE", better="low"),
+    _calibration("temperature", "Temperature", "median", 2, better=None),
 )

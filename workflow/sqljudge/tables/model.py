@@ -55,10 +55,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: a label under each of the table's row headers, a cell under each of its columns."""
+    """One row: a label under each of the table's row headers, a cell under each of its columns.
+
+    `block`: the heading that it stands under with its neighbours ("" for the table's own rows). `uses_gold`: it looked
+    at the gold query, so it competes with no other row.
+    """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
+    block: str = ""
+    uses_gold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,11 @@ class Table:
         runs = groupby(range(len(self.columns)), key=lambda position: self.columns[position].group)
         return [(heading, list(positions)) for heading, positions in runs]
 
+    def blocks(self) -> list[tuple[str, list[int]]]:
+        """The blocks of rows from top to bottom, each as its heading and the positions of its rows."""
+        runs = groupby(range(len(self.rows)), key=lambda position: self.rows[position].block)
+        return [(heading, list(positions)) for heading, positions in runs]
+
     def cells(self) -> Iterator[tuple[Row, Column, Cell]]:
         """Every cell with its row and column, row by row."""
         for row in self.rows:
@@ -84,12 +95,15 @@ class Table:
                 yield row, column, cell
 
     def best(self, position: int) -> frozenset[int]:
-        """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie."""
+        """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie.
+
+        Rows that use the gold query are not looked at.
+        """
         column = self.columns[position]
         shown = {
             index: round(row.cells[position].value or 0.0, column.decimals)
             for index, row in enumerate(self.rows)
-            if row.cells[position].value is not None
+            if row.cells[position].value is not None and not row.uses_gold
         }
         if column.better is None or len(set(shown.values())) < 2:
             return frozenset()

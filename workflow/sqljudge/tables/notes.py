@@ -8,9 +8,12 @@ from typing import Any
 
 from sqljudge.tables.measures import Metric
 from sqljudge.tables.model import Table, number
-from sqljudge.tables.published import Published, context_key
+from sqljudge.tables.published import Published, context_key, published_name
 
 INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."
+WITH_MAJORITY = "Majority of results, weighed by a discriminator"
+WITHOUT_MODEL = "No model judges"
+WITH_GOLD = "Bounds that look at the gold query"
 READING = {
     "PwAcc": "PwAcc: share of the pairs of one question's candidates with different labels whose correct one scores "
     "higher. F1: mean of the F1 of the classes correct and wrong. Hit@1: share of questions whose highest-scored "
@@ -25,6 +28,24 @@ READING = {
     "evaluator's rules, values left out.",
     "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions. A "
     "component's F1 is 1 where its accuracy and recall are both 0, as the official program has it.",
+    "F1 fitted": "F1 at 0.5: as in Table 1. F1 fitted: each database at the threshold that gives the highest macro F1 "
+    "on all other databases (of equally good ones, the one nearest to 0.5). Threshold: the median of these.",
+    "AUROC": "AUROC: chance that a correct candidate scores above a wrong one, of any question, a tie counting half; "
+    "0.5 is chance. AP: average precision; the share of correct candidates is chance. Both rank all candidates: one "
+    "without a verdict, or kept from the model, stands at its score, below all others.",
+    "ECE": "Brier: mean squared distance between probability and label. ECE: mean distance between probability and "
+    "share of correct candidates, over bins of equal width; resampling raises it, so its interval may lie above it. "
+    "Both are over candidates with a probability; None given: the share without one (no verdict, or kept from the "
+    "model).",
+    "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "
+    "labels of all other databases are most likely (Temperature: the median of these; at 100 every probability is "
+    "near 0.5). It moves no score across 0.5. Intervals keep thresholds and temperatures as fitted.",
+    WITH_MAJORITY: "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its "
+    "samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
+    WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
+    "samples agree on; the highest mean token probability by the generator itself.",
+    WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "
+    "the most that any choice among these candidates can reach. It uses the gold query and competes with no row.",
 }
 
 
@@ -43,7 +64,14 @@ def _range(metrics: Sequence[Metric], key: str) -> str | None:
 def _basis(used: Sequence[Metric]) -> str:
     if not used:
         return "Nothing of this table was run."
-    words = {"questions": "questions", "candidates": "candidates", "pairs": "pairs with different labels"}
+    words = {
+        "questions": "questions",
+        "candidates": "candidates",
+        "correct": "correct ones",
+        "databases": "databases",
+        "pairs": "pairs with different labels",
+        "bins": "bins",
+    }
     parts = [f"{amount} {text}" for key, text in words.items() if (amount := _range(used, key))]
     if responses := _range(used, "responses"):
         parts.append(f"{responses} responses")
@@ -90,7 +118,7 @@ def differing_settings(
 ) -> list[str]:
     """What the paper's table was made with where a run's single settings are not the paper's, each in words."""
     parts = []
-    for key, paper in published.get("settings", {}).get(name, {}).items():
+    for key, paper in published.get("settings", {}).get(published_name(name), {}).items():
         ours = axes.get(key, ())
         same = (
             context_key(paper) == context_key(ours[0])
@@ -130,6 +158,7 @@ def table_notes(
     if any(cell.low is not None for _, _, cell in table.cells()):
         notes.append(INTERVALS)
     names = {column.label for column in table.columns} | {column.group for column in table.columns}
+    names |= {row.block for row in table.rows}
     notes += [text for name, text in READING.items() if name in names]
     if "Failure rate" not in names:
         notes.append(_failures([metric for metric in used if "failure_rate" in metric["metrics"]], display))

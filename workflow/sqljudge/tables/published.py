@@ -31,12 +31,10 @@ def _by_mode(table: Mapping[str, Any], settings: Settings, measure: Measure) -> 
 
 
 def _by_system(table: Mapping[str, Any], settings: Settings, measure: Measure) -> float | None:
-    if settings.get("planner") == "rerank":
-        system = settings.get("discriminator")
-    else:
-        generator = settings.get("generator")
-        greedy = f"greedy-{generator}"
-        system = greedy if greedy in table["ex"] else generator if "decoding" in table else None
+    generator = settings.get("generator")
+    greedy = f"greedy-{generator}"
+    alone = greedy if greedy in table["ex"] else generator if "decoding" in table else None
+    system = {"rerank": settings.get("discriminator"), "greedy": alone}.get(str(settings.get("planner")))
     if measure.family == "partial":
         return _position(table["partial_all"]["columns"], table["partial_all"].get(system), measure.key)
     found: float | None = table[measure.family].get(system, {}).get(measure.key)
@@ -74,7 +72,16 @@ LOOKUPS: dict[str, Lookup] = {
     "table6": _by_scoring,
     "table7": _by_system,
     "table8": _by_budget,
+    "thresholds": _by_mode,
 }
+
+_SAME_ROWS = {"thresholds": "table1"}
+"""Tables beyond the paper's that repeat one of its columns: where the paper's figures of their rows stand."""
+
+
+def published_name(table: str) -> str:
+    """The paper's table that holds the figures for a table's rows: itself, but for those beyond the paper's."""
+    return _SAME_ROWS.get(table, table)
 
 
 def published_value(published: Published, table: str, settings: Settings, measure: Measure) -> float | None:
@@ -83,6 +90,7 @@ def published_value(published: Published, table: str, settings: Settings, measur
     Only what names the system (discriminator, generator, mode, scoring, context, budget where the table compares
     them) is looked at: a note says where a run's other settings are not the paper's.
     """
-    if table not in published:
+    place = published_name(table)
+    if place not in published:
         return None
-    return LOOKUPS[table](published[table], settings, measure)
+    return LOOKUPS[table](published[place], settings, measure)

@@ -90,13 +90,13 @@ def _pipes(heads: Sequence[str], body: Sequence[Sequence[str]], align: str) -> s
 def _panel(table: Table, positions: Sequence[int]) -> str:
     best = {position: table.best(position) for position in positions}
     heads = [*map(_plain, table.row_headers), *(_plain(heading(table.columns[position])) for position in positions)]
-    body = [
-        [
-            *map(_plain, row.labels),
-            *(_markdown_cell(row.cells[p], table.columns[p], index in best[p]) for p in positions),
-        ]
-        for index, row in enumerate(table.rows)
-    ]
+    body = []
+    for block, rows in table.blocks():
+        body += [[f"*{_plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
+        for index in rows:
+            row = table.rows[index]
+            cells = (_markdown_cell(row.cells[p], table.columns[p], index in best[p]) for p in positions)
+            body.append([*map(_plain, row.labels), *cells])
     return _pipes(heads, body, "l" * len(table.row_headers) + "r" * len(positions))
 
 
