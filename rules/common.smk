@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts, costless
+from sqljudge import artefacts
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import BACKENDS
 from sqljudge.config import (
@@ -153,8 +153,7 @@ def wildcard_settings(wildcards):
 def display_names():
     """What tables and figures call each generator and discriminator."""
     named = {**config["generators"], **config["discriminators"]}
-    labels = {file: costless.label(name) for file, name in COSTLESS.items()}
-    return labels | {name: entry.get("label", name) for name, entry in named.items()}
+    return {name: entry.get("label", name) for name, entry in named.items()}
 
 
 def model_of(entry):
