@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqljudge import artefacts
 from sqljudge.artefacts import POOL, Judged
-from sqljudge.backends import BACKENDS
+from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (
     ROOT,
     check_config,
@@ -151,9 +151,11 @@ def wildcard_settings(wildcards):
 
 
 def display_names():
-    """What tables and figures call each generator and discriminator."""
+    """What tables and figures call each generator and discriminator: how its weights are held, too, if not as usual."""
     named = {**config["generators"], **config["discriminators"]}
-    return {name: entry.get("label", name) for name, entry in named.items()}
+    return {
+        name: entry.get("label", name) + held_as(MODELS[entry["model"]]) for name, entry in named.items()
+    }
 
 
 def model_of(entry):
@@ -170,6 +172,11 @@ def unpacked_model(entry):
         return [f"results/models/{model.name}"] if packed else []
 
     return folder
+
+
+def describe(name, text):
+    """Give a rule that was made in a loop its docstring; within a module its name is another."""
+    workflow.get_rule(workflow.modifier.modify_rulename(name)).docstring = text
 
 
 def engine_of(entry):

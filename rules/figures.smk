@@ -44,7 +44,7 @@ for NAME in DRAWN:
         script:
             "../scripts/figure.py"
 
-    workflow.get_rule(NAME).docstring = FIGURES[NAME][1]
+    describe(NAME, FIGURES[NAME][1])
 
 
 rule figures:

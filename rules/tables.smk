@@ -39,7 +39,7 @@ for NAME in TABLES:
         script:
             "../scripts/table.py"
 
-    workflow.get_rule(NAME).docstring = DESCRIPTIONS[NAME]
+    describe(NAME, DESCRIPTIONS[NAME])
 
 
 rule tables:

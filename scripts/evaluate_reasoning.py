@@ -21,7 +21,7 @@ def main(
     unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
     answered = [judgment for judgment in found if judgment.question_id not in unanswered]
     responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
-    metrics = reasoning_metrics(responses, embedder(source), seed=seed, resamples=resamples)
+    metrics = reasoning_metrics(responses, embedder(source, device="cpu"), seed=seed, resamples=resamples)
     write_json(output, {"settings": settings, **metrics})
 
 

@@ -300,7 +300,7 @@ def test_a_models_table(tmp_path: Path) -> None:
             "line 2: backend: 'transformer' is not possible; did you mean 'transformers'?",
         ),
         ([ROW.replace("bfloat16", "float64")], "line 2: dtype: 'float64' is not possible; did you mean"),
-        ([ROW.replace("\tnone", "\t4bit")], "line 2: quantization: '4bit' is not possible"),
+        ([ROW.replace("\tnone", "\t2bit")], "line 2: quantization: '2bit' is not possible"),
         ([ROW.replace("\tnone\n", "\n")], "line 2: the top level: the key 'quantization' is missing"),
         ([ROW.replace("\n", "\tmore\n")], "line 2: more cells than columns"),
         ([ROW.replace("org/m", "")], "line 2: source: "),
@@ -372,7 +372,7 @@ def test_an_address_with_options() -> None:
     ("row", "message"),
     [
         (ROW.replace("bfloat16", "-"), "dtype: '-' is not possible with the backend 'transformers'"),
-        (ROW.replace("none", "4bit"), "quantization: '4bit' is not possible with the backend 'transformers'"),
+        (ROW.replace("none", "-"), "quantization: '-' is not possible with the backend 'transformers'"),
         (ROW.replace("none\n", "none\torg/tok\n"), "tokenizer: the backend 'transformers' has the model's own"),
     ],
 )

@@ -50,7 +50,7 @@ def test_the_vllm_environment_differs_only_in_what_vllm_asks_for() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt", "requirements-quantized.txt"):
         for line in pins(name):
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
 

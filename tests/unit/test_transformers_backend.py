@@ -43,6 +43,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model, unpacked."""
+    folder = tmp_path_factory.mktemp("models") / "embedded"
+    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="float32"), folder)
+    return folder
+
+
 @pytest.fixture
 def tiny_backend(tiny_folder: Path) -> TransformersBackend:
     return module.load(ModelSpec("tiny", str(tiny_folder), dtype="float32"), "cpu")
@@ -250,7 +258,6 @@ def test_a_damaged_tokenizer(tiny_folder: Path, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"dtype": "float64"}, "dtype 'float64'; known: float32"),
-        ({"quantization": "4bit"}, "asks for 4bit weights"),
         ({"backend": "transformer"}, "backend 'transformer'; known: .*transformers"),
     ],
 )
@@ -360,10 +367,9 @@ def test_the_last_positions_reach_the_vocabularys_matrix_without_gaps(tiny_backe
 
 
 @pytest.mark.model
-def test_an_unpacked_model_is_the_same_model(embedded: Any, tmp_path: Path) -> None:
+def test_an_unpacked_model_is_the_same_model(embedded: Any, embedded_folder: Path) -> None:
     """The same journal keys, prompts, tokens and log-probabilities."""
-    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="float32"), tmp_path / "model")
-    again = load_backend(ModelSpec("embedded", str(tmp_path / "model"), dtype="float32"), device="cpu")
+    again = load_backend(ModelSpec("embedded", str(embedded_folder), dtype="float32"), device="cpu")
     assert again.identity() == embedded.identity()
     prompt = embedded.render_chat("How many singers are there? naïve 数", "<think>\n")
     assert again.render_chat("How many singers are there? naïve 数", "<think>\n") == prompt
@@ -371,3 +377,33 @@ def test_an_unpacked_model_is_the_same_model(embedded: Any, tmp_path: Path) -> N
     assert dict(again.generate(requests)) == dict(embedded.generate(requests))
     asked = [ChoiceRequest(Prompt("The answer is:"), ("Yes", "No"))]
     assert choices(again, asked) == choices(embedded, asked)
+
+
+@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+def test_weights_in_fewer_bits_answer_and_are_another_model(embedded_folder: Path, quantization: str) -> None:
+    spec = ModelSpec("small", str(embedded_folder), dtype="float32", quantization=quantization)
+    small, whole = (
+        module.load(spec, "cpu"),
+        module.load(ModelSpec("whole", str(embedded_folder), dtype="float32"), "cpu"),
+    )
+    assert small.identity() == {**whole.identity(), "quantization": quantization}
+    request = ChoiceRequest(whole.render_chat("Reply with Yes or No. Is water wet?", "Answer:"), ("Yes", "No"))
+    (one,), (other,) = choices(small, [request]), choices(whole, [request])
+    assert one.probabilities == pytest.approx(other.probabilities, abs=0.3)
+    assert one.probabilities != other.probabilities
+    assert small.model.get_memory_footprint() < whole.model.get_memory_footprint() / 2
+
+
+def test_offloaded_weights_give_the_same_tokens(tiny_folder: Path) -> None:
+    spec = ModelSpec("tiny", str(tiny_folder), dtype="float32", placement="offload")
+    requests = [GenerationRequest(Prompt(text), 6) for text in TEXTS]
+    expected = dict(module.load(ModelSpec("tiny", str(tiny_folder), dtype="float32"), "cpu").generate(requests))
+    found = dict(module.load(spec, "cpu").generate(requests))
+    assert {i: each.token_ids for i, each in found.items()} == {i: each.token_ids for i, each in expected.items()}
+    assert module.load(spec, "cpu").identity()["placement"] == "offload"
+
+
+def test_quantized_weights_need_their_package(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="package bitsandbytes is missing; run: pip install"):
+        module.load(ModelSpec("tiny", str(tiny_folder), quantization="4bit"), "cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,19 @@ def new_project(tmp_path: Path) -> Callable[[], Project]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A scripted project in which everything has been made. Copy it before changing it."""
-    project = scripted(tmp_path_factory.mktemp("finished") / "run", tracked_copy(tmp_path_factory.mktemp("source")))
+    """A scripted project in which everything has been made, workflow included. Only `made` may change it."""
+    place = tmp_path_factory.mktemp("finished")
+    project = scripted(place / "run", tracked_copy(place / "source"))
     run = project.snakemake()
     assert run.code == 0, run.output
     return project
 
 
 @pytest.fixture
-def made(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished project, workflow included, to change."""
-    shutil.copytree(finished.root, tmp_path / "source", symlinks=True)
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    copy = Project(tmp_path / "run", tmp_path / "source", json.loads(json.dumps(finished.settings)))
-    copy.configure(copy.settings)
-    return copy
+def made(finished: Project, tmp_path: Path) -> Iterator[Project]:
+    """The finished project, to change; afterwards it is as before. It stays in its place: a move is a change, too."""
+    place = finished.folder.parent
+    shutil.copytree(place, tmp_path / "kept", symlinks=True)
+    yield Project(finished.folder, finished.root, json.loads(json.dumps(finished.settings)))
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "kept", place, symlinks=True)

@@ -65,6 +65,7 @@ def added_up(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         **runs[0],
         **counts,
+        "failures": [failure for run in runs for failure in run.get("failures", ())],
         "peak_memory_mib": max(run["peak_memory_mib"] for run in runs),
         "engine": {**runs[0]["engine"], "device": ", ".join(devices)},
         "shards": len(runs),

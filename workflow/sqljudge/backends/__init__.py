@@ -24,13 +24,16 @@ class Engine:
     module: str
     dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
     quantizations: tuple[str, ...] = ("none",)
+    placements: tuple[str, ...] = ("device",)
     remote: bool = False
     environment: str = "gpu"
     check: Callable[[ModelSpec], Any] | None = None
 
 
 BACKENDS = {
-    "transformers": Engine("sqljudge.backends.transformers"),
+    "transformers": Engine(
+        "sqljudge.backends.transformers", quantizations=("none", "8bit", "4bit"), placements=("device", "offload")
+    ),
     "vllm": Engine("sqljudge.backends.vllm", quantizations=("none", "4bit"), environment="vllm"),
     "openai": Engine(
         "sqljudge.backends.openai",
@@ -50,6 +53,13 @@ def spec_of(row: Mapping[str, Any], unpacked: Sequence[str]) -> ModelSpec:
     return replace(spec, source=unpacked[0]) if unpacked else spec
 
 
+def held_as(spec: ModelSpec) -> str:
+    """What tables add to a model's name: weights in fewer bits, or partly outside the GPU; nothing otherwise."""
+    said = [spec.quantization.replace("bit", "-bit")] if spec.quantization in ("8bit", "4bit") else []
+    said += ["offloaded"] if spec.placement == "offload" else []
+    return f" ({', '.join(said)})" if said else ""
+
+
 def check_spec(spec: ModelSpec) -> None:
     """Check that a model's backend can honour its row; loads nothing.
 
@@ -58,7 +68,8 @@ def check_spec(spec: ModelSpec) -> None:
     if spec.backend not in BACKENDS:
         raise ConfigError(f"backend '{spec.backend}' is not known; known: {', '.join(sorted(BACKENDS))}")
     engine = BACKENDS[spec.backend]
-    for column, possible in (("dtype", engine.dtypes), ("quantization", engine.quantizations)):
+    columns = {"dtype": engine.dtypes, "quantization": engine.quantizations, "placement": engine.placements}
+    for column, possible in columns.items():
         value = getattr(spec, column)
         if value not in possible:
             backend = f"the backend '{spec.backend}'"

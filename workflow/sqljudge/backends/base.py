@@ -21,7 +21,8 @@ class ModelSpec:
     `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
     package, or the address of a server (see `address.py`). `revision` is a hub commit, tag or branch. `dtype`: float32,
     bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for a model
-    behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
+    behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats. `placement`:
+    "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's memory.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelSpec:
     dtype: str = "bfloat16"
     quantization: str = "none"
     tokenizer: str = ""
+    placement: str = "device"
 
 
 @dataclass(frozen=True, slots=True)

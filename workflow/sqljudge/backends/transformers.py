@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from sqljudge.backends import tokenizer
 from sqljudge.backends.base import (
@@ -48,12 +50,15 @@ transformers.utils.logging.disable_progress_bar()
 def load(spec: ModelSpec, device: str) -> TransformersBackend:
     """Prepare a model; tokenizer and weights are loaded when first needed, so a journalled run needs no weights.
 
-    Raises ConfigError for a dtype or quantization it cannot honour, ModelError where the weights cannot be found.
+    Raises ConfigError for a dtype it does not know, ModelError where the weights, or what quantizes them, are missing.
     """
     if spec.dtype not in DTYPES:
         raise ConfigError(f"models: '{spec.name}' has dtype '{spec.dtype}'; known: {', '.join(DTYPES)}")
-    if spec.quantization != "none":
-        raise ConfigError(f"models: '{spec.name}' asks for {spec.quantization} weights, which this backend cannot give")
+    if spec.quantization != "none" and not find_spec("bitsandbytes"):
+        raise ModelError(
+            f"model '{spec.name}' asks for {spec.quantization} weights, for which the package bitsandbytes is missing; "
+            "run: pip install -r requirements-quantized.txt"
+        )
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError(
             f"model '{spec.name}': the job was given a GPU, but none can be used here; run with --resources gpu=0"
@@ -66,7 +71,7 @@ def unpack(spec: ModelSpec, folder: Path) -> None:
 
     Raises as `load` does, and ModelError where the weights cannot be loaded.
     """
-    backend = load(spec, "cpu")
+    backend = load(replace(spec, quantization="none", placement="device"), "cpu")
     backend.model.hf_quantizer = None  # its weights were unpacked when they were read; the library still thinks not
     backend.model.config.__dict__.pop("quantization_config", None)
     backend.model.save_pretrained(folder)
@@ -97,10 +102,21 @@ class TransformersBackend:
     @cached_property
     def model(self) -> Any:
         """The model, on its device. Raises ModelError where it cannot be loaded."""
-        model = self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype]).to(self.device).eval()
+        model = self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype], **self._placement()).eval()
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
-        _align(model)
+        if self.spec.quantization == "none":
+            _align(model)
         return model
+
+    def _placement(self) -> dict[str, Any]:
+        """Where the library puts the weights, and in how many bits."""
+        where: dict[str, Any] = {"device_map": "auto" if self.spec.placement == "offload" else {"": str(self.device)}}
+        if self.spec.quantization == "8bit":
+            where["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
+        elif self.spec.quantization == "4bit":
+            compute = DTYPES[self.spec.dtype]
+            where["quantization_config"] = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
+        return where
 
     def _load(self, kind: Any, **arguments: Any) -> Any:
         return tokenizer.from_pretrained(kind, self.spec, self.weights, **arguments)
@@ -199,6 +215,7 @@ class TransformersBackend:
             "dtype": self.spec.dtype,
             "quantization": self.spec.quantization,
             "backend": f"transformers-{transformers.__version__.split('.')[0]}",
+            **({"placement": "offload"} if self.spec.placement == "offload" else {}),
         }
 
     def describe(self) -> dict[str, Any]:
