@@ -22,6 +22,11 @@ QUICK = [
 ]
 WITHOUT_GPUS = ("--set-resources", "generate:gpu=0", "discriminate:gpu=0")
 TABLES = ("table1", "table7")
+SMALL = {
+    "pool": {"questions": 1},
+    "decodings": {"greedy": {"samples": 1, "temperature": 0, "max_new_tokens": 8}},
+}
+"""What is laid over the reduced demo: this test is about Slurm, not about the model."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -56,7 +61,7 @@ def jobs(wanted: str) -> dict[str, str]:
 
 
 def test_the_reduced_demo_gives_the_tables_of_a_local_run(slurm: None, tmp_path: Path) -> None:
-    demo = merged(yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8")), REDUCED)
+    demo = merged(merged(yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8")), REDUCED), SMALL)
     tables = {}
     for how, arguments in {"local": (), "slurm": (*QUICK, *WITHOUT_GPUS)}.items():
         project = Project(tmp_path / how)
