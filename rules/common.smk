@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts
+from sqljudge import artefacts, costless
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (
@@ -49,6 +49,7 @@ COSTLESS = {
     for experiment in EXPERIMENTS.values()
     for name in experiment.get("costless", [])
 }
+COSTLESS_LABELS = {file: costless.label(name) for file, name in COSTLESS.items()}
 BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"

@@ -23,7 +23,7 @@ rule explorer:
         runtime=30,
     params:
         kinds=sorted(BEHIND),
-        display=display_names(),
+        display={**display_names(), **COSTLESS_LABELS},
         limits=config["execution"],
         code=code_digest("explorer"),
     script:

@@ -19,7 +19,7 @@ HOSTILE = (
     "javascript:window.__pwned=1",
     "line\u2028break, half \ud83d pair, '\"`${window.__pwned=1}",
 )
-GREEDY = Setting("", "", "writer.greedy")
+GREEDY = Setting("", "", "writer.greedy", planner="greedy")
 
 
 def synthetic(questions: int, discriminators: int, hostile: str = "") -> Made:

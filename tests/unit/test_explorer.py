@@ -184,9 +184,11 @@ def test_pieces_give_the_response_again(response: str, budgets: list[int]) -> No
 # --- questions ------------------------------------------------------------------------------------------------------
 
 QUESTION = Question(7, "shop", "How many?", "SELECT 1", "-- Table t: a", "easy")
-GREEDY = Setting("", "", "writer.greedy")
+GREEDY = Setting("", "", "writer.greedy", planner="greedy")
 SAMPLED = Setting("judge", "plain", "writer.sample", 50, "soft", "naive")
 POOLED = Setting("judge", "plain", "pool", 50, "soft", "check")
+WEIGHED = dataclasses.replace(SAMPLED, planner="majority")
+FREE = Setting("oracle-0.9", "", "writer.sample", mode="naive")
 GOLD = QueryResult("ok", "", ("n", "b"), ((1, b"\xff"),), 1, 3, 0.1)
 
 
@@ -288,6 +290,44 @@ def test_scores_say_what_the_model_said() -> None:
     assert scores == {1: [[0, -1.0, "unasked"], [1, -0.5, "none"]], 2: [[1, 0.9, "yes"], [2, 0.2, "no"]]}
 
 
+def with_all_planners() -> Made:
+    """The same run, with the majority of results beside re-ranking and a discriminator without a model."""
+    made = small_made()
+    silent = [Score(7, "B", -0.5, None, failure=True), Score(7, "C", -0.5, None, failure=True)]
+    free = [Score(7, "B", 0.0, None, failure=False), Score(7, "C", 1.0, None, failure=False)]
+    chosen = {WEIGHED: [Selection(7, "C", 0.2, "group")], FREE: [Selection(7, "C", 1.0, "highest")]}
+    return small_made(
+        scores={**made.scores, SAMPLED: silent, FREE: free},
+        selections={**made.selections, **chosen},
+        evaluated={**made.evaluated, WEIGHED: {7: (False, False)}, FREE: {7: (False, False)}},
+    )
+
+
+def test_two_planners_on_the_same_scores_are_two_choices() -> None:
+    made = with_all_planners()
+    settings = [(each["discriminator"], each["planner"]) for each in summary(made, {})["settings"]]
+    judge, free = "judge", "oracle-0.9"
+    assert settings == [("", "greedy"), (judge, "rerank"), (judge, "majority"), (judge, "rerank"), (free, "rerank")]
+    choices = dict(shown_of(made).page["choices"])
+    assert [choices[at]["candidate"] for at in range(5)] == [0, 1, 2, 1, 2]
+    assert choices[2]["tags"] == ["wrong", "no_verdict", "some_no_verdict"], "its scores are those that it weighed"
+
+
+def test_a_discriminator_without_a_model_has_scores_and_no_verdicts() -> None:
+    shown = shown_of(with_all_planners())
+    assert dict(shown.page["scores"])[4] == [[1, 0.0, ""], [2, 1.0, ""]]
+    assert dict(shown.page["choices"])[4]["tags"] == ["wrong"]
+    assert "oracle-0.9" not in {each["discriminator"] for each in shown.responses}
+
+
+def test_a_request_that_failed_is_no_missing_verdict() -> None:
+    failed = [Score(7, "B", 0.0, None, failure=False, answered=False)]
+    made = small_made()
+    assert dict(shown_of(small_made(scores={**made.scores, SAMPLED: failed})).page["scores"])[2] == [
+        [1, 0.0, "unanswered"]
+    ]
+
+
 def test_the_index_holds_each_choices_tags() -> None:
     line = shown_of(small_made()).line
     assert line["tags"] == [[0, bits(["wrong"])], [1, bits(["right", "rescued", *TAGS[4:]])], [2, 5]]
@@ -324,6 +364,8 @@ def test_a_path_names_its_setting() -> None:
     )
     assert setting_of("rerank/judge/plain/pool.b50.soft.check") == POOLED
     assert setting_of("greedy/writer.greedy") == GREEDY
+    assert setting_of("majority/judge/plain/writer.sample.b50.soft.naive") == WEIGHED
+    assert setting_of("rerank/oracle-0.9/writer.sample.naive") == FREE
 
 
 def test_all_files_behind_the_papers_tables_are_named() -> None:
@@ -336,10 +378,11 @@ def test_all_files_behind_the_papers_tables_are_named() -> None:
         "candidates": 6,
         "executions": 6,
         "judgments": 13,
-        "scores": 35,
-        "selections": 18,
-        "metrics": 18,
+        "scores": 53,
+        "selections": 48,
+        "metrics": 48,
     }
+    assert not [file for file in files["scores"] if "/majority/" in file and ".b" in file], "weighing scores anew"
     assert "results/scores/distill-r1-1.5b/no_schema/pool.b2048.soft.naive.jsonl" in files["scores"]
     assert "results/selections/greedy/distill-r1-1.5b.greedy.jsonl" in files["selections"]
 
@@ -354,7 +397,7 @@ def test_only_what_the_experiments_use_is_named() -> None:
 
 
 def test_what_is_read_is_what_was_made(tmp_path: Path) -> None:
-    made = small_made()
+    made = with_all_planners()
     folder = tmp_path / "results"
     for name, some in made.questions.items():
         write_jsonl(folder / f"questions/{name}.jsonl", some)
@@ -367,18 +410,19 @@ def test_what_is_read_is_what_was_made(tmp_path: Path) -> None:
         GREEDY: "greedy/writer.greedy",
         SAMPLED: "judge/plain/writer.sample.b50.soft.naive",
         POOLED: "judge/plain/pool.b50.soft.check",
+        FREE: "oracle-0.9/writer.sample.naive",
     }
     for setting, scores in made.scores.items():
         write_jsonl(folder / f"scores/{places[setting]}.jsonl", scores)
     for setting, selections in made.selections.items():
-        place = places[setting] if setting == GREEDY else f"rerank/{places[setting]}"
+        place = places[GREEDY] if setting == GREEDY else f"{setting.planner}/{places[setting.scored]}"
         write_jsonl(folder / f"selections/{place}.jsonl", selections)
         rows = [
             {"question_id": at, "exec": right, "exact": exact} for at, (right, exact) in made.evaluated[setting].items()
         ]
         write_json(folder / f"metrics/end_to_end/{place}.json", {"per_question": rows})
     kinds = ["questions", "candidates", "executions", "judgments", "scores", "selections"]
-    files = {kind: [str(path) for path in sorted((folder / kind).rglob("*.*"))] for kind in kinds}
+    files = {kind: [str(path) for path in sorted((folder / kind).rglob("*.*")) if path.is_file()] for kind in kinds}
     files["metrics"] = [str(path) for path in (folder / "metrics").rglob("*.json")]
     found = read_made(files)
     for name in ("questions", "candidates", "executions", "scores", "selections", "evaluated"):

@@ -68,8 +68,12 @@ def entries(questions: Mapping[str, Sequence[Question]]) -> list[Entry]:
 
 
 def settings_of(made: Made) -> list[Setting]:
-    """All ways of choosing, those without a discriminator first."""
-    return sorted({*made.scores, *made.selections})
+    """All ways of choosing: those without a discriminator first, those whose discriminator is no model last."""
+    return sorted({*made.scores, *made.selections}, key=_order)
+
+
+def _order(setting: Setting) -> tuple[bool, Setting]:
+    return bool(setting.discriminator and not setting.context), setting
 
 
 def summary(made: Made, display: Mapping[str, str]) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def _shown_choice(shelf: _Shelf, setting: Setting, question_id: int, order: Sequ
         "reason": choice.reason,
         "right": right,
         "exact": evaluated[1] if evaluated else None,
-        "tags": outcome(right, first, shelf.scores.get(setting, {}).get(question_id, ())),
+        "tags": outcome(right, first, shelf.scores.get(setting.scored, {}).get(question_id, ())),
     }
 
 
@@ -235,8 +239,10 @@ def _candidate(shelf: _Shelf, question_id: int, sql: str, pools: Mapping[str, Se
 
 
 def _score(score: Score, order: Sequence[str]) -> list[Any]:
-    """Candidate, score, and what the model said: yes, no, none (no verdict) or unasked."""
-    said = "unasked" if not score.asked else {True: "yes", False: "no", None: "none"}[score.verdict]
+    """Candidate, score, and what the model said: yes, no, none (no verdict), unasked, unanswered; "" without a model."""
+    said = {True: "yes", False: "no", None: "none" if score.failure else ""}[score.verdict]
+    if not (score.asked and score.answered):
+        said = "unanswered" if score.asked else "unasked"
     return [order.index(score.sql), score.score, said]
 
 
@@ -249,5 +255,5 @@ def _responses(shelf: _Shelf, question_id: int, order: Sequence[str], pools: Seq
         {"candidate": number, **asdict(job), **shown_response(judgment, read_at)}
         for job, read_at in budgets.items()
         for number, sql in enumerate(order)
-        if (judgment := shelf.judgments[job].get((question_id, sql))) is not None and judgment.p_yes is None
+        if (judgment := shelf.judgments.get(job, {}).get((question_id, sql))) is not None and judgment.p_yes is None
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqljudge.artefacts import POOL, Judged, pool_of, selection_settings
@@ -28,7 +28,10 @@ GOLD_ROWS = 20
 
 @dataclass(frozen=True, slots=True, order=True)
 class Setting:
-    """One way of choosing from a pool of candidates: a discriminator's scores at a budget, or none (`greedy`)."""
+    """One way of choosing from a pool of candidates: a discriminator's scores at a budget, or none (`greedy`).
+
+    A discriminator without a model has the name that it has in file names, and neither context nor budget.
+    """
 
     discriminator: str
     context: str
@@ -36,11 +39,17 @@ class Setting:
     budget: int = 0
     scoring: str = ""
     mode: str = ""
+    planner: str = "rerank"
 
     @property
     def job(self) -> Judged:
         """The judgments that the scores were cut from."""
         return Judged(self.discriminator, self.context, self.pool)
+
+    @property
+    def scored(self) -> Setting:
+        """The setting that the scores stand under: what a planner makes of them does not change them."""
+        return replace(self, planner="rerank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def read_made(files: Mapping[str, Sequence[str]]) -> Made:
 def setting_of(selected: str) -> Setting:
     """The setting that a path below results/selections (without its ending) stands for."""
     values = selection_settings(selected)
-    named = {name: values[name] for name in ("budget", "scoring", "mode") if name in values}
+    named = {name: values[name] for name in ("budget", "scoring", "mode", "planner") if name in values}
     return Setting(values.get("discriminator", ""), values.get("context", ""), pool_of(selected), **named)
 
 

@@ -3,7 +3,7 @@
 
 (() => {
   const { el, badge, mark, rightness, plural, number, shortTag, spoken, grid } = explorer;
-  const { poolName, discriminatorName, budgetName } = explorer;
+  const { poolName, discriminatorName, plannerName, budgetName, scoringName, howNames } = explorer;
   let index;
 
   const cell = (value) => (value === null ? el("td", { class: "null" }, "NULL") : el("td", { class: typeof value === "number" ? "num" : "" }, String(value)));
@@ -55,9 +55,8 @@
   function choices(data, shows) {
     const rows = data.choices.filter(([at]) => index.settings[at].planned && shows(at)).map(([at, choice]) => {
       const setting = index.settings[at];
-      const planner = setting.discriminator ? `re-ranking by ${discriminatorName(index, setting.discriminator)}` : "greedy";
-      const how = setting.discriminator ? [setting.context, budgetName(setting), setting.scoring, setting.mode].join(", ") : "–";
-      return [el("th", { scope: "row" }, planner), poolName(index, setting.pool), how, chosen(choice), choice.reason,
+      const how = setting.discriminator ? howNames(setting).join(", ") : "–";
+      return [el("th", { scope: "row" }, plannerName(index, setting)), poolName(index, setting.pool), how, chosen(choice), choice.reason,
         badge(choice.right), choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.filter((tag) => tag !== rightness(choice.right)))];
     });
     if (!rows.length) return null;
@@ -65,7 +64,7 @@
     return section("What each planner chose", grid("What each planner chose", headers, rows, { class: "choices" }));
   }
 
-  const STATES = { none: "no verdict", unasked: "not asked" };
+  const STATES = { none: "no verdict", unasked: "not asked", unanswered: "no answer" };
 
   function scoreCell(found, choice) {
     if (!found) return el("td", { class: "soft" }, "–");
@@ -86,7 +85,7 @@
     const rows = scored.map(([each, at]) => [el("th", { scope: "row" }, `Candidate ${at + 1} ${mark(each.right)}`, el("span", { class: "unseen" }, ` ${rightness(each.right)}`)),
       ...columns.map((column) => scoreCell(column.cells.get(at), column.choice))]);
     rows.push([el("th", { scope: "row" }, "Outcome"), ...columns.map((column) => el("td", {}, column.choice ? tags(column.choice.tags) : "–"))]);
-    const headers = ["", ...columns.map(({ setting }) => [el("span", {}, budgetName(setting)), el("small", {}, `${setting.scoring}, ${setting.mode}`)])];
+    const headers = ["", ...columns.map(({ setting }) => [el("span", {}, budgetName(setting)), el("small", {}, scoringName(setting))])];
     return grid("Scores", headers, rows, { class: "scores" });
   }
 
@@ -102,7 +101,7 @@
 
   function job(data, settings) {
     const setting = index.settings[settings[0]];
-    const title = `${poolName(index, setting.pool)}, ${setting.context}`;
+    const title = [poolName(index, setting.pool), setting.context].filter(Boolean).join(", ");
     return el("div", { class: "job" }, el("h4", {}, title), scores(data, settings), setting.reasons ? responses(data, setting) : null);
   }
 

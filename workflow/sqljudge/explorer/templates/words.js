@@ -45,12 +45,19 @@
 
   const discriminatorName = (index, name) => (name ? index.names[name] ?? name : "none (first query)");
 
-  const budgetName = (setting) => (setting.reasons ? `${setting.budget} tokens` : "one pass");
+  // A discriminator without a model has neither context nor budget.
+  const budgetName = (setting) => (setting.reasons ? `${setting.budget} tokens` : setting.context ? "one pass" : "");
+  const scoringName = (setting) => [setting.scoring, setting.mode].filter(Boolean).join(", ");
+  const howNames = (setting) => [setting.context, budgetName(setting), setting.scoring, setting.mode].filter(Boolean);
+
+  const PLANNERS = { rerank: "re-ranking by", majority: "majority of results, weighed by" };
+  const plannerName = (index, setting) =>
+    setting.discriminator ? `${PLANNERS[setting.planner] ?? setting.planner} ${discriminatorName(index, setting.discriminator)}` : "greedy";
 
   function settingName(index, setting) {
     if (!setting.discriminator) return poolName(index, setting.pool);
-    const parts = [poolName(index, setting.pool), setting.context, budgetName(setting), setting.scoring, setting.mode];
-    return parts.join(" · ");
+    const weighed = setting.planner === "majority" ? ["majority of results"] : [];
+    return [poolName(index, setting.pool), ...howNames(setting), ...weighed].join(" · ");
   }
 
   // A grid of cells, each text or an element; scrolls by itself when it is wider than its place.
@@ -62,6 +69,6 @@
   }
 
   Object.assign(explorer, {
-    el, TAGS, shortTag, spoken, mark, rightness, badge, plural, number, poolName, discriminatorName, budgetName, settingName, grid,
+    el, TAGS, shortTag, spoken, mark, rightness, badge, plural, number, poolName, discriminatorName, plannerName, budgetName, scoringName, howNames, settingName, grid,
   });
 })();
