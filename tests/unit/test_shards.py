@@ -178,7 +178,8 @@ def run_of(requests: int, memory: float, device: str) -> dict[str, Any]:
 
 
 def test_costs_add_up() -> None:
-    whole = added_up([run_of(2, 80.0, "B"), run_of(3, 90.5, "A"), run_of(1, 70.0, "B")])
+    lost = {"failures": [{"reason": "gone", "prompt_end": "?"}]}
+    whole = added_up([run_of(2, 80.0, "B"), {**run_of(3, 90.5, "A"), **lost}, run_of(1, 70.0, "B")])
     assert whole == {
         **run_of(6, 90.5, "A, B"),
         "distinct": 3,
@@ -186,4 +187,5 @@ def test_costs_add_up() -> None:
         "new_tokens": 15,
         "seconds": 1.5,
         "shards": 3,
+        **lost,
     }
