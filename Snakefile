@@ -30,6 +30,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
 include: "rules/costs.smk"
+include: "rules/estimate.smk"
 include: "rules/explorer.smk"
 
 

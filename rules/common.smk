@@ -155,7 +155,8 @@ def display_names():
     """What tables and figures call each generator and discriminator: how its weights are held, too, if not as usual."""
     named = {**config["generators"], **config["discriminators"]}
     return {
-        name: entry.get("label", name) + held_as(MODELS[entry["model"]]) for name, entry in named.items()
+        name: entry.get("label", name) + held_as(MODELS[entry["model"]])
+        for name, entry in named.items()
     }
 
 

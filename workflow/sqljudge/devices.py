@@ -19,6 +19,7 @@ from pathlib import Path
 from sqljudge.errors import SqljudgeError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+MEASURED_SECONDS = 0.5
 WAIT_SECONDS = 1.0
 LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([\w/-]+)\)", re.MULTILINE)
 
@@ -129,3 +130,17 @@ def _lock_file(folder: Path, device: str) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def operations() -> float:
+    """Floating-point operations a second of this machine, by multiplying matrices for a moment: on a GPU, if any."""
+    import torch
+
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    size = 4096 if device == "cuda" else 1024
+    matrix = torch.ones((size, size), dtype=dtype, device=device)
+    count, start, last = 0, time.monotonic(), 0.0
+    while last < MEASURED_SECONDS:
+        float((matrix @ matrix)[0, 0])
+        count, last = count + 1, time.monotonic() - start
+    return count * 2 * size**3 / last

@@ -1,0 +1,20 @@
+"""Print what the journal holds."""
+
+from typing import TYPE_CHECKING
+
+from sqljudge.estimate import journal_grid, read_kept
+from sqljudge.scripting import job
+from sqljudge.tables import render
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(journal: str) -> None:
+    """Print a table."""
+    print(render(journal_grid(read_kept(journal)), "md"))
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(snakemake.params.journal)
