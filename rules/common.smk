@@ -74,6 +74,7 @@ wildcard_constraints:
     ),
     budget=r"\d+",
     scoring="soft|hard",
+    model="|".join(map(re.escape, MODELS)),
     mode="naive|check",
 
 
@@ -154,9 +155,10 @@ def wildcard_settings(wildcards):
 def display_names():
     """What tables and figures call each generator and discriminator: how its weights are held, too, if not as usual."""
     named = {**config["generators"], **config["discriminators"]}
+    used = {name: entry for name, entry in named.items() if entry["model"] in MODELS}
     return {
         name: entry.get("label", name) + held_as(MODELS[entry["model"]])
-        for name, entry in named.items()
+        for name, entry in used.items()
     }
 
 
