@@ -26,6 +26,7 @@ from sqljudge.records import (
     Execution,
     Judgment,
     Question,
+    ResultGroup,
     Score,
     Selection,
     read_jsonl,
@@ -84,7 +85,8 @@ def test_a_question_with_a_failed_sample_has_no_candidates(session: Callable[[st
     assert read_jsonl(tmp_path / "sets.jsonl", CandidateSet) == sets
     for planner in PLANNERS.values():
         scores = [Score(i, sets[i].candidates[0].sql, 0.5, True, failure=False) for i in (0, 2)]
-        assert [choice.reason == UNANSWERED for choice in planner(sets, scores)] == [False, True, False]
+        groups = [ResultGroup(score.question_id, score.sql, 0) for score in scores]
+        assert [choice.reason == UNANSWERED for choice in planner(sets, scores, groups)] == [False, True, False]
     executions = [Execution(i, sets[i].candidates[0].sql, "ok", "", (), 1, 1, 0.1, True) for i in (0, 2)]
     assert [group.question_id for group in label_candidates(sets, executions)] == [0, 2]
 
