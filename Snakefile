@@ -31,6 +31,7 @@ include: "rules/figures.smk"
 include: "rules/claims.smk"
 include: "rules/costs.smk"
 include: "rules/explorer.smk"
+include: "rules/provenance.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -43,11 +44,12 @@ localrules:
 
 
 rule all:
-    """Every table and figure of the configuration, and the explorer."""
+    """Every table and figure of the configuration, what made them, and the explorer."""
     default_target: True
     input:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output.html,
         rules.costs.output.html,
+        rules.provenance.output.html,
         rules.explorer.output.page,

@@ -23,12 +23,14 @@ rule costs:
         ),
         md="results/tables/costs.md",
         tex="results/tables/costs.tex",
+        sidecar="results/tables/costs.provenance.json",
     log:
         "logs/tables/costs.log",
     conda:
         HARDWARE_CPU
     params:
         experiments=EXPERIMENTS,
+        seed=SEED,
         code=code_digest("costs", "tables"),
     script:
         "../scripts/costs.py"
