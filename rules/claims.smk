@@ -16,7 +16,7 @@ rule claims:
             "results/tables/claims.csv",
             caption="../workflow/report/claims.rst",
             category="Claims",
-            labels={"Format": "csv"},
+            labels={"Format": "values (csv)"},
         ),
         md="results/tables/claims.md",
         tex="results/tables/claims.tex",

@@ -19,7 +19,7 @@ rule costs:
             "results/tables/costs.csv",
             caption="../workflow/report/costs.rst",
             category="Costs",
-            labels={"Format": "csv"},
+            labels={"Format": "values (csv)"},
         ),
         md="results/tables/costs.md",
         tex="results/tables/costs.tex",

@@ -18,7 +18,7 @@ rule provenance:
             "results/tables/provenance.csv",
             caption="../workflow/report/provenance.rst",
             category="Provenance",
-            labels={"Format": "csv"},
+            labels={"Format": "values (csv)"},
         ),
         md="results/tables/provenance.md",
         tex="results/tables/provenance.tex",

@@ -21,7 +21,7 @@ for NAME in TABLES:
                 f"results/tables/{NAME}.csv",
                 caption=f"../workflow/report/{NAME}.rst",
                 category="Tables",
-                labels={"Table": NAME.removeprefix("table"), "Format": "csv"},
+                labels={"Table": NAME.removeprefix("table"), "Format": "values (csv)"},
             ),
             md=f"results/tables/{NAME}.md",
             tex=f"results/tables/{NAME}.tex",

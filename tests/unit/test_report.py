@@ -69,7 +69,7 @@ def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     params = SimpleNamespace(
         experiment=experiment, phrases=phrases, asked=captions.asked(config), resamples=config["resamples"]
     )
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
     output = SimpleNamespace(html=str(page))
     files = [SimpleNamespace(path=page, target=page.name)] if page else []

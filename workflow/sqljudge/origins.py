@@ -81,6 +81,10 @@ def _machines(sidecars: Mapping[str, Sidecar]) -> str:
     return _joined(f"{m['name'] or m['processor']}, {m['cores']} cores, {m['system']}" for m in machines)
 
 
+def _moment(stamp: str) -> str:
+    return stamp.replace("T", " ").replace("+00:00", " UTC")
+
+
 def _notes(sidecars: Mapping[str, Sidecar]) -> list[str]:
     dirty = _dirty(sidecars)
     trees = f"{len(dirty)} of {len(sidecars)} results were made from a tree whose files differed from the commit"
@@ -106,10 +110,10 @@ def facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]) ->
         f"{sum(run['seconds'] for run in runs):,.0f} seconds of model time",
         "Commit": trees,
         "Machine of the tables": _machines(sidecars),
-        "Tables made": f"{times[0]} to {times[-1]}",
+        "Tables made": _joined((_moment(times[0]), _moment(times[-1]))).replace("; ", " to "),
         "Versions": _versions(sidecars),
     }
-    lines = [".. list-table::", ""]
+    lines = [".. list-table::", "   :widths: 1 3", ""]
     for name, text in rows.items():
         lines += [f"   * - **{name}**", f"     - {rst(text)}"]
     return "\n".join(lines) + "\n"

@@ -47,8 +47,8 @@ _NOTES = (
 def claims_found(claims: Sequence[Claim]) -> str:
     """How the statements fared, in a sentence."""
     counts = Counter(claim.verdict for claim in claims)
-    fared = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return f"Of {len(claims)} statements: {fared}."
+    fared = ", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common())
+    return f"Verdicts on the {len(claims)} statements: {fared}."
 
 
 def _rounded(value: float | None) -> float | None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from sqljudge.tables.model import Cell, Column, Row, Table, interval, number
 from sqljudge.tables.render import rst
 
+ALL = "All"
+UNITS = ("%", "bits")
 MAIN_COLUMNS = 2
-"""How many columns are spoken of: the first with a good direction, of each of the first groups."""
+"""How many columns are spoken of: of each of the first groups, that of all questions, or else the first that counts."""
 
 
 def findings(table: Table) -> str:
-    """Sentences in reStructuredText about a table of this run; rows that look at the gold query are left out."""
-    return " ".join(text for position in _main(table) if (text := _sentence(table, position)))
+    """A sentence in reStructuredText about a table of this run; rows that look at the gold query are left out."""
+    parts = [text for position in _main(table) if (text := _part(table, position))]
+    return f"In this run {'; '.join(parts)}." if parts else "In this run nothing of it has been measured."
 
 
 def _main(table: Table) -> list[int]:
     groups = [[p for p in positions if table.columns[p].better] for _, positions in table.groups()]
-    return [positions[0] for positions in groups if positions][:MAIN_COLUMNS]
+    chosen = [[p for p in positions if table.columns[p].label == ALL] or positions for positions in groups]
+    return [positions[0] for positions in chosen if positions][:MAIN_COLUMNS]
 
 
-def _sentence(table: Table, position: int) -> str:
+def _part(table: Table, position: int) -> str:
     column = table.columns[position]
     known = [
         (cell.value, row, cell)
@@ -32,16 +36,21 @@ def _sentence(table: Table, position: int) -> str:
     (_, top, best), (_, bottom, worst) = ordered[0], ordered[-1]
     name = rst(f"{column.label} ({column.group})" if column.group else column.label)
     if len(known) == 1:
-        return f"In this run {name} of {_row(top)} is {_value(best, column)}."
+        return f"{name} of {_row(top)} is {_value(best, column)}"
+    if _shown(best, column) == _shown(worst, column):
+        return f"{name} is {_shown(best, column)} in all of the {len(known)} rows"
     last = f"lowest for {_row(bottom)}, {_value(worst, column)}"
-    return f"In this run {name} is highest for {_row(top)}, {_value(best, column)}, and {last}."
+    return f"{name} is highest for {_row(top)}, {_value(best, column)}, and {last}"
 
 
 def _row(row: Row) -> str:
     return f"*{rst(', '.join(row.labels))}*"
 
 
+def _shown(cell: Cell, column: Column) -> str:
+    return number(cell.value or 0.0, column.decimals) + (f" {column.unit}" if column.unit in UNITS else "")
+
+
 def _value(cell: Cell, column: Column) -> str:
-    value = number(cell.value or 0.0, column.decimals)
     rests = f" (n = {cell.n:,})" if cell.n else ""
-    return rst(" ".join(part for part in (value, column.unit, interval(cell, column.decimals)) if part)) + rests
+    return " ".join(part for part in (_shown(cell, column), interval(cell, column.decimals)) if part) + rests
