@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqljudge.tables.model import Cell, Column, Row, Table, interval, number
 from sqljudge.tables.render import rst
 
-ALL = "All"
+ALL, NO_LABEL = "All", "–"
 UNITS = ("%", "bits")
 MAIN_COLUMNS = 2
 """How many columns are spoken of: of each of the first groups, that of all questions, or else the first that counts."""
@@ -34,17 +34,23 @@ def _part(table: Table, position: int) -> str:
         return ""
     ordered = sorted(known, key=lambda one: one[0] or 0.0, reverse=True)
     (_, top, best), (_, bottom, worst) = ordered[0], ordered[-1]
-    name = rst(f"{column.label} ({column.group})" if column.group else column.label)
+    name = rst(_name(column))
     if len(known) == 1:
         return f"{name} of {_row(top)} is {_value(best, column)}"
     if _shown(best, column) == _shown(worst, column):
-        return f"{name} is {_shown(best, column)} in all of the {len(known)} rows"
+        return f"{name} is {_shown(best, column)} in every row"
     last = f"lowest for {_row(bottom)}, {_value(worst, column)}"
     return f"{name} is highest for {_row(top)}, {_value(best, column)}, and {last}"
 
 
+def _name(column: Column) -> str:
+    if column.group and column.label == ALL:
+        return column.group
+    return f"{column.label} ({column.group})" if column.group else column.label
+
+
 def _row(row: Row) -> str:
-    return f"*{rst(', '.join(row.labels))}*"
+    return f"*{rst(', '.join(label for label in row.labels if label != NO_LABEL))}*"
 
 
 def _shown(cell: Cell, column: Column) -> str:
