@@ -8,7 +8,7 @@ from typing import Any
 
 import docutils.core
 from sqljudge.origins import facts, origins_grid
-from sqljudge.provenance import with_tree
+from sqljudge.provenance import model_name, with_tree
 from sqljudge.tables import FORMATS, render
 
 
@@ -73,6 +73,12 @@ def test_versions_that_differ_are_all_given() -> None:
 def test_every_format_can_be_written() -> None:
     for form in FORMATS:
         assert "table1" in render(origins_grid({"table1": beside()}), form)
+
+
+def test_a_model_behind_a_server_is_named_by_the_server() -> None:
+    served = {"model": {"model": "m", "server": "https://host/v1", "backend": "openai"}, "engine": {}}
+    assert model_name(served) == "m (openai, https://host/v1)"
+    assert values(table1=beside(runs=[served]))[0]["device"] == "unknown"
 
 
 def test_facts_count_each_job_once() -> None:

@@ -45,7 +45,7 @@ def rows(page: Any, category: str) -> list[str]:
 
 def test_the_front_page_says_what_was_run(front: Any) -> None:
     text = front.inner_text("#app")
-    for said in ("What was run", "mini_spider", "seed 42", "script.json at revision", "tokens", "Commit", "numpy"):
+    for said in ("What was run", "mini_spider", "seed 42", "actor (scripted)", "tokens", "Commit", "numpy"):
         assert said in text, said
     assert "System Message" not in text
     assert front.locator("h1", has_text="Reasoning or scale").bounding_box()["y"] >= 0, "the top is in reach"

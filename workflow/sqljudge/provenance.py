@@ -182,7 +182,8 @@ def with_tree(text: str, beside: Mapping[str, Any]) -> str:
 
 
 def model_name(run: Mapping[str, Any]) -> str:
-    """The model of a run with its revision and number format."""
+    """The model of a run with its revision and number format, or the server that it stands behind, as far as known."""
     model = run["model"]
-    kept = "" if model["quantization"] == "none" else f", {model['quantization']}"
-    return f"{model['model']} at revision {str(model['revision'])[:12]} ({model['dtype']}{kept}, {model['backend']})"
+    known = [model[key] for key in ("dtype", "quantization", "backend", "server") if model.get(key, "none") != "none"]
+    revision = f" at revision {str(model['revision'])[:12]}" if "revision" in model else ""
+    return f"{model['model']}{revision} ({', '.join(known)})"
