@@ -32,6 +32,7 @@ include: "rules/claims.smk"
 include: "rules/costs.smk"
 include: "rules/estimate.smk"
 include: "rules/explorer.smk"
+include: "rules/provenance.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -44,11 +45,12 @@ localrules:
 
 
 rule all:
-    """Every table and figure of the configuration, and the explorer."""
+    """Every table and figure of the configuration, what made them, and the explorer."""
     default_target: True
     input:
         rules.tables.input,
         rules.figures.input,
         rules.claims.output.html,
         rules.costs.output.html,
+        rules.provenance.output.html,
         rules.explorer.output.page,

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts, costless
+from sqljudge import artefacts, captions, costless
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (

@@ -19,16 +19,18 @@ rule costs:
             "results/tables/costs.csv",
             caption="../workflow/report/costs.rst",
             category="Costs",
-            labels={"Format": "csv"},
+            labels={"Format": "values (csv)"},
         ),
         md="results/tables/costs.md",
         tex="results/tables/costs.tex",
+        sidecar="results/tables/costs.provenance.json",
     log:
         "logs/tables/costs.log",
     conda:
         HARDWARE_CPU
     params:
         experiments=EXPERIMENTS,
+        seed=SEED,
         code=code_digest("costs", "tables"),
     script:
         "../scripts/costs.py"

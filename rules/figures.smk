@@ -39,6 +39,7 @@ for NAME in DRAWN:
             name=NAME,
             experiment=SHOWN[TABLE],
             display=display_names(),
+            phrases=captions.phrases(config, SHOWN[TABLE], display_names()),
             seed=SEED,
             code=code_digest("figures"),
         script:

@@ -21,11 +21,12 @@ for NAME in TABLES:
                 f"results/tables/{NAME}.csv",
                 caption=f"../workflow/report/{NAME}.rst",
                 category="Tables",
-                labels={"Table": NAME.removeprefix("table"), "Format": "csv"},
+                labels={"Table": NAME.removeprefix("table"), "Format": "values (csv)"},
             ),
             md=f"results/tables/{NAME}.md",
             tex=f"results/tables/{NAME}.tex",
             sidecar=f"results/tables/{NAME}.provenance.json",
+            findings=f"results/tables/{NAME}.findings.rst",
         log:
             f"logs/tables/{NAME}.log",
         conda:
@@ -34,6 +35,7 @@ for NAME in TABLES:
             name=NAME,
             experiment=SHOWN[NAME],
             display=display_names(),
+            phrases=captions.phrases(config, SHOWN[NAME], display_names()),
             seed=SEED,
             code=code_digest("tables"),
         script:

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.claims import claims_grid, evaluate_claims
-from sqljudge.records import read_json, write_text
+from sqljudge.claims import claims_found, claims_grid, evaluate_claims
+from sqljudge.provenance import sidecar, with_tree
+from sqljudge.records import read_json, write_json, write_text
 from sqljudge.scripting import job
 from sqljudge.tables import FORMATS, render
 
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
+PACKAGES = ("snakemake", "numpy", "scipy")
+
+
 def main(
     metrics: list[str],
+    runs: list[str],
     published: str,
     outputs: dict[str, str],
     *,
@@ -20,8 +25,9 @@ def main(
     display: dict[str, str],
     seed: int,
     resamples: int,
+    code: str,
 ) -> None:
-    """Write the claims in four formats."""
+    """Write the claims in four formats, and what stands beside them."""
     found = [(path, read_json(path)) for path in metrics]
     claims = evaluate_claims(
         [metric for path, metric in found if "/end_to_end/" not in path],
@@ -35,16 +41,28 @@ def main(
     grid = claims_grid(claims, roles, display)
     for form in FORMATS:
         write_text(outputs[form], render(grid, form))
+    beside = sidecar(
+        inputs=[*metrics, published],
+        settings={"roles": roles, "resamples": resamples},
+        code=code,
+        seed=seed,
+        packages=PACKAGES,
+        runs=[read_json(path) for path in runs],
+    )
+    write_json(outputs["sidecar"], beside)
+    write_text(outputs["findings"], with_tree(claims_found(claims), beside))
 
 
 if "snakemake" in globals():
     with job(snakemake.log[0]):
         main(
             list(snakemake.input.metrics),
+            list(snakemake.input.runs),
             snakemake.input.published,
             {key: str(value) for key, value in snakemake.output.items()},
             roles=snakemake.params.roles,
             display=snakemake.params.display,
             seed=snakemake.params.seed,
             resamples=snakemake.params.resamples,
+            code=snakemake.params.code,
         )

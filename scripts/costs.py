@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.artefacts import Judged
 from sqljudge.costs import costs_grid, unshared
 from sqljudge.parquet import read_judgments
-from sqljudge.records import Execution, read_json, read_jsonl, write_text
+from sqljudge.provenance import sidecar
+from sqljudge.records import Execution, read_json, read_jsonl, write_json, write_text
 from sqljudge.scripting import job
 from sqljudge.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+
+PACKAGES = ("snakemake", "pyarrow")
 
 
 def main(
@@ -21,8 +25,10 @@ def main(
     outputs: dict[str, str],
     *,
     experiments: dict[str, Any],
+    seed: int,
+    code: str,
 ) -> None:
-    """Write the costs in four formats."""
+    """Write the costs in four formats, and what stands beside them."""
     executable = {
         Path(path).stem: {(run.question_id, run.sql): run.outcome == "ok" for run in read_jsonl(path, Execution)}
         for path in executions
@@ -37,6 +43,15 @@ def main(
     grid = costs_grid(jobs, {name: tokens for name, tokens in alone.items() if tokens.total})
     for form in FORMATS:
         write_text(outputs[form], render(grid, form))
+    beside = sidecar(
+        inputs=[*runs, *judgments, *executions],
+        settings=experiments,
+        code=code,
+        seed=seed,
+        packages=PACKAGES,
+        runs=[run for _, _, run in jobs],
+    )
+    write_json(outputs["sidecar"], beside)
 
 
 if "snakemake" in globals():
@@ -47,4 +62,6 @@ if "snakemake" in globals():
             list(snakemake.input.executions),
             {key: str(value) for key, value in snakemake.output.items()},
             experiments=snakemake.params.experiments,
+            seed=snakemake.params.seed,
+            code=snakemake.params.code,
         )

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.provenance import sidecar
+from sqljudge.provenance import sidecar, with_tree
 from sqljudge.records import read_json, write_json, write_text
 from sqljudge.scripting import job
-from sqljudge.tables import FORMATS, build_table, render
+from sqljudge.tables import FORMATS, build_table, findings, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -38,6 +38,7 @@ def main(
         runs=[read_json(path) for path in runs],
     )
     write_json(outputs["sidecar"], beside)
+    write_text(outputs["findings"], with_tree(findings(table), beside))
 
 
 if "snakemake" in globals():

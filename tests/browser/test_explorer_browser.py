@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +15,9 @@ SHOWN = "#list li:not([hidden])"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is on the PATH")
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed (requirements-dev.txt)")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=flags)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a small explorer."""
     return write_synthetic(tmp_path_factory.mktemp("plain"), synthetic(QUESTIONS, DISCRIMINATORS))
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page, and fails the test if the page complained of anything or asked for what is not on disk."""
-    complaints: list[str] = []
-    contexts: list[Any] = []
-
-    def open_page(address: str, *, wait: str = "h2", allow: bool = False, **settings: Any) -> Any:
-        context = browser.new_context(**settings)
-        contexts.append(context)
-        page = context.new_page()
-        if not allow:
-            page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
-        page.goto(address)
-        page.wait_for_selector(wait)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def count(page: Any) -> int:

@@ -210,7 +210,7 @@ def test_a_sidecar(tmp_path: Path) -> None:
         return sidecar(**{**given, **changes})
 
     beside = made()
-    wanted = {"commit", "dirty", "code", "config", "settings", "inputs", "seed", "versions", "machine", "runs"}
+    wanted = {"commit", "dirty", "made", "code", "config", "settings", "inputs", "seed", "versions", "machine", "runs"}
     assert set(beside) == wanted | {"tokens", "seconds"}
     assert beside["inputs"] == {str(tmp_path / "in.json"): hashlib.sha256(b"{}").hexdigest()}
     assert (beside["tokens"], beside["seconds"], beside["seed"], beside["code"]) == (16, 1.75, 42, "c0de")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,26 @@ import docutils.core
 import jinja2
 import pytest
 import yaml
+from sqljudge import captions
+from sqljudge.config import check_config
+from sqljudge.origins import facts
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "workflow" / "report"
+RUN = {
+    "model": {"model": "m_1", "revision": "abc", "dtype": "float32", "quantization": "none", "backend": "b"},
+    "engine": {"device": "cpu"},
+    "prompt_tokens": 1000,
+    "new_tokens": 500,
+    "seconds": 2.0,
+}
+SIDECAR = {
+    "commit": "0123456789abcdef",
+    "dirty": True,
+    "made": "2026-01-02T03:04:05+00:00",
+    "machine": {"system": "Linux", "processor": "x86_64", "name": "a CPU", "cores": 2},
+    "versions": {"python": "3.11"},
+}
 CAPTIONS = sorted(path.stem for path in REPORT.glob("*.rst"))
 
 
@@ -29,28 +47,59 @@ def configuration(*names: str) -> dict[str, Any]:
         if not path.exists():
             pytest.skip(f"no {name} in config/")
         config = merged(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return config
+    return check_config(config)
 
 
-def caption(name: str, config: dict[str, Any]) -> str:
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A result, and beside it what this run found and what made it."""
+    (tmp_path / "provenance.findings.rst").write_text("In this run *A* is 1.00 %.\n", encoding="utf-8")
+    (tmp_path / "provenance.facts.rst").write_text(facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
+    return tmp_path / "provenance.html"
+
+
+def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
     table = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}.get(name, name)
-    params = SimpleNamespace(experiment=config["experiments"].get(table, {}))
+    experiment = config["experiments"].get(table, {})
+    display = {
+        key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
+    }
+    phrases = captions.phrases(config, experiment, display)
+    params = SimpleNamespace(
+        experiment=experiment, phrases=phrases, asked=captions.asked(config), resamples=config["resamples"]
+    )
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
-    return environment.from_string(source).render(snakemake=SimpleNamespace(config=config, params=params))
+    output = SimpleNamespace(html=str(page))
+    files = [SimpleNamespace(path=page, target=page.name)] if page else []
+    made = SimpleNamespace(config=config, params=params, output=output)
+    return environment.from_string(source).render(snakemake=made, files=files)
 
 
 @pytest.mark.parametrize("names", [("config.yaml",), ("config.yaml", "demo.yaml")], ids=["paper", "demo"])
 @pytest.mark.parametrize("name", CAPTIONS)
-def test_caption_is_well_formed(name: str, names: tuple[str, ...]) -> None:
-    text = caption(name, configuration(*names))
+def test_caption_is_well_formed(name: str, names: tuple[str, ...], page: Path) -> None:
+    text = caption(name, configuration(*names), page)
     strict = {"halt_level": 2, "report_level": 2, "warning_stream": False}
-    page = docutils.core.publish_parts(text, writer="html5", settings_overrides=strict)["body"]
+    shown = docutils.core.publish_parts(text, writer="html5", settings_overrides=strict)["body"]
     assert "None" not in text
     assert "Undefined" not in text
-    assert "  " not in text.replace("\n   ", "\n")
-    assert len(page) > 200
+    assert "  " not in re.sub(r"\n +", "\n", text)
+    assert len(shown) > 200
+
+
+@pytest.mark.parametrize("name", ["claims", "thresholds", *(f"table{number}" for number in range(1, 9))])
+def test_captions_give_what_this_run_found(name: str, page: Path) -> None:
+    assert "In this run *A* is 1.00 %." in caption(name, configuration("config.yaml"), page)
+    assert "In this run" not in caption(name, configuration("config.yaml")), "of another page"
+
+
+def test_the_front_page_says_what_was_run(page: Path) -> None:
+    text = caption("workflow", configuration("config.yaml", "demo.yaml"), page)
+    for said in ("mini_spider", "seed 42", "SmolLM2-135M (reasoning)", "DIRTY", "1,500 tokens", "a CPU"):
+        assert said in text, said
+    assert "4 questions of each hardness" in text
 
 
 def test_captions_name_the_runs_own_settings() -> None:
@@ -79,5 +128,7 @@ def test_there_is_a_caption_for_each_artefact() -> None:
         "workflow",
         "thresholds",
         "reliability",
+        "costs",
+        "provenance",
     }
     assert wanted <= set(CAPTIONS)

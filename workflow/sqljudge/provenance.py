@@ -9,7 +9,8 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -139,18 +140,50 @@ def sidecar(
     """What stands beside an artefact: commit, digests, versions, machine, seed, and the model runs behind it."""
     return {
         **commit(ROOT),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": code,
         "config": text_digest(yaml.safe_dump(settings, sort_keys=True)),
         "settings": settings,
         "inputs": {str(path): file_digest(path) for path in inputs},
         "seed": seed,
         "versions": versions(packages),
-        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": _cores()},
+        "machine": machine(),
         "runs": list(runs),
         "tokens": sum(run["prompt_tokens"] + run["new_tokens"] for run in runs),
         "seconds": round(sum(run["seconds"] for run in runs), 3),
     }
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
+def machine() -> dict[str, Any]:
+    """The system, the processor's kind and its name as the system gives it ("" if it does not), and its cores."""
+    kind = {"system": platform.system(), "processor": platform.machine(), "name": _processor_name()}
+    return {**kind, "cores": os.cpu_count() or 1}
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else ""
+
+
+def tree_name(beside: Mapping[str, Any]) -> str:
+    """The commit that a sidecar names, in words; a tree that differed from it is said to be dirty."""
+    if beside["commit"] is None:
+        return "no commit known (not a git checkout)"
+    return f"commit {beside['commit'][:12]}" + (", DIRTY: files differed from that commit" if beside["dirty"] else "")
+
+
+def with_tree(text: str, beside: Mapping[str, Any]) -> str:
+    """A text about a result as a line; where the result was made from a dirty tree, its last sentence says so."""
+    return f"{text} Made from a dirty tree: {tree_name(beside)}.\n" if beside["dirty"] else f"{text}\n"
+
+
+def model_name(run: Mapping[str, Any]) -> str:
+    """The model of a run with its revision and number format, or the server that it stands behind, as far as known."""
+    model = run["model"]
+    known = [model[key] for key in ("dtype", "quantization", "backend", "server") if model.get(key, "none") != "none"]
+    revision = f" at revision {str(model['revision'])[:12]}" if "revision" in model else ""
+    return f"{model['model']}{revision} ({', '.join(known)})"

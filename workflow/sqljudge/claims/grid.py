@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,13 @@ _NOTES = (
     "decides nothing that is nearer than 3/n.",
     "Deciding: questions on which the two systems differ, of those that the comparison rests on.",
 )
+
+
+def claims_found(claims: Sequence[Claim]) -> str:
+    """How the statements fared, in a sentence."""
+    counts = Counter(claim.verdict for claim in claims)
+    fared = ", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common())
+    return f"Verdicts on the {len(claims)} statements: {fared}."
 
 
 def _rounded(value: float | None) -> float | None:

@@ -239,7 +239,7 @@ def _candidate(shelf: _Shelf, question_id: int, sql: str, pools: Mapping[str, Se
 
 
 def _score(score: Score, order: Sequence[str]) -> list[Any]:
-    """Candidate, score, and what the model said: yes, no, none (no verdict), unasked, unanswered; "" of no model."""
+    """Candidate, score, and what the model said: yes, no, none (no verdict), unasked, unanswered; "" if no model."""
     said = {True: "yes", False: "no", None: "none" if score.failure else ""}[score.verdict]
     if not (score.asked and score.answered):
         said = "unanswered" if score.asked else "unasked"

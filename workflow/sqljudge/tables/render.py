@@ -152,6 +152,11 @@ def tex(text: str) -> str:
     return "".join(_TEX.get(symbol, symbol) for symbol in " ".join(str(text).split()))
 
 
+def rst(text: str) -> str:
+    """Text that reStructuredText shows as it stands."""
+    return "".join(f"\\{symbol}" if symbol in "\\*`|_" else symbol for symbol in " ".join(text.split()))
+
+
 def tex_number(text: str) -> str:
     """A number, difference or interval with true minus signs, escaped."""
     return re.sub(r"(?<![\w])-(?=\d)", "$-$", tex(text))

@@ -1,0 +1,48 @@
+"""Phrases that the report's captions share: which questions, which pool, who judges, how. Knows the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqljudge.artefacts import Experiment, one_or_many
+
+CONTEXTS = {"no_schema": "without the schema", "schema": "with the schema"}
+
+
+def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[str, str]) -> dict[str, Any]:
+    """Phrases for the captions of one experiment's table and figure.
+
+    `questions`, `pool`: what was asked and on which candidates; `who`: the discriminators, `generator`: who proposed;
+    `context`: what the prompt shows; `settings`: a sentence on how responses were read; `bootstrap`: which intervals.
+    """
+    budgets = one_or_many(experiment, "budget")
+    context = CONTEXTS.get(experiment.get("context", ""), experiment.get("context", ""))
+    read = [f"responses are cut at {', '.join(map(str, budgets))} tokens"] if budgets else []
+    read += [f"prompts are {context}"] if context else []
+    read += [f"scores are {experiment['scoring']}"] if "scoring" in experiment else []
+    return {
+        "questions": asked(config),
+        "pool": _pool(config, display),
+        "who": ", ".join(display.get(name, name) for name in one_or_many(experiment, "discriminator")),
+        "generator": display.get(experiment.get("generator", ""), ""),
+        "context": context,
+        "settings": f"{', '.join(read).capitalize()}." if read else "",
+        "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
+    }
+
+
+def asked(config: Mapping[str, Any]) -> str:
+    """Which questions a run asks."""
+    data = config["dataset"]
+    if data.get("question_ids"):
+        return f"the questions of ``{data['name']}`` listed in ``{data['question_ids']}``"
+    each = data["per_hardness"]
+    return f"{4 * each} questions of ``{data['name']}`` ({each} of each hardness, seed {config['seed']})"
+
+
+def _pool(config: Mapping[str, Any], display: Mapping[str, str]) -> str:
+    pool = config["pool"]
+    if pool.get("file"):
+        return f"the labelled pool of ``{pool['file']}``"
+    return f"candidates of {display.get(pool['generator'], pool['generator'])} for {asked(config)}"
