@@ -11,6 +11,8 @@ rule score:
         "logs/score/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
     conda:
         HARDWARE_CPU
+    wildcard_constraints:
+        scoring="soft|hard",
     params:
         code=code_digest("verdicts", "parquet"),
     script:

@@ -50,8 +50,10 @@ WORDS = {
     "check": "Executability check",
     "soft": "Soft",
     "hard": "Hard",
+    "forced": "Forced",
     "no_schema": "No schema",
     "schema": "Schema",
+    "no_thinking": "No thinking",
 }
 
 
