@@ -73,6 +73,7 @@ wildcard_constraints:
         ]
     ),
     budget=r"\d+",
+    checkpoints=r"\d+(-\d+)*",
     scoring="soft|hard|forced",
     mode="naive|check",
 

@@ -45,6 +45,14 @@ SCRIPTED: dict[str, Any] = {
         "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60, "costless": FREE},
         "table7": {"generators": ["writer"]},
         "table8": {"discriminator": "thinker", "budgets": [20, 60]},
+        "adaptive": {
+            "discriminators": ["thinker"],
+            "checkpoints": [0, 20, 60],
+            "beside": [
+                {"discriminator": "thinker", "context": "no_thinking", "budget": 40, "scoring": "soft"},
+                {"discriminator": "taster", "context": "no_schema", "budget": 60, "scoring": "soft"},
+            ],
+        },
     },
 }
 

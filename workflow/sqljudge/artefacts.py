@@ -106,6 +106,25 @@ def reranked(experiment: Experiment, **changes: Any) -> str:
     return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
 
 
+def adaptive(experiment: Experiment, **changes: Any) -> str:
+    """The metrics of one discriminator whose thoughts are stopped at some of an experiment's checkpoints."""
+    values = {**experiment, **changes}
+    place = f"{values['discriminator']}/{values['context']}/{sampled_pool(values)}"
+    budgets = "-".join(map(str, sorted(values["checkpoints"])))
+    return f"results/metrics/adaptive/{place}.b{budgets}.{values['mode']}.json"
+
+
+def listed(checkpoints: str) -> list[int]:
+    """The checkpoints that stand in the name of a file of adaptive metrics."""
+    return [int(budget) for budget in checkpoints.split("-")]
+
+
+def full_thought(adaptive: Mapping[str, str]) -> str:
+    """The scores of the responses' own verdicts at the last checkpoint of a file of adaptive metrics."""
+    place = "{discriminator}/{context}/{pool}".format_map(adaptive)
+    return f"results/scores/{place}.b{listed(adaptive['checkpoints'])[-1]}.soft.{adaptive['mode']}.jsonl"
+
+
 def file_name(costless: str) -> str:
     """What stands in file names for a discriminator without a model: its name, a colon replaced by a hyphen."""
     return costless.replace(":", "-")
@@ -172,6 +191,19 @@ def _by_discriminator_and_mode(make: Callable[..., str]) -> Callable[[Experiment
     ]
 
 
+def _stopped_and_beside(experiment: Experiment) -> list[str]:
+    """Adaptive metrics, and intrinsic ones of a cut and a forced answer at each checkpoint, and of what is beside."""
+    files = []
+    for mode in experiment["modes"]:
+        for name in experiment["discriminators"]:
+            own = {**experiment, "discriminator": name, "mode": mode}
+            files.append(adaptive(own))
+            files += [intrinsic(own, budget=budget, scoring=FORCED) for budget in own["checkpoints"]]
+            files += [intrinsic(own, budget=budget, scoring="soft") for budget in own["checkpoints"] if budget]
+        files += [intrinsic(part, mode=mode) for part in parts(experiment)[1:]]
+    return list(dict.fromkeys(files))
+
+
 METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
@@ -182,6 +214,7 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
     "table8": _with_reasoning("budget"),
     "thresholds": _by_discriminator_and_mode(calibration),
+    "adaptive": _stopped_and_beside,
 }
 """The metrics files that each table is made of (the paper's: paper, section 7)."""
 

@@ -19,6 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from sqljudge.errors import ConfigError, DataError
+from sqljudge.pareto import accuracy_against_tokens
 from sqljudge.plotting import INK, STYLE, shades
 from sqljudge.reliability import reliability_diagram
 from sqljudge.tables import Cell, Column, Table, build_table
@@ -233,6 +234,9 @@ FIGURES: dict[str, Draw] = {
     "figure4": _of_table("table8", curves_by_budget),
     "figure5": _of_table("table7", accuracy_by_hardness),
     "reliability": lambda experiment, metrics, _published, display, _table: reliability_diagram(
+        experiment, metrics, display
+    ),
+    "pareto": lambda experiment, metrics, _published, display, _table: accuracy_against_tokens(
         experiment, metrics, display
     ),
 }
