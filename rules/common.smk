@@ -51,6 +51,7 @@ COSTLESS = {
 }
 COSTLESS_LABELS = {file: costless.label(name) for file, name in COSTLESS.items()}
 BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
+CHECKPOINTS = artefacts.checkpoints(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"
 HARDWARE_CPU = "../envs/cpu.yaml"
@@ -73,8 +74,9 @@ wildcard_constraints:
         ]
     ),
     budget=r"\d+",
-    scoring="soft|hard",
     model="|".join(map(re.escape, MODELS)),
+    checkpoints=r"\d+(-\d+)*",
+    scoring="soft|hard|forced",
     mode="naive|check",
 
 
@@ -130,10 +132,20 @@ def decoding_of(wildcards):
 
 
 def judged_budget(wildcards):
-    """The largest budget that any experiment takes from these judgments; 0 for a discriminator without one."""
+    """The largest budget that any experiment takes from these judgments; 0 for a discriminator without one.
+
+    A response has one token where verdicts are forced before the first alone.
+    """
     if discriminator_entry(wildcards)["kind"] == "yes_no":
         return 0
-    return BUDGETS.get(Judged(wildcards.discriminator, wildcards.context, wildcards.pool), 0)
+    return max(
+        1, BUDGETS.get(Judged(wildcards.discriminator, wildcards.context, wildcards.pool), 1)
+    )
+
+
+def forced_budgets(wildcards):
+    """All budgets at which experiments want forced verdicts of these judgments."""
+    return CHECKPOINTS.get(Judged(wildcards.discriminator, wildcards.context, wildcards.pool), [])
 
 
 def discriminator_prompt(wildcards):

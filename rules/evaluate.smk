@@ -82,3 +82,28 @@ rule evaluate_reasoning:
         code=code_digest("metrics.reasoning", "embedding"),
     script:
         "../scripts/evaluate_reasoning.py"
+
+
+rule evaluate_adaptive:
+    """What stopping a thought early spends and loses, its policy fitted on other databases, with intervals."""
+    input:
+        questions=questions_of,
+        candidates="results/candidates/{pool}.jsonl",
+        forced="results/forced/{discriminator}/{context}/{pool}.jsonl",
+        scores=lambda wildcards: artefacts.full_thought(dict(wildcards.items())),
+        executions=executions_if_checked,
+    output:
+        "results/metrics/adaptive/{discriminator}/{context}/{pool}.b{checkpoints}.{mode}.json",
+    log:
+        "logs/evaluate/adaptive/{discriminator}/{context}/{pool}.b{checkpoints}.{mode}.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        settings=lambda wildcards: dict(wildcards.items()),
+        checkpoints=lambda wildcards: artefacts.listed(wildcards.checkpoints),
+        confidences=config["forced"]["confidences"],
+        seed=SEED,
+        resamples=config["resamples"],
+        code=code_digest("metrics.adaptive"),
+    script:
+        "../scripts/evaluate_adaptive.py"

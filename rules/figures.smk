@@ -9,6 +9,10 @@ FIGURES = {
         "thresholds",
         "How often a candidate is correct against the probability that a discriminator gives it.",
     ),
+    "pareto": (
+        "adaptive",
+        "Pairwise accuracy against the tokens that a discriminator writes, with the Pareto front.",
+    ),
 }
 DRAWN = [name for name, (table, _) in FIGURES.items() if table in SHOWN]
 

@@ -9,6 +9,8 @@ rule score:
         "results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
     log:
         "logs/score/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    wildcard_constraints:
+        scoring="soft|hard",
     conda:
         HARDWARE_CPU
     params:

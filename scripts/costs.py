@@ -14,6 +14,8 @@ from sqljudge.tables import FORMATS, render
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
+
 
 PACKAGES = ("snakemake", "pyarrow")
 
@@ -37,9 +39,8 @@ def main(
     alone = {name: unshared(experiment, judged, executable) for name, experiment in experiments.items()}
     jobs = []
     for path in runs:
-        stage = "discriminate" if "/judgments/" in path else "generate"
-        place = path.removesuffix(".run.json").split("/")
-        jobs.append((stage, " / ".join(place[2:]), read_json(path)))
+        _, folder, *place = path.removesuffix(".run.json").split("/")
+        jobs.append((STAGES[folder], " / ".join(place), read_json(path)))
     grid = costs_grid(jobs, {name: tokens for name, tokens in alone.items() if tokens.total})
     for form in FORMATS:
         write_text(outputs[form], render(grid, form))

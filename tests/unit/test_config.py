@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from snakemake.utils import update_config
-from sqljudge.artefacts import POOL, Judged, largest_budgets
+from sqljudge.artefacts import POOL, Judged, checkpoints, largest_budgets
 from sqljudge.backends import BACKENDS
 from sqljudge.backends.address import Address, parse_address
 from sqljudge.backends.base import ModelSpec
@@ -155,7 +156,7 @@ def refused(config: dict[str, Any]) -> str:
             "experiments.table1.modes.1: 'chek' is not possible; did you mean 'check'?",
         ),
         ("experiments/table1/budget", 0, "experiments.table1.budget: 0 is too small; the least is 1"),
-        ("experiments/table8/budgets", [512, 0], "experiments.table8.budgets.1: 0 is too small; the least is 1"),
+        ("experiments/table8/budgets", [512, -1], "experiments.table8.budgets.1: -1 is too small; the least is 0"),
         ("decodings/sample/max_new_tokens", 0, "decodings.sample.max_new_tokens: 0 is too small; the least is 1"),
         ("decodings/sample/temperature", -0.1, "decodings.sample.temperature: -0.1 is too small; the least is 0"),
         ("experiments/table8/budgets", [], "experiments.table8.budgets: [] "),
@@ -227,13 +228,15 @@ def test_a_name_that_is_a_number() -> None:
         (
             "experiments/table1/context",
             "zzz",
-            "experiments.table1.context: 'zzz' is not defined; known: no_schema, schema",
+            "experiments.table1.context: 'zzz' is not defined; known: no_schema, no_thinking, schema",
         ),
         (
             "contexts/no_schema",
             {"reasoning": "x"},
             "contexts.no_schema: has no yes_no prompt, which 'codellama-13b' needs",
         ),
+        ("experiments/table8/budgets", [512, 0], "experiments.table8.budgets: 0 is too small; the least is 1, but for"),
+        ("experiments/table1/budget", 0, "experiments.table1.budget: 0 is too small; the least is 1, but for"),
         ("experiments/table1/context", "schema", "contexts.schema: has no yes_no prompt, which 'codellama-13b' needs"),
     ],
 )
@@ -254,6 +257,25 @@ def test_a_definition_that_nothing_uses_may_name_any_model() -> None:
 def test_a_pool_from_a_file_needs_no_generator() -> None:
     config = changed("pool", {"file": "pool.json", "generator": "nobody", "decoding": "nothing"})
     check_references(check_config(config), models())
+
+
+def test_forced_verdicts_at_budget_0_and_where_they_are_cut() -> None:
+    config = changed("experiments/table8/scoring", "forced")
+    config["experiments"]["table8"]["budgets"] = [256, 0]
+    config["experiments"]["table1"] |= {"scoring": "forced", "budget": 128, "discriminators": ["distill-r1-1.5b"]}
+    check_references(check_config(config), models())
+    shown = {name: config["experiments"][name] for name in ("table1", "table2", "table8")}
+    assert checkpoints(shown) == {Judged("distill-r1-1.5b", "no_schema", POOL): [0, 128, 256]}
+
+
+def test_a_verdict_is_not_forced_from_a_server_but_its_yes_is_taken() -> None:
+    known = models()
+    far = replace(known["distill-r1-1.5b"], source="http://localhost:8000/v1?model=x", backend="openai", dtype="-")
+    config = check_config(changed("experiments/table8/scoring", "forced"))
+    with pytest.raises(ConfigError, match=r"discriminators\.distill-r1-1\.5b: a server does not tell how it splits"):
+        check_references(config, {**known, "distill-r1-1.5b": far})
+    config = check_config(changed("experiments/table1/scoring", "forced"))
+    check_references(config, {**known, "codellama-7b": far})
 
 
 def test_the_largest_budgets_of_the_paper() -> None:

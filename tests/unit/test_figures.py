@@ -106,6 +106,15 @@ def test_flat_curve_keeps_a_span_that_looks_flat() -> None:
     assert high - low >= 5
 
 
+def test_a_budget_of_0_stands_left_of_all_others() -> None:
+    metrics = [intrinsic("mine", budget, 0.5) for budget in (0, 64, 128)]
+    figure = draw_figure("figure4", {"discriminators": ["mine"], "budgets": [64, 0, 128]}, metrics, PUBLISHED, {})
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "64", "128"]
+    assert list(axes.lines[0].get_xdata()) == [32, 64, 128]
+    assert axes.get_xlim()[0] < 32
+
+
 def test_shades_differ_in_lightness() -> None:
     for count in (2, 4, 10):
         lightness = [0.2126 * red + 0.7152 * green + 0.0722 * blue for red, green, blue, _ in shades(count)]

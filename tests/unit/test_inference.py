@@ -27,7 +27,7 @@ from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.scripted import ScriptedBackend
 from sqljudge.errors import ModelError
 from sqljudge.inference import Session, open_session
-from sqljudge.journal import JournalError, JournalWriter
+from sqljudge.journal import JournalError, JournalWriter, request_key
 
 Rules = Callable[..., ScriptedBackend]
 
@@ -272,6 +272,23 @@ def test_prompts_that_begin_alike_are_asked_together(backend: Counted, tmp_path:
     session(backend, tmp_path).complete([request(text) for text in texts])
     asked = [r.prompt.text for r in reversed(backend.asked)]
     assert asked == ["x" * 600, "a one", "a two", "b one", "b two"]
+
+
+def test_choices_are_asked_in_the_order_of_their_texts(backend: Counted, tmp_path: Path) -> None:
+    texts = ["a", "x" * 600, "a" + "b" * 600, "ab"]
+    session(backend, tmp_path).choose([ChoiceRequest(Prompt(text), ("Yes",)) for text in texts])
+    assert [r.prompt.text for r in backend.asked] == ["a", "ab", "a" + "b" * 600, "x" * 600]
+
+
+def test_spellings_are_part_of_a_request_and_without_them_its_key_is_as_it_was(
+    backend: Counted, tmp_path: Path
+) -> None:
+    plain = {"kind": "choose", "prompt": {"text": "a", "special": True}, "words": ("Yes",)}
+    session(backend, tmp_path).choose([ChoiceRequest(Prompt("a"), ("Yes",))])
+    session(backend, tmp_path).choose([ChoiceRequest(Prompt("a"), ("Yes",), (("yes", "Yes"),))])
+    keys = [json.loads(line)["key"] for line in (tmp_path / "job.jsonl").read_text().splitlines()]
+    assert keys[0] == request_key({"model": backend.identity(), **plain})
+    assert len(set(keys)) == 2
 
 
 def test_a_model_error_leaves_what_was_finished(scripted: Rules, tmp_path: Path) -> None:

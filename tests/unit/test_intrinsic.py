@@ -24,7 +24,7 @@ def records(questions: Judged) -> tuple[list[CandidateSet], list[Score]]:
         for number, question in enumerate(questions)
     ]
     scores = [
-        Score(number, f"q{place}", value, value > 0.5, failure=value == -0.5, asked=value != -1.0)
+        Score(number, f"q{place}", value, value > 0.5, value == -0.5, asked=value != -1.0, tokens=5 * (value != -1.0))
         for number, question in enumerate(questions)
         for place, (_, value) in enumerate(question)
     ]
@@ -86,20 +86,22 @@ def test_by_hand() -> None:
         "hit1": 0.25,
         "mrr": pytest.approx(1.5 / 4),
         "failure_rate": pytest.approx(1 / 3),
+        "tokens": pytest.approx(6 * 5 / 6),
     }
     assert {name: metric["n"] for name, metric in result["metrics"].items()} == {
-        "pwacc": 2, "f1": 3, "hit1": 4, "mrr": 4, "failure_rate": 3,
+        "pwacc": 2, "f1": 3, "hit1": 4, "mrr": 4, "failure_rate": 3, "tokens": 3,
     }  # fmt: skip
     assert result["per_question"][0] == {
         "question_id": 0, "candidates": 3, "pairs": 2, "pairs_won": 0, "hit1": 0, "reciprocal_rank": 0.5,
-        "asked": 3, "failures": 0, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
+        "asked": 3, "failures": 0, "tokens": 15, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
     }  # fmt: skip
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 def test_nothing_at_all() -> None:
     assert set(measured([]).values()) == {None}
-    assert measured([[]]) == {"pwacc": None, "f1": None, "hit1": 0.0, "mrr": 0.0, "failure_rate": None}
+    nothing = dict.fromkeys(("pwacc", "f1", "failure_rate", "tokens"))
+    assert measured([[]]) == {**nothing, "hit1": 0.0, "mrr": 0.0}
 
 
 def test_intervals_hold_their_values() -> None:
@@ -124,7 +126,7 @@ def test_runs_are_compared_question_by_question() -> None:
     for metric in METRICS:
         test = compare(metric, good, poor[::-1], seed=1, resamples=1000)
         assert test.n == 20
-        assert test.deciding == (0 if metric == "failure_rate" else 10)
+        assert test.deciding == (0 if metric in ("failure_rate", "tokens") else 10)
     hit = compare("hit1", good, poor, seed=1)
     assert (hit.difference, hit.p_value) == (0.5, pytest.approx(2 / 2**10))
     assert compare("pwacc", good, poor, seed=1).difference == 0.5

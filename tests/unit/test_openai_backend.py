@@ -19,7 +19,7 @@ from sqljudge.backends.base import (
     request_seed,
 )
 from sqljudge.backends.openai import read_choice, read_completion
-from sqljudge.errors import ConfigError
+from sqljudge.errors import ConfigError, ModelError
 from sqljudge.inference import Session
 from sqljudge.records import Judgment
 from sqljudge.verdicts import read_verdict
@@ -150,6 +150,12 @@ WORDS = ("Yes", "No")
 def choice(server: Server, words: tuple[str, ...] = WORDS, prompt: str = "is it so? A:", options: str = "") -> Any:
     ((_, answer),) = model(server, options).choose([ChoiceRequest(Prompt(prompt), words)])
     return answer
+
+
+def test_spellings_are_refused(server: Server) -> None:
+    with pytest.raises(ModelError, match="is behind a server, which does not tell how it splits a verdict"):
+        list(model(server).choose([ChoiceRequest(Prompt("a"), WORDS, (("Yes",), ("No",)))]))
+    assert server.asked == []
 
 
 def test_choices(server: Server) -> None:

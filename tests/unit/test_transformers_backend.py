@@ -13,6 +13,7 @@ from conftest import EMBEDDED, tiny_model
 from sqljudge.backends import BACKENDS, load_backend
 from sqljudge.backends import transformers as module
 from sqljudge.backends.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.backends.tokenizer import word_token
 from sqljudge.backends.transformers import TransformersBackend
 from sqljudge.errors import ConfigError, ModelError
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -143,7 +144,7 @@ def test_choices_that_cannot_fit_say_so(tiny_backend: TransformersBackend, monke
 def test_a_space_comes_before_a_word_where_one_is_due(
     tiny_backend: TransformersBackend, text: str, special: bool, token: str
 ) -> None:
-    assert tiny_backend._word_token(Prompt(text, special), "Yes") == WORDS.index(token)
+    assert word_token(tiny_backend.tokenizer, "tiny", Prompt(text, special), "Yes") == WORDS.index(token)
 
 
 @pytest.mark.parametrize("text", ["answer:", "answer: "])

@@ -154,6 +154,14 @@ def test_choices_ask_for_the_words_tokens(backend: VllmBackend) -> None:
     assert backend.engine.asked[0][1][0].max_tokens == 1
 
 
+def test_spellings_are_summed_by_the_tokens_that_begin_them(backend: VllmBackend) -> None:
+    request = ChoiceRequest(Prompt("a:"), ("Yes", "No"), ((" Yes", " Yes!", "Yes"), (" No",)))
+    ((_, answer),) = backend.choose([request])
+    yes = [IDS["ĠYes"], IDS["Y"]]
+    assert answer.probabilities[0] == pytest.approx(sum(math.exp(-token / 10) for token in yes))
+    assert backend.engine.asked[0][1][0].logprob_token_ids == sorted([*yes, IDS["ĠNo"]])
+
+
 def test_missing_log_probabilities(backend: VllmBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeLLM, "_output", lambda *_: SimpleNamespace(outputs=[SimpleNamespace(logprobs=[{}])]))
     with pytest.raises(ModelError, match="vLLM gave no log-probability of token"):

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = [
     {"match": "Write one SQLite query", "response": [" count(*) FROM loan", " 1;", " nonsense FROM nowhere"]},
     {"match": "Is the SQL query a correct", "probabilities": {"Yes": 0.6, "No": 0.3}},
+    {"match": r"SQL: SELECT .*[aeiou]{2}.*</think>\s+\{\"correct\":$", "probabilities": {"true": 0.6, "false": 0.2}},
+    {"match": r"</think>\s+\{\"correct\":$", "probabilities": {"true": 0.3, "false": 0.6}},
     {"match": "SQL: SELECT .*[aeiou]{2}", "response": ' it asks. Then {"correct": true}'},
     {"match": "Decide whether", "response": ' the filter is wrong. So {"correct": false} it is.'},
 ]
@@ -43,6 +45,14 @@ SCRIPTED: dict[str, Any] = {
         "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60, "costless": FREE},
         "table7": {"generators": ["writer"]},
         "table8": {"discriminator": "thinker", "budgets": [20, 60]},
+        "adaptive": {
+            "discriminators": ["thinker"],
+            "checkpoints": [0, 20, 60],
+            "beside": [
+                {"discriminator": "thinker", "context": "no_thinking", "budget": 40, "scoring": "soft"},
+                {"discriminator": "taster", "context": "no_schema", "budget": 60, "scoring": "soft"},
+            ],
+        },
     },
 }
 

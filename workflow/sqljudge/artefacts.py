@@ -10,6 +10,9 @@ from typing import Any
 POOL = "pool"
 """The name of the labelled pool among the pools of candidates."""
 
+FORCED = "forced"
+"""The scoring that rests on forced verdicts."""
+
 Experiment = Mapping[str, Any]
 
 
@@ -34,12 +37,43 @@ def one_or_many(experiment: Experiment, name: str) -> list[Any]:
     return [experiment[name]] if name in experiment else []
 
 
+def parts(experiment: Experiment) -> list[Experiment]:
+    """An experiment, and what it is shown beside: discriminators in a context, each at a budget and scoring."""
+    return [experiment, *experiment.get("beside", ())]
+
+
+def jobs(part: Experiment) -> Iterator[Judged]:
+    """The jobs of judgments of a part of an experiment."""
+    for discriminator in one_or_many(part, "discriminator"):
+        for context in one_or_many(part, "context"):
+            yield Judged(discriminator, context, sampled_pool(part))
+
+
 def judged(experiment: Experiment) -> Iterator[tuple[Judged, int]]:
     """Which judgments an experiment needs, and up to which budget."""
-    budget = max(one_or_many(experiment, "budget"), default=0)
-    for discriminator in one_or_many(experiment, "discriminator"):
-        for context in one_or_many(experiment, "context"):
-            yield Judged(discriminator, context, sampled_pool(experiment)), budget
+    for part in parts(experiment):
+        budget = max([*one_or_many(part, "budget"), *part.get("checkpoints", ())], default=0)
+        for job in jobs(part):
+            yield job, budget
+
+
+def forced(experiment: Experiment) -> Iterator[tuple[Judged, set[int]]]:
+    """Which judgments an experiment cuts and forces verdicts from, and at which budgets."""
+    for part in parts(experiment):
+        scored = one_or_many(part, "budget") if FORCED in one_or_many(part, "scoring") else []
+        budgets = {*scored, *part.get("checkpoints", ())}
+        for job in jobs(part):
+            if budgets:
+                yield job, budgets
+
+
+def checkpoints(experiments: Mapping[str, Experiment]) -> dict[Judged, list[int]]:
+    """For every job of forced verdicts, all budgets at which any experiment wants them, the smallest first."""
+    found: dict[Judged, set[int]] = {}
+    for experiment in experiments.values():
+        for job, budgets in forced(experiment):
+            found.setdefault(job, set()).update(budgets)
+    return {job: sorted(budgets) for job, budgets in found.items()}
 
 
 def largest_budgets(experiments: Mapping[str, Experiment]) -> dict[Judged, int]:
@@ -70,6 +104,25 @@ def calibration(experiment: Experiment, **changes: Any) -> str:
 def reranked(experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
     return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
+
+
+def adaptive(experiment: Experiment, **changes: Any) -> str:
+    """The metrics of one discriminator whose thoughts are stopped at some of an experiment's checkpoints."""
+    values = {**experiment, **changes}
+    place = f"{values['discriminator']}/{values['context']}/{sampled_pool(values)}"
+    budgets = "-".join(map(str, sorted(values["checkpoints"])))
+    return f"results/metrics/adaptive/{place}.b{budgets}.{values['mode']}.json"
+
+
+def listed(checkpoints: str) -> list[int]:
+    """The checkpoints that stand in the name of a file of adaptive metrics."""
+    return [int(budget) for budget in checkpoints.split("-")]
+
+
+def full_thought(adaptive: Mapping[str, str]) -> str:
+    """The scores of the responses' own verdicts at the last checkpoint of a file of adaptive metrics."""
+    place = "{discriminator}/{context}/{pool}".format_map(adaptive)
+    return f"results/scores/{place}.b{listed(adaptive['checkpoints'])[-1]}.soft.{adaptive['mode']}.jsonl"
 
 
 def file_name(costless: str) -> str:
@@ -138,6 +191,19 @@ def _by_discriminator_and_mode(make: Callable[..., str]) -> Callable[[Experiment
     ]
 
 
+def _stopped_and_beside(experiment: Experiment) -> list[str]:
+    """Adaptive metrics, and intrinsic ones of a cut and a forced answer at each checkpoint, and of what is beside."""
+    files = []
+    for mode in experiment["modes"]:
+        for name in experiment["discriminators"]:
+            own = {**experiment, "discriminator": name, "mode": mode}
+            files.append(adaptive(own))
+            files += [intrinsic(own, budget=budget, scoring=FORCED) for budget in own["checkpoints"]]
+            files += [intrinsic(own, budget=budget, scoring="soft") for budget in own["checkpoints"] if budget]
+        files += [intrinsic(part, mode=mode) for part in parts(experiment)[1:]]
+    return list(dict.fromkeys(files))
+
+
 METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
@@ -148,6 +214,7 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table7": lambda experiment: [greedy(name, experiment["decoding"]) for name in experiment["generators"]],
     "table8": _with_reasoning("budget"),
     "thresholds": _by_discriminator_and_mode(calibration),
+    "adaptive": _stopped_and_beside,
 }
 """The metrics files that each table is made of (the paper's: paper, section 7)."""
 
@@ -171,9 +238,9 @@ def runs(experiment: Experiment) -> list[str]:
     pools = [f"{name}.{experiment['decoding']}" for name in one_or_many(experiment, "generator")]
     if "greedy_decoding" in experiment:
         pools.append(f"{experiment['generator']}.{experiment['greedy_decoding']}")
-    jobs = [job for job, _ in judged(experiment)]
+    asked = [("judgments", job) for job, _ in judged(experiment)] + [("forced", job) for job, _ in forced(experiment)]
     return [f"results/candidates/{pool}.run.json" for pool in pools] + [
-        f"results/judgments/{job.discriminator}/{job.context}/{job.pool}.run.json" for job in jobs
+        f"results/{stage}/{job.discriminator}/{job.context}/{job.pool}.run.json" for stage, job in asked
     ]
 
 

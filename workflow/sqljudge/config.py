@@ -17,7 +17,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
 from sqljudge import costless
-from sqljudge.artefacts import file_name, largest_budgets
+from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, one_or_many, parts
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
@@ -175,12 +175,14 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         known_model("generators", config["pool"]["generator"])
     plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
     for table, experiment in config["experiments"].items():
-        for key, value in experiment.items():
-            for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
-                for name in [value] if key == single else value if key == f"{single}s" else []:
-                    known(f"experiments.{table}.{key}", name, config[group])
-                    if group in ("generators", "discriminators"):
-                        known_model(group, name)
+        for part in parts(experiment):
+            _check_budgets(table, part)
+            for key, value in part.items():
+                for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
+                    for name in [value] if key == single else value if key == f"{single}s" else []:
+                        known(f"experiments.{table}.{key}", name, config[group])
+                        if group in ("generators", "discriminators"):
+                            known_model(group, name)
         for name in experiment.get("costless", ()):
             _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
     for job in largest_budgets(config["experiments"]):
@@ -189,6 +191,21 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
             raise ConfigError(
                 f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
             )
+    for job in checkpoints(config["experiments"]):
+        _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
+
+
+def _check_budgets(table: str, part: Mapping[str, Any]) -> None:
+    if 0 in one_or_many(part, "budget") and {*one_or_many(part, "scoring")} != {FORCED}:
+        what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
+        key = "budgets" if "budgets" in part else "budget"
+        raise ConfigError(f"configuration, experiments.{table}.{key}: {what}")
+
+
+def _check_forced(name: str, entry: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
+    if entry["kind"] == "reasoning" and BACKENDS[models[entry["model"]].backend].remote:
+        what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
+        raise ConfigError(f"configuration, discriminators.{name}: {what}; use the backend transformers or vllm")
 
 
 def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from sqljudge.errors import ConfigError, DataError
+from sqljudge.pareto import accuracy_against_tokens
 from sqljudge.plotting import INK, STYLE, shades
 from sqljudge.reliability import reliability_diagram
 from sqljudge.tables import Cell, Column, Table, build_table
@@ -146,9 +147,17 @@ def _curves(table: Table) -> list[_Curve]:
     ]
 
 
-def _draw_curve(axes: Axes, curve: _Curve, position: int, colour: Any, marker: str, shift: float) -> None:
-    """A curve with its intervals; `shift` is a factor on the budget that keeps curves' intervals apart."""
-    points = [(budget * shift, row[position]) for budget, row in zip(curve.budgets, curve.rows, strict=True)]
+def _places(budgets: Sequence[int]) -> dict[int, float]:
+    """Where budgets stand on a logarithmic axis: a budget of 0 as if it were half the next."""
+    least = min((budget for budget in budgets if budget), default=2)
+    return {budget: budget or least / 2 for budget in budgets}
+
+
+def _draw_curve(
+    axes: Axes, curve: _Curve, position: int, colour: Any, marker: str, shift: float, places: Mapping[int, float]
+) -> None:
+    """A curve with its intervals; `shift` is a factor on the budget's place that keeps curves' intervals apart."""
+    points = [(places[budget] * shift, row[position]) for budget, row in zip(curve.budgets, curve.rows, strict=True)]
     ours = [(budget, cell, cell.value) for budget, cell in points if cell.value is not None]
     if ours:
         axes.plot([x for x, _, _ in ours], [y for _, _, y in ours], color=colour, marker=marker, ms=4, lw=1.4)
@@ -178,7 +187,7 @@ def curves_by_budget(table: Table) -> Figure:
     across = max(len(positions) for _, positions in groups)
     figure = Figure(figsize=(2.35 * across, 2.45 * len(groups) + 0.4), layout="constrained")
     grid = figure.subplots(len(groups), across, squeeze=False)
-    budgets = sorted({budget for curve in curves for budget in curve.budgets})
+    places = _places(sorted({budget for curve in curves for budget in curve.budgets}))
     colours = shades(len(curves), *_LINES)
     for (_, positions), line in zip(groups, grid, strict=True):
         for axes in line[len(positions) :]:
@@ -186,8 +195,8 @@ def curves_by_budget(table: Table) -> Figure:
         for position, axes in zip(positions, line, strict=False):
             for index, curve in enumerate(curves):
                 shift = 1.025 ** (index - (len(curves) - 1) / 2)
-                _draw_curve(axes, curve, position, colours[index], MARKERS[index % len(MARKERS)], shift)
-            _budget_panel(axes, table.columns[position], budgets)
+                _draw_curve(axes, curve, position, colours[index], MARKERS[index % len(MARKERS)], shift, places)
+            _budget_panel(axes, table.columns[position], places)
     keys: list[Any] = [
         Line2D([], [], color=colour, marker=marker, ms=4, lw=1.4, label=_label([curve.label], sum(curve.rows, ())))
         for curve, colour, marker in zip(curves, colours, MARKERS * len(curves), strict=False)
@@ -196,16 +205,16 @@ def curves_by_budget(table: Table) -> Figure:
     return figure
 
 
-def _budget_panel(axes: Axes, column: Column, budgets: Sequence[int]) -> None:
+def _budget_panel(axes: Axes, column: Column, places: Mapping[int, float]) -> None:
     if not axes.has_data():
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=INK, style="italic")
         axes.set_yticks([])
     else:
         _widen(axes, column.unit)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(budgets, [str(budget) for budget in budgets], rotation=60, fontsize=7.5)
+    axes.set_xticks(list(places.values()), [str(budget) for budget in places], rotation=60, fontsize=7.5)
     axes.minorticks_off()
-    axes.set_xlim(budgets[0] / 1.15, budgets[-1] * 1.15)
+    axes.set_xlim(min(places.values()) / 1.15, max(places.values()) * 1.15)
     axes.set_title(heading(column), fontsize=9.5, loc="left")
     axes.set_xlabel("Budget (tokens)", fontsize=8)
 
@@ -225,6 +234,9 @@ FIGURES: dict[str, Draw] = {
     "figure4": _of_table("table8", curves_by_budget),
     "figure5": _of_table("table7", accuracy_by_hardness),
     "reliability": lambda experiment, metrics, _published, display, _table: reliability_diagram(
+        experiment, metrics, display
+    ),
+    "pareto": lambda experiment, metrics, _published, display, _table: accuracy_against_tokens(
         experiment, metrics, display
     ),
 }

@@ -84,7 +84,7 @@ class Session:
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice | Failure]:
         """Next-token probabilities of each request, in order; failures as above."""
-        keys = [self._key({"kind": "choose", **dataclasses.asdict(request)}) for request in requests]
+        keys = [self._key(_choice_content(request)) for request in requests]
         distinct = dict(zip(keys, requests, strict=True))
         answers = self._answers(distinct, lambda answer, request: True, self._choose, _to_choice)
         return [answers[key] for key in keys]
@@ -233,10 +233,20 @@ def _generation_content(request: GenerationRequest) -> dict[str, Any]:
     return content
 
 
+def _choice_content(request: ChoiceRequest) -> dict[str, Any]:
+    """What of a request decides the probabilities."""
+    content = {"kind": "choose", **dataclasses.asdict(request)}
+    if not request.spellings:
+        del content["spellings"]
+    return content
+
+
 def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
-    """A sorting key by content: long prompts first, those that begin alike together, samples in order."""
-    drawn = (request.sample, request.seed, request.temperature) if isinstance(request, GenerationRequest) else ()
-    return -(len(request.prompt.text) // 512), request.prompt.text, *drawn
+    """A sorting key by content: those that begin alike together; where an answer is written, long prompts first."""
+    text = request.prompt.text
+    if isinstance(request, ChoiceRequest):
+        return (text,)
+    return -(len(text) // 512), text, request.sample, request.seed, request.temperature
 
 
 def _covers(answer: dict[str, Any], request: GenerationRequest) -> bool:

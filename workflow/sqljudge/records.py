@@ -135,11 +135,29 @@ class Judgment:
 
 
 @dataclass(frozen=True, slots=True)
+class ForcedVerdict:
+    """What a discriminator says of one (question, SQL) pair when its thought is closed at a budget.
+
+    `tokens`: new tokens of the thought that were kept, at most `budget`. `probability`: of true, as a share of what
+    true and false have together; None where the request failed. `mass`: what they have together, of the whole
+    vocabulary (None where no verdict was forced: a yes/no discriminator's is its own).
+    """
+
+    question_id: int
+    sql: str
+    budget: int
+    tokens: int = 0
+    probability: float | None = None
+    mass: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One candidate's score. `verdict`: what the model said (None: nothing that can be read).
 
     `failure`: the model was asked and gave no verdict. `asked` is False for a candidate that the executability check
     kept from the model. `answered` is False where the request failed: its question is left out, the score says nothing.
+    `tokens`: new tokens that the model wrote for it.
     """
 
     question_id: int
@@ -149,6 +167,7 @@ class Score:
     failure: bool
     asked: bool = True
     answered: bool = True
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +183,7 @@ class Selection:
     reason: str
 
 
-Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, Score, Selection)
+Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection)
 
 
 def to_json(record: Any) -> str:

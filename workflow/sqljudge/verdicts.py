@@ -20,6 +20,7 @@ from sqljudge.records import (
     NOT_EXECUTABLE_SCORE,
     UNANSWERED,
     CandidateSet,
+    ForcedVerdict,
     Judgment,
     Score,
 )
@@ -44,7 +45,7 @@ class Reading:
 
 
 def text_within(judgment: Judgment, budget: int) -> str:
-    """The decoded text of a response's first `budget` tokens.
+    """The decoded text of a response's first `budget` tokens; none of 0.
 
     Raises DataError if the tokens do not cover the response, or if it was cut by a smaller budget than this one.
     """
@@ -52,7 +53,7 @@ def text_within(judgment: Judgment, budget: int) -> str:
     _check_budget(judgment, budget)
     if budget >= len(judgment.token_ends):
         return judgment.response
-    return judgment.response[: judgment.token_ends[budget - 1]]
+    return judgment.response[: judgment.token_ends[budget - 1]] if budget else ""
 
 
 def read_verdict(judgment: Judgment, budget: int) -> Reading:
@@ -108,7 +109,8 @@ SCORINGS: dict[str, Callable[[Judgment, Reading], float]] = {"soft": _soft, "har
 """How a reading becomes a score."""
 
 Rule = TypeVar("Rule")
-Executable = Mapping[tuple[int, str], bool]
+Key = tuple[int, str]
+Executable = Mapping[Key, bool]
 
 
 def _ask_all(_executable: Executable | None, _question_id: int, _sql: str) -> bool:
@@ -149,22 +151,52 @@ def score_judgments(
     rule, asks = _choice(SCORINGS, scoring, "scoring"), _choice(MODES, mode, "mode")
     if budget < 1:
         raise ConfigError(f"budget {budget}: must be at least 1 token")
-    known = _by_candidate(judgments)
-    scores = []
-    for group in candidates:
-        for candidate in group.candidates:
-            key = (group.question_id, candidate.sql)
-            if not asks(executable, *key):
-                scores.append(Score(*key, NOT_EXECUTABLE_SCORE, verdict=None, failure=False, asked=False))
-                continue
-            if key not in known:
-                raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
-            if known[key].finish_reason == UNANSWERED:
-                scores.append(Score(*key, 0.0, verdict=None, failure=False, answered=False))
-                continue
-            reading = read_verdict(known[key], budget)
-            scores.append(Score(*key, rule(known[key], reading), reading.value, failure=reading.value is None))
-    return scores
+    known = by_candidate(judgments)
+
+    def score(key: Key) -> Score:
+        if key not in known:
+            raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
+        judgment = known[key]
+        if judgment.finish_reason == UNANSWERED:
+            return Score(*key, 0.0, verdict=None, failure=False, answered=False)
+        reading, tokens = read_verdict(judgment, budget), min(budget, len(judgment.token_ids))
+        return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, tokens=tokens)
+
+    return _scores(candidates, asks, executable, score)
+
+
+def score_forced(
+    candidates: Sequence[CandidateSet], verdicts: Sequence[ForcedVerdict], *, mode: str, executable: Executable | None
+) -> list[Score]:
+    """Score every candidate by its forced verdict, in the order of the candidate sets: the probability of true.
+
+    `verdicts`: one a candidate, at whichever budget. `mode`, `executable`: as above. Raises ConfigError for an unknown
+    mode, DataError, naming the candidate, if a verdict or an execution is missing.
+    """
+    asks = _choice(MODES, mode, "mode")
+    known = {(verdict.question_id, verdict.sql): verdict for verdict in verdicts}
+
+    def score(key: Key) -> Score:
+        if key not in known:
+            raise DataError(f"question {key[0]}: no forced verdict of candidate {key[1]!r}; force the verdicts again")
+        probability = known[key].probability
+        if probability is None:
+            return Score(*key, 0.0, verdict=None, failure=False, answered=False)
+        return Score(*key, probability, probability > CORRECT_THRESHOLD, failure=False, tokens=known[key].tokens)
+
+    return _scores(candidates, asks, executable, score)
+
+
+def _scores(
+    candidates: Sequence[CandidateSet],
+    asks: Callable[[Executable | None, int, str], bool],
+    executable: Executable | None,
+    score: Callable[[Key], Score],
+) -> list[Score]:
+    """A score for each candidate: that of a candidate which the model is not asked about says so."""
+    keys = [(group.question_id, candidate.sql) for group in candidates for candidate in group.candidates]
+    unasked = (Score(*key, NOT_EXECUTABLE_SCORE, verdict=None, failure=False, asked=False) for key in keys)
+    return [score(key) if asks(executable, *key) else other for key, other in zip(keys, unasked, strict=True)]
 
 
 def _choice(registry: Mapping[str, Rule], name: str, what: str) -> Rule:
@@ -173,8 +205,9 @@ def _choice(registry: Mapping[str, Rule], name: str, what: str) -> Rule:
     return registry[name]
 
 
-def _by_candidate(judgments: Sequence[Judgment]) -> dict[tuple[int, str], Judgment]:
-    known: dict[tuple[int, str], Judgment] = {}
+def by_candidate(judgments: Sequence[Judgment]) -> dict[Key, Judgment]:
+    """Judgments by question and SQL. Raises DataError for two judgments of one candidate that differ."""
+    known: dict[Key, Judgment] = {}
     for judgment in judgments:
         if known.setdefault((judgment.question_id, judgment.sql), judgment) != judgment:
             raise DataError(f"{_name(judgment)}: two judgments that differ; run the discriminator again")

@@ -92,15 +92,20 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceRequest:
-    """The probability of each of `words` as the next token after `prompt` is wanted."""
+    """The probability of each of `words` as the next token after `prompt` is wanted.
+
+    `spellings[i]`, where given, are the ways in which `words[i]` may be written: wanted is then the probability that
+    the next token begins one of them (see `tokenizer.choice_tokens`).
+    """
 
     prompt: Prompt
     words: tuple[str, ...]
+    spellings: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`probabilities[i]`: softmax probability, over the whole vocabulary, of the token of `words[i]`."""
+    """`probabilities[i]`: softmax probability, over the whole vocabulary, of the token (or tokens) of `words[i]`."""
 
     probabilities: tuple[float, ...]
     prompt_tokens: int

@@ -32,7 +32,7 @@ from sqljudge.backends.base import (
 )
 from sqljudge.backends.calls import Body, UnusableAnswer, ask_all
 from sqljudge.backends.weights import Weights
-from sqljudge.errors import ConfigError
+from sqljudge.errors import ConfigError, ModelError
 
 PATH = "/completions"
 UNKNOWN_ID = -1
@@ -91,7 +91,15 @@ class OpenAIBackend:
         return self._ask(bodies, lambda answer, i: read_completion(answer, requests[i]))
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
-        """Next-token probabilities, from the likeliest tokens that the server lists; see `read_choice`."""
+        """Next-token probabilities, from the likeliest tokens that the server lists; see `read_choice`.
+
+        Raises ModelError for words with spellings: a server does not tell how it splits them into tokens.
+        """
+        if any(request.spellings for request in requests):
+            raise ModelError(
+                f"model '{self.spec.name}' is behind a server, which does not tell how it splits a verdict into "
+                "tokens; force verdicts with the backend transformers or vllm"
+            )
         bodies = [self._choice_body(request) for request in requests]
         return self._ask(bodies, lambda answer, i: read_choice(answer, requests[i], self.address.top))
 

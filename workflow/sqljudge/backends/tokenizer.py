@@ -11,9 +11,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqljudge.backends.base import ModelSpec, Prompt
+from sqljudge.backends.base import ChoiceRequest, ModelSpec, Prompt
 from sqljudge.backends.weights import Weights
 from sqljudge.errors import ModelError
+
+TAIL = 40
+"""Characters of a prompt's end that decide how what follows is split into tokens."""
 
 
 def from_pretrained(kind: Any, spec: ModelSpec, weights: Weights, **arguments: Any) -> Any:
@@ -80,13 +83,40 @@ def gap(text: str, special_tokens: Iterable[str] = ()) -> str:
 
 def word_token(tokenizer: Any, name: str, prompt: Prompt, word: str) -> int:
     """The one token that a word is after this prompt. Raises ModelError, naming the model, where it is not one."""
-    tail = prompt.text[-40:]
+    tail = prompt.text[-TAIL:]
     space = gap(prompt.text, tokenizer.all_special_tokens)
     before = tokenizer(tail, add_special_tokens=False)["input_ids"]
     after = tokenizer(tail + space + word, add_special_tokens=False)["input_ids"]
     if after[: len(before)] != before or len(after) != len(before) + 1:
         raise ModelError(f"model '{name}': '{word}' is not one token after the prompt; change the prompt")
     return int(after[-1])
+
+
+def choice_tokens(tokenizer: Any, name: str, request: ChoiceRequest) -> list[tuple[int, ...]]:
+    """The tokens that stand for each word of a request: the one that the word is, or those that begin its spellings.
+
+    Of a spelling's beginning only a token with a letter counts, and none that begins a spelling of two words: a quote
+    or a space says neither. A spelling that would split the prompt's own end differently cannot follow it. Raises
+    ModelError, naming the model, where no token is left of a word.
+    """
+    if not request.spellings:
+        return [(word_token(tokenizer, name, request.prompt, word),) for word in request.words]
+    begun = [_beginnings(tokenizer, request.prompt.text[-TAIL:], spellings) for spellings in request.spellings]
+    found = []
+    for i, word in enumerate(request.words):
+        others = set().union(*begun[:i], *begun[i + 1 :])
+        found.append(tuple(sorted(begun[i] - others)))
+        if not found[i]:
+            raise ModelError(f"model '{name}': no token begins '{word}' alone after the prompt; change the prompt")
+    return found
+
+
+def _beginnings(tokenizer: Any, tail: str, spellings: Sequence[str]) -> set[int]:
+    before, *split = tokenizer([tail, *(tail + spelling for spelling in spellings)], add_special_tokens=False)[
+        "input_ids"
+    ]
+    firsts = {ids[len(before)] for ids in split if len(ids) > len(before) and ids[: len(before)] == before}
+    return {int(first) for first in firsts if any(map(str.isalpha, decode(tokenizer, [first])))}
 
 
 def end_ids(tokenizer: Any, configured: Any) -> frozenset[int]:

@@ -26,7 +26,7 @@ from sqljudge.backends.base import (
     Prompt,
     silent,
 )
-from sqljudge.backends.decoding import Decoder, alike, fits, halved
+from sqljudge.backends.decoding import Decoder, fits, halved
 from sqljudge.backends.detokenize import Detokenizer
 from sqljudge.backends.prefill import prefill
 from sqljudge.backends.weights import Weights, hub_commit, locate, note_origin, origin
@@ -157,8 +157,8 @@ class TransformersBackend:
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
         """Next-token probabilities; only the last positions' logits are computed."""
         prompts = [self.encode(request.prompt) for request in requests]
-        tokens = [[self._word_token(request.prompt, word) for word in request.words] for request in requests]
-        order = sorted(range(len(requests)), key=lambda i: alike(prompts[i]))
+        tokens = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
+        order = sorted(range(len(requests)), key=lambda i: prompts[i])
         most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
         limit = len(requests)
         while order:
@@ -170,7 +170,8 @@ class TransformersBackend:
                 continue
             order = order[len(batch) :]
             for row, i in enumerate(batch):
-                yield i, Choice(tuple(float(found[0][row, token]) for token in tokens[i]), len(prompts[i]))
+                sums = (float(found[0][row, list(ids)].sum()) for ids in tokens[i])
+                yield i, Choice(tuple(sums), len(prompts[i]))
 
     def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
         """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
@@ -178,10 +179,6 @@ class TransformersBackend:
         where = [distinct.index(tuple(prompt)) for prompt in prompts]
         logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
         found.append(logits[where].softmax(-1).cpu())
-
-    def _word_token(self, prompt: Prompt, word: str) -> int:
-        """The one token that a word is after this prompt."""
-        return tokenizer.word_token(self.tokenizer, self.spec.name, prompt, word)
 
     def _end_ids(self) -> frozenset[int]:
         return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)

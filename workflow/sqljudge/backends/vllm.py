@@ -155,18 +155,15 @@ class VllmBackend:
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
         """Next-token probabilities: one token is taken, and those of the words' tokens are asked for."""
         prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
-        words = [[self._word_token(request.prompt, word) for word in request.words] for request in requests]
-        settings = [self._scoring(sorted(set(ids))) for ids in words]
+        words = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
+        settings = [self._scoring(sorted({token for ids in groups for token in ids})) for groups in words]
         for i, output in self._run(prompts, settings):
             listed = output.outputs[0].logprobs[0]
-            found = (min(1.0, math.exp(self._logprob(listed, token))) for token in words[i])
+            found = (min(1.0, sum(math.exp(self._logprob(listed, token)) for token in ids)) for ids in words[i])
             yield i, Choice(tuple(found), len(prompts[i]))
 
     def _scoring(self, ids: list[int]) -> Any:
         return self.vllm.SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=ids)
-
-    def _word_token(self, prompt: Prompt, word: str) -> int:
-        return tokenizer.word_token(self.tokenizer, self.spec.name, prompt, word)
 
     def _run(self, prompts: Sequence[list[int]], settings: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """vLLM's outputs, each with its prompt's position; prompts that begin alike stand together."""

@@ -51,7 +51,7 @@ def _cuts(judgment: Judgment, budgets: Iterable[int]) -> dict[int, list[int]]:
     length = len(judgment.token_ends)
     for budget in budgets:
         if budget < length or (budget == length and judgment.finish_reason == "length"):
-            cuts.setdefault(judgment.token_ends[budget - 1], []).append(budget)
+            cuts.setdefault(judgment.token_ends[budget - 1] if budget else 0, []).append(budget)
     return cuts
 
 

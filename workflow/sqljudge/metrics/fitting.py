@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from sqljudge.metrics.intrinsic import macro_f1
 from sqljudge.records import CORRECT_THRESHOLD
 
 Labels = NDArray[np.bool_]
+Fitted = TypeVar("Fitted")
 
 CLIP = 1e-6
 """Probabilities are kept so far from 0 and 1, where a logit has no end."""
@@ -22,7 +24,7 @@ TEMPERATURES = (0.01, 100.0)
 """The range in which a temperature is looked for."""
 
 
-def across_groups(group: NDArray[np.str_], fit: Callable[[Labels], float | None]) -> dict[str, float]:
+def across_groups(group: NDArray[np.str_], fit: Callable[[Labels], Fitted | None]) -> dict[str, Fitted]:
     """For each group, what `fit` finds on the members of all other groups; groups for which it finds nothing left out.
 
     `group`: [n], the group of each member; `fit` gets a mask [n] of the members to fit on.

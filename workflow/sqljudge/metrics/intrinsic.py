@@ -61,6 +61,7 @@ METRICS: dict[str, IntrinsicMetric] = {
     "hit1": IntrinsicMetric(lambda row: (row["hit1"], 1), ratio, lambda row: True, yes_no=True),
     "mrr": IntrinsicMetric(lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True),
     "failure_rate": IntrinsicMetric(_share_of_failures, ratio, lambda row: row["asked"] > 0),
+    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0),
 }
 """The metrics by name; the formulas are of the paper, section 6."""
 
@@ -68,19 +69,16 @@ METRICS: dict[str, IntrinsicMetric] = {
 def intrinsic_metrics(
     candidates: Sequence[CandidateSet], scores: Sequence[Score], *, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Any]:
-    """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals.
+    """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals; and tokens.
 
     JSON-able: the counts `questions`, `left_out` (questions of which a request failed; they count nowhere else),
     `candidates`, `pairs` (of one question's candidates with different labels);
     `metrics`, each with value, low, high and n (questions that it rests on; value None if there are none);
     `per_question`, the counts that all of it is made of.
-    A question without candidates counts as missed in Hit@1 and MRR, and not at all elsewhere. The failure rate is over
-    candidates that the model was asked about. Raises DataError if a candidate has no label or no score.
+    A question without candidates counts as missed in Hit@1 and MRR, and not at all elsewhere. The failure rate and the
+    new tokens written are over candidates that the model was asked about. Raises DataError as `question_rows` does.
     """
-    known = {(score.question_id, score.sql): score for score in scores}
-    unanswered = {score.question_id for score in scores if not score.answered}
-    unanswered |= {group.question_id for group in candidates if group.unanswered}
-    rows = [_question_row(group, known) for group in candidates if group.question_id not in unanswered]
+    rows = question_rows(candidates, scores)
     return {
         "questions": len(rows),
         "left_out": len(candidates) - len(rows),
@@ -89,6 +87,17 @@ def intrinsic_metrics(
         "metrics": {name: _interval(metric, rows, seed, resamples) for name, metric in METRICS.items()},
         "per_question": rows,
     }
+
+
+def question_rows(candidates: Sequence[CandidateSet], scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """The counts of each question of which no request failed.
+
+    Raises DataError if a candidate has no label or no score.
+    """
+    known = {(score.question_id, score.sql): score for score in scores}
+    unanswered = {score.question_id for score in scores if not score.answered}
+    unanswered |= {group.question_id for group in candidates if group.unanswered}
+    return [_question_row(group, known) for group in candidates if group.question_id not in unanswered]
 
 
 def compare(
@@ -137,6 +146,7 @@ def _question_row(group: CandidateSet, known: Mapping[tuple[int, str], Score]) -
         "reciprocal_rank": 1 / rank if rank else 0.0,
         "asked": sum(score.asked for _, score in judged),
         "failures": sum(score.failure for _, score in judged),
+        "tokens": sum(score.tokens for _, score in judged),
         "tp": sum(score > CORRECT_THRESHOLD for score in right),
         "fp": sum(score > CORRECT_THRESHOLD for score in wrong),
         "fn": sum(score <= CORRECT_THRESHOLD for score in right),

@@ -15,11 +15,14 @@ from sqljudge.tables.measures import (
     EM,
     EX,
     FAILURE,
+    FULL,
     INTRINSIC,
+    OWN,
     PARTIAL,
     PROBABILITY,
     RANKING,
     REASONING,
+    STOPPED,
     THRESHOLDED,
     Kind,
     Measure,
@@ -50,8 +53,10 @@ WORDS = {
     "check": "Executability check",
     "soft": "Soft",
     "hard": "Hard",
+    "forced": "Forced",
     "no_schema": "No schema",
     "schema": "Schema",
+    "no_thinking": "No thinking",
 }
 
 
@@ -164,6 +169,13 @@ LAYOUTS: dict[str, Layout] = {
         ("discriminator", "mode", "pool", "context", "budget", "scoring"),
         2,
         _SCORE_VALUE,
+        defaults={"mode": _MODES},
+    ),
+    "adaptive": Layout(
+        "Thoughts that stop once their verdict is settled",
+        ("discriminator", "mode", "pool", "context"),
+        2,
+        {"Full thought": OWN, "Full thought, forced verdict": FULL, "Adaptive, forced verdict": STOPPED},
         defaults={"mode": _MODES},
     ),
 }

@@ -12,7 +12,7 @@ from sqljudge.tables.model import Better, Cell, Column
 
 Metric = dict[str, Any]
 Settings = Mapping[str, Any]
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -35,7 +35,7 @@ class Measure:
         return Column(group, self.label, self.unit, self.decimals, self.better)
 
 
-_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration"}
+_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration", "checkpoints": "adaptive"}
 """A field that only metrics of one kind have."""
 
 
@@ -151,4 +151,24 @@ COOLED = (
     _calibration("brier_scaled", "Brier", better="low"),
     _calibration("ece_scaled", "ECE", better="low"),
     _calibration("temperature", "Temperature", "median", 2, better=None),
+)
+
+
+def _adaptive(policy: str, key: str, label: str, unit: str = "%", decimals: int = 2, **how: Any) -> Measure:
+    return Measure("adaptive", (policy, key), "adaptive", key, label, unit=unit, decimals=decimals, **how)
+
+
+def _spent_and_right(policy: str) -> tuple[Measure, Measure]:
+    tokens = _adaptive(policy, "tokens", "Tokens", "a candidate", 1, better="low")
+    return tokens, _adaptive(policy, "pwacc", "PwAcc", better="high")
+
+
+OWN = _spent_and_right("own")
+FULL = _spent_and_right("full")
+STOPPED = (
+    *_spent_and_right("adaptive"),
+    _adaptive("adaptive", "saved", "Saved", decimals=1),
+    _adaptive("adaptive", "difference", "Difference"),
+    _adaptive("adaptive", "confidence", "Confidence", "median", 3, better=None),
+    _adaptive("adaptive", "patience", "Patience", "median", 1, better=None),
 )

@@ -40,6 +40,13 @@ READING = {
     "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "
     "labels of all other databases are most likely (Temperature: the median of these; at 100 every probability is "
     "near 0.5). It moves no score across 0.5. Intervals keep thresholds and temperatures as fitted.",
+    "Adaptive, forced verdict": "Full thought: up to the last checkpoint, or its own end; scored by the verdict that "
+    "the response gives, or by one that is forced there. Adaptive: stopped at the first checkpoint where the forced "
+    "verdict's probability is above the confidence, or where it has been the same so many checkpoints in a row "
+    "(patience), both chosen for each database as those that save the most on all other databases at no loss in PwAcc "
+    "there; the medians are shown (a confidence of 1: none). Tokens: new tokens, mean over candidates that the model "
+    "was asked about; reading a verdict writes none. Saved, difference: to the full thought with a forced verdict. "
+    "Intervals keep what was chosen.",
     WITH_MAJORITY: "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its "
     "samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
@@ -71,6 +78,7 @@ def _basis(used: Sequence[Metric]) -> str:
         "databases": "databases",
         "pairs": "pairs with different labels",
         "bins": "bins",
+        "policies": "policies tried",
     }
     parts = [f"{amount} {text}" for key, text in words.items() if (amount := _range(used, key))]
     if responses := _range(used, "responses"):

@@ -1,0 +1,63 @@
+"""Force a verdict of every candidate of a pool, at several budgets of its thought."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.backends import spec_of
+from sqljudge.devices import own_device
+from sqljudge.forced import force, read_closing
+from sqljudge.inference import open_session
+from sqljudge.parquet import read_judgments
+from sqljudge.prompts import read_template
+from sqljudge.records import CandidateSet, Question, read_jsonl, write_json, write_jsonl
+from sqljudge.scripting import job
+from sqljudge.spider import candidate_questions
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    files: dict[str, str],
+    *,
+    model: dict[str, Any],
+    kind: str,
+    frame: str,
+    budgets: list[int],
+    journal: str,
+    failures_tolerated: float,
+    device: str,
+    weights: list[str],
+    label: str,
+) -> None:
+    """Write the forced verdicts, and what they cost."""
+    session = open_session(
+        spec_of(model, weights), device=device, journal=journal, writer=label, tolerated=failures_tolerated
+    )
+    verdicts = force(
+        session,
+        candidate_questions(read_jsonl(files["questions"], Question), read_jsonl(files["candidates"], CandidateSet)),
+        read_judgments(files["judgments"]),
+        kind=kind,
+        template=read_template(files["prompt"], required=("question", "sql")),
+        closing=read_closing(files["closing"]),
+        frame=frame,
+        budgets=budgets,
+    )
+    write_jsonl(files["forced"], verdicts)
+    write_json(files["run"], session.report())
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]), own_device(snakemake.resources.get("gpu", 0)) as device:
+        main(
+            {name: str(path) for part in (snakemake.input, snakemake.output) for name, path in part.items()},
+            model=snakemake.params.model,
+            kind=snakemake.params.kind,
+            frame=snakemake.params.frame,
+            budgets=snakemake.params.budgets,
+            journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
+            device=device,
+            weights=snakemake.input.get("weights", []),
+            label=".".join(["force", *snakemake.wildcards]),
+        )

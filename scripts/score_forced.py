@@ -1,0 +1,34 @@
+"""Turn forced verdicts into scores."""
+
+from typing import TYPE_CHECKING
+
+from sqljudge.records import CandidateSet, Execution, ForcedVerdict, read_jsonl, write_jsonl
+from sqljudge.scripting import job
+from sqljudge.verdicts import score_forced
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(candidates: str, forced: str, executions: list[str], output: str, *, budget: int, mode: str) -> None:
+    """Write one score a candidate."""
+    runs = [execution for path in executions for execution in read_jsonl(path, Execution)]
+    scores = score_forced(
+        read_jsonl(candidates, CandidateSet),
+        [verdict for verdict in read_jsonl(forced, ForcedVerdict) if verdict.budget == budget],
+        mode=mode,
+        executable={(run.question_id, run.sql): run.outcome == "ok" for run in runs} if executions else None,
+    )
+    write_jsonl(output, scores)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        main(
+            snakemake.input.candidates,
+            snakemake.input.forced,
+            list(snakemake.input.get("executions") or []),
+            snakemake.output[0],
+            budget=int(snakemake.wildcards.budget),
+            mode=snakemake.wildcards.mode,
+        )
