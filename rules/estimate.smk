@@ -4,31 +4,34 @@ localrules:
     estimate,
 
 
+STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
+RESULTS = {"candidates": ".jsonl", "judgments": ".parquet", "forced": ".jsonl"}
+
+
 def model_job(run):
     """A model job, named by the file in which it records itself, with what counts its requests."""
-    stage = "discriminate" if "/judgments/" in run else "generate"
-    place = run.removesuffix(".run.json").split("/")[2:]
+    folder, *place = run.removesuffix(".run.json").split("/")[1:]
     pool = place[-1]
-    if stage == "discriminate":
-        entry = config["discriminators"][place[0]]
-        budget = 0 if entry["kind"] == "yes_no" else BUDGETS.get(Judged(*place), 0)
-        result, decoding = run.replace(".run.json", ".parquet"), None
-    else:
-        generator, _, decoding = pool.rpartition(".")
-        entry = config["generators"][generator]
-        budget = entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"])
-        result = run.replace(".run.json", ".jsonl")
-    if pool == POOL and not POOL_FILE:
-        pool_decoding = config["pool"]["decoding"]
-    else:
-        pool_decoding = pool.rpartition(".")[2]
+    own_pool = f"{config['pool']['generator']}.{config['pool']['decoding']}"
+    generator, _, decoding = (own_pool if pool == POOL else pool).rpartition(".")
+    entry = (
+        config["generators"][generator]
+        if folder == "candidates"
+        else config["discriminators"][place[0]]
+    )
+    limits = {
+        "candidates": entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"]),
+        "judgments": BUDGETS[Judged(*place)] if entry.get("kind") == "reasoning" else 0,
+        "forced": 0,
+    }
     return {
-        "name": ".".join([stage, *place]),
+        "name": ".".join([STAGES[folder], *place]),
         "model": entry["model"],
-        "new_tokens": budget,
-        "result": result,
-        "candidates": f"results/candidates/{pool}.jsonl" if stage == "discriminate" else "",
-        "samples": config["decodings"].get(pool_decoding, {"samples": 5})["samples"],
+        "new_tokens": limits[folder],
+        "result": run.replace(".run.json", RESULTS[folder]),
+        "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
+        "samples": config["decodings"][decoding]["samples"],
+        "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }
 
 

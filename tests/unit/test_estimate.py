@@ -79,10 +79,10 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, 
         Job("generate.g.sample", "m-1b", 9, 9),
     ]
     one, two, three = missing(jobs, kept, operations)
-    assert (one.seconds, one.rough) == (pytest.approx(30_000 / (0.2 * 1e12 / 3e9)), True)
+    assert (one.seconds, one.rough) == (pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), True)
     assert (two.seconds, two.rough, three.rough) == (None, False, False)
     assert asked == [1], "only where it is needed"
-    assert estimate_grid([one]).rows[0][-1] == "about 7 min 30 s"
+    assert estimate_grid([one]).rows[0][-1] == "about 3 min 00 s"
 
 
 @pytest.mark.parametrize(
