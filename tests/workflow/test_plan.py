@@ -126,7 +126,7 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "all", "total"}
+    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "provenance", "all", "total"}
 
 
 def test_a_report_holds_every_table_and_figure(finished: Project) -> None:

@@ -37,7 +37,6 @@ def front(report: str, opened: Callable[..., Any]) -> Any:
 
 def rows(page: Any, category: str) -> list[str]:
     """Opens a category; what its rows are called."""
-    page.click("nav a >> nth=0")
     page.click(f"nav >> text={category}")
     page.wait_for_selector(ROWS)
     return [row.locator("td").first.inner_text().strip() for row in page.locator(ROWS).all()]
