@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +30,7 @@ def test_one_table_plans_only_what_it_needs(tmp_path: Path) -> None:
 
 def test_every_named_target_is_explained(tmp_path: Path) -> None:
     listed = Project(tmp_path).snakemake("--list").output
-    for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "explorer", "all"):
+    for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "explorer", "provenance", "all"):
         assert any(line.startswith(f"{target} (") for line in listed.splitlines()), target
 
 
@@ -126,15 +130,35 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "all", "total"}
+    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "provenance", "all", "total"}
 
 
 def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
     run = finished.snakemake("--report", "report.html")
     assert run.code == 0, run.output
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    for name in (*(f"table{n}.html" for n in range(1, 9)), "figure4.svg", "figure5.svg", "claims.html", "costs.html"):
+    for name in (
+        *(f"table{n}.html" for n in range(1, 9)),
+        "figure4.svg",
+        "figure5.svg",
+        "claims.html",
+        "costs.html",
+        "provenance.html",
+    ):
         assert name in page, name
+
+
+def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) -> None:
+    """Snakemake's own records, read by the command that prints them."""
+    command = [sys.executable, "-m", "sqljudge.lineage", "results/tables/table1.html"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run(command, cwd=finished.folder, env=environment, capture_output=True, text=True, check=True)
+    made = set(re.findall(r"^  rule (\w+)", done.stdout, re.MULTILINE))
+    assert made >= {"table1", "evaluate_intrinsic", "score", "discriminate", "import_pool", "stage_dataset"}
+    assert not made & {"table2", "explorer"}
+    assert "model actor (scripted), on script" in done.stdout
+    assert "dev.json  sha256" in done.stdout
+    assert "CHANGED" not in done.stdout
 
 
 def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:

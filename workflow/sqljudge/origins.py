@@ -28,7 +28,7 @@ def origins_grid(sidecars: Mapping[str, Sidecar]) -> Grid:
     data = tuple(_row(name, beside) for name, beside in sidecars.items())
     shown = tuple((_text(row[0]), _text(row[1])[:12], *map(_text, row[2 : len(HEADERS)])) for row in data)
     return Grid(
-        "provenance", "What made each result", HEADERS, "lllllwlrrrl", shown, (FIELDS, *data), tuple(_notes(sidecars))
+        "provenance", "What made each result", HEADERS, "lllllwlrrrw", shown, (FIELDS, *data), tuple(_notes(sidecars))
     )
 
 
@@ -42,10 +42,10 @@ def _row(name: str, beside: Sidecar) -> tuple[str | int | float | None, ...]:
         beside["code"],
         _joined(model_name(run) for run in runs) or "none",
         _joined(device(run) for run in runs) or "none",
-        beside["seed"],
+        str(beside["seed"]),
         beside["tokens"],
         round(beside["seconds"], 1),
-        beside["made"],
+        _moment(beside["made"]),
         len(beside["inputs"]),
         "; ".join(f"{package} {version}" for package, version in beside["versions"].items()),
     )
