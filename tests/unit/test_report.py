@@ -34,7 +34,8 @@ def configuration(*names: str) -> dict[str, Any]:
 
 def caption(name: str, config: dict[str, Any]) -> str:
     """The caption's text, rendered with undefined names as errors."""
-    table = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}.get(name, name)
+    shown = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}
+    table = {**shown, "pareto": "adaptive"}.get(name, name)
     params = SimpleNamespace(experiment=config["experiments"].get(table, {}))
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
