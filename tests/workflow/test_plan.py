@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Project
 
-MODEL_RULES = {"generate", "discriminate"}
+MODEL_RULES = {"generate", "discriminate", "force_verdicts"}
 
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
     jobs = Project(tmp_path).snakemake("-n").jobs
-    assert jobs["discriminate"] == 13  # six over the pool, six over the samples, one with the schema
+    assert jobs["discriminate"] == 14  # six over the pool, six over the samples, one with the schema, one not thinking
+    assert jobs["force_verdicts"] == 1
     assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
     assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
 
@@ -39,7 +40,8 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
         for form in ("csv", "md", "tex", "html", "provenance.json"):
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
     assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
-    for name in ("figure4", "figure5", "reliability"):
+    assert (finished.folder / "results/tables/adaptive.html").stat().st_size > 0
+    for name in ("figure4", "figure5", "reliability", "pareto"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
     asked = len((finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines())
@@ -130,7 +132,42 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert set(made.snakemake("-n").jobs) == {"figure4", "figure5", "reliability", "provenance", "all", "total"}
+    drawn = {"figure4", "figure5", "reliability", "pareto"}
+    assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
+
+
+def test_forced_verdicts_are_cut_from_the_judgments_that_exist(made: Project) -> None:
+    made.change("experiments.table1.scoring", "forced")
+    jobs = made.snakemake("table1", "-n").jobs
+    assert (jobs["score_forced"], jobs["force_verdicts"]) == (3, 1), "the thinker's checkpoint is known in one mode"
+    assert not {"generate", "discriminate", "score", "table2"} & set(jobs)
+    made.change("experiments.table3.scoring", "forced")
+    made.change("experiments.table3.budget", 0)
+    run = made.snakemake("table1", "table3")
+    assert run.code == 0, run.output
+    assert {"force_verdicts", "score_forced", "rerank"} <= set(run.jobs)
+    assert not {"generate", "discriminate"} & set(run.jobs)
+    scores = made.folder / "results/scores/thinker/no_schema/writer.sample.b0.forced.check.jsonl"
+    assert {json.loads(line)["failure"] for line in scores.read_text(encoding="utf-8").splitlines()} == {False}
+
+
+def test_a_new_checkpoint_asks_for_its_own_verdicts_only(made: Project) -> None:
+    report = made.folder / "results/forced/thinker/no_schema/pool.run.json"
+    before = json.loads(report.read_text(encoding="utf-8"))["distinct"]
+    made.change("experiments.adaptive.checkpoints", [0, 10, 20, 60])
+    run = made.snakemake("adaptive", "pareto")
+    assert run.code == 0, run.output
+    assert not {"generate", "discriminate"} & set(run.jobs)
+    after = json.loads(report.read_text(encoding="utf-8"))
+    assert after["from_journal"] == before < after["distinct"]
+    assert after["new_tokens"] == 0
+
+
+def test_what_is_tried_to_stop_a_thought_runs_no_model(made: Project) -> None:
+    made.change("forced", {"confidences": [0.7]})
+    jobs = set(made.snakemake("-n").jobs)
+    assert {"evaluate_adaptive", "adaptive", "pareto"} <= jobs
+    assert not {"score_forced", "table1", "evaluate_intrinsic", *MODEL_RULES} & jobs
 
 
 def test_a_report_holds_every_table_and_figure(finished: Project) -> None:

@@ -62,7 +62,7 @@ def _point(metric: Metric | None, path: Sequence[str] = (), note: str = "") -> I
     """The point of a metric; nothing where there is none, or where it rests on nothing."""
     found: Any = metric["metrics"] if metric else {}
     for step in path:
-        found = found[step]
+        found = found.get(step, {})
     tokens, accuracy = found.get("tokens", {}), found.get("pwacc", {})
     if tokens.get("value") is not None and accuracy.get("value") is not None:
         value, low, high = (100 * accuracy[key] for key in ("value", "low", "high"))
