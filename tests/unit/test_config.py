@@ -284,13 +284,14 @@ def test_the_largest_budgets_of_the_paper() -> None:
     assert largest[Judged(reasoner, "no_schema", POOL)] == 2048
     assert largest[Judged(reasoner, "schema", POOL)] == 1024
     assert largest[Judged(reasoner, "no_schema", "stable-code-3b.sample")] == 512
-    assert len(largest) == 6 + 1 + 6
+    assert largest[Judged(reasoner, "no_thinking", POOL)] == 256
+    assert len(largest) == 6 + 1 + 1 + 6
     assert not any(job.pool.endswith(".greedy") for job in largest)
 
 
 def test_the_largest_budget_is_over_all_experiments() -> None:
     experiments = paper()["experiments"]
-    del experiments["table8"]
+    del experiments["table8"], experiments["adaptive"]
     assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 1024
     del experiments["table4"]
     assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 512
