@@ -4,42 +4,6 @@ localrules:
     estimate,
 
 
-STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
-RESULTS = {"candidates": ".jsonl", "judgments": ".parquet", "forced": ".jsonl"}
-
-
-def model_job(run):
-    """A model job, named by the file in which it records itself, with what counts its requests."""
-    folder, *place = run.removesuffix(".run.json").split("/")[1:]
-    pool = place[-1]
-    own_pool = f"{config['pool']['generator']}.{config['pool']['decoding']}"
-    generator, _, decoding = (own_pool if pool == POOL else pool).rpartition(".")
-    entry = (
-        config["generators"][generator]
-        if folder == "candidates"
-        else config["discriminators"][place[0]]
-    )
-    limits = {
-        "candidates": entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"]),
-        "judgments": BUDGETS[Judged(*place)] if entry.get("kind") == "reasoning" else 0,
-        "forced": 0,
-    }
-    return {
-        "name": ".".join([STAGES[folder], *place]),
-        "model": entry["model"],
-        "new_tokens": limits[folder],
-        "result": run.replace(".run.json", RESULTS[folder]),
-        "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
-        "samples": config["decodings"][decoding]["samples"],
-        "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
-    }
-
-
-def expected_questions():
-    """How many questions the configuration asks for."""
-    return 4 * config["dataset"]["per_hardness"]
-
-
 rule journal:
     """Print what the journal of model requests holds: requests, tokens and seconds of every model job."""
     log:
@@ -67,6 +31,6 @@ rule estimate:
             )
         ],
         questions=f"results/questions/{DATASET}.jsonl",
-        expected=expected_questions(),
+        expected=4 * config["dataset"]["per_hardness"],
     script:
         "../scripts/estimate.py"
