@@ -244,6 +244,8 @@ def test_each_first_token_counts_once() -> None:
 
 def test_quotes_and_spaces_say_neither_and_shared_tokens_are_left_out() -> None:
     assert begun(Split("true", "false", ' "t')) == [{"true", "T", ' "t'}, {"false", "F"}]
+    quoted = ['"t', '"T', "'t", "'T"]
+    assert begun(Split("true", "false", *quoted)) == [{"true", "T", *quoted}, {"false", "F"}], "no quote alone"
     with pytest.raises(ModelError, match="model 'm': no token begins 'true' alone after the prompt; change the prompt"):
         tokenizer.choice_tokens(Split(), "m", ChoiceRequest(Prompt("Q"), ("true", "tried"), (("true",), ("tried",))))
 
