@@ -217,7 +217,6 @@ def model_code(stage, entry):
     )
 
 
-STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
 RESULTS = {"candidates": ".jsonl", "judgments": ".parquet", "forced": ".jsonl"}
 
 
@@ -238,7 +237,7 @@ def model_job(run):
         "forced": 0,
     }
     return {
-        "name": ".".join([STAGES[folder], *place]),
+        "name": ".".join([artefacts.STAGES[folder], *place]),
         "model": entry["model"],
         "new_tokens": limits[folder],
         "result": run.replace(".run.json", RESULTS[folder]),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.artefacts import Judged
+from sqljudge.artefacts import STAGES, Judged
 from sqljudge.costs import costs_grid, unshared
 from sqljudge.parquet import read_judgments
 from sqljudge.provenance import sidecar
@@ -13,8 +13,6 @@ from sqljudge.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
 
 
 PACKAGES = ("snakemake", "pyarrow")

@@ -233,6 +233,10 @@ def all_tables(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
     return {**experiments, **beyond}
 
 
+STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
+"""The model stage whose jobs record themselves below each folder of results."""
+
+
 def runs(experiment: Experiment) -> list[str]:
     """What every model job behind an experiment recorded of itself."""
     pools = [f"{name}.{experiment['decoding']}" for name in one_or_many(experiment, "generator")]
