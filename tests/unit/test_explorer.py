@@ -377,8 +377,8 @@ def test_all_files_behind_the_papers_tables_are_named() -> None:
         "questions": 2,
         "candidates": 6,
         "executions": 6,
-        "judgments": 13,
-        "scores": 53,
+        "judgments": 14,
+        "scores": 76,
         "selections": 48,
         "metrics": 48,
     }

@@ -126,6 +126,7 @@ def test_shades_differ_in_lightness() -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_files_are_equal_for_equal_input(name: str, form: str, tmp_path: Path) -> None:
     experiment = {"generators": ["mine"], "discriminators": ["mine"], "budgets": [64, 128]}
+    experiment |= {"checkpoints": [64, 128], "context": "no_schema", "modes": ["naive"], "beside": []}
     metrics = [greedy("mine", 0.5), intrinsic("mine", 64, 0.25)]
     written = []
     for copy in ("a", "b"):

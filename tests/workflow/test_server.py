@@ -18,6 +18,7 @@ def project(folder: Path, server: Server) -> Project:
     made = scripted(folder)
     row = f"actor\t{server.url}?tries=1&concurrency=1#echo\t-\topenai\t-\t-\n"
     (made.folder / "models.tsv").write_text(HEADER + row, encoding="utf-8")
+    made.change("experiments.adaptive.discriminators", ["taster"])  # a server's thoughts cannot be cut
     return made
 
 
