@@ -94,17 +94,18 @@ class Project:
         place[last] = value
         self.configure(self.settings)
 
-    def snakemake(self, *arguments: str, timeout: float = 300, gpus: int = 0) -> Run:
-        """Call Snakemake as a user would; `gpus`: how many the run may take."""
+    def command(self, *arguments: str, gpus: int = 0) -> list[str]:
+        """How a user would call Snakemake; `gpus`: how many the run may take."""
         command = [sys.executable, "-m", "snakemake", *arguments, "-s", str(self.root / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", "2", "--resources", f"gpu={gpus}"]
-        if self.settings:
-            command += ["--configfile", str(self.folder / "config.yaml")]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        return command + (["--configfile", str(self.folder / "config.yaml")] if self.settings else [])
+
+    def snakemake(self, *arguments: str, timeout: float = 300, gpus: int = 0) -> Run:
+        """Call Snakemake and wait for its end."""
         done = subprocess.run(
-            command,
+            self.command(*arguments, gpus=gpus),
             cwd=self.folder,
-            env=environment,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

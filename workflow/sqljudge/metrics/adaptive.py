@@ -94,34 +94,43 @@ def adaptive_metrics(
     tried = [rows(policy) for policy in grid]
     full = tried[0]
     group = _databases(full, databases)
-    spent, accuracy = (np.stack([_table(name, each) for each in tried]) for name in ("tokens", "pwacc"))
-    best = across_groups(group, lambda rest: _best(spent[:, rest], accuracy[:, rest]))
-    mixed = [tried[best[name]][i] for i, name in enumerate(group.tolist())] if best else []
+    best = _fitted(tried, group)
+    mixed = [tried[best[name]][i] for i, name in enumerate(group)] if best else []
     folds = {name: grid[number] for name, number in best.items()}
-    answered = question_rows(asked, own)
-    how = {"seed": seed, "resamples": resamples}
     return {
         "questions": len(full),
         "left_out": len(candidates) - len(full),
         "candidates": sum(row["candidates"] for row in full),
         "pairs": sum(row["pairs"] for row in full),
-        "databases": len(set(group.tolist())),
+        "databases": len(set(group)),
         "checkpoints": checkpoints,
         "policies": len(grid),
         "folds": {name: asdict(policy) for name, policy in folds.items()},
-        "metrics": {
-            "own": {name: _interval(name, answered, **how) for name in ("tokens", "pwacc")},
-            "full": {name: _interval(name, full, **how) for name in ("tokens", "pwacc")},
-            "adaptive": {
-                **{name: _interval(name, mixed, **how) for name in ("tokens", "pwacc")},
-                "saved": _saved(mixed, full, **how),
-                "difference": _difference(mixed, full, **how),
-                "confidence": _median([policy.confidence for policy in folds.values()]),
-                "patience": _median([policy.patience for policy in folds.values()]),
-            },
-        },
+        "metrics": _metrics(question_rows(asked, own), full, mixed, list(folds.values()), seed, resamples),
         "per_question": list(mixed),
     }
+
+
+def _fitted(tried: Sequence[Rows], group: Sequence[str]) -> dict[str, int]:
+    """For each database, the policy (by its place) that is best on all others. `group`: each question's database."""
+    spent, accuracy = (np.stack([_table(name, each) for each in tried]) for name in ("tokens", "pwacc"))
+    return across_groups(np.array(group, dtype=np.str_), lambda rest: _best(spent[:, rest], accuracy[:, rest]))
+
+
+def _metrics(
+    own: Rows, full: Rows, mixed: Rows, fitted: Sequence[Policy], seed: int, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """What each way of thinking spends and how accurate it is, and what the adaptive one saves and loses."""
+    how = {"seed": seed, "resamples": resamples}
+    ways = {"own": own, "full": full, "adaptive": mixed}
+    found = {way: {name: _interval(name, rows, **how) for name in ("tokens", "pwacc")} for way, rows in ways.items()}
+    found["adaptive"] |= {
+        "saved": _saved(mixed, full, **how),
+        "difference": _difference(mixed, full, **how),
+        "confidence": _median([policy.confidence for policy in fitted]),
+        "patience": _median([policy.patience for policy in fitted]),
+    }
+    return found
 
 
 def _thoughts(verdicts: Sequence[ForcedVerdict]) -> tuple[dict[tuple[int, str], list[ForcedVerdict]], list[int]]:
@@ -137,11 +146,11 @@ def _thoughts(verdicts: Sequence[ForcedVerdict]) -> tuple[dict[tuple[int, str], 
     return found, checkpoints
 
 
-def _databases(rows: Rows, databases: Mapping[int, str]) -> Any:
+def _databases(rows: Rows, databases: Mapping[int, str]) -> list[str]:
     missing = [row["question_id"] for row in rows if row["question_id"] not in databases]
     if missing:
         raise DataError(f"question {missing[0]}: its database is not known; make the questions again")
-    return np.array([databases[row["question_id"]] for row in rows], dtype=np.str_)
+    return [databases[row["question_id"]] for row in rows]
 
 
 def _best(spent: Array, accuracy: Array) -> int:

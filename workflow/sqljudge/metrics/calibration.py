@@ -98,8 +98,8 @@ def calibration_metrics(
             for name in sorted(set(pool.database.tolist()))
         },
         "reliability": {
-            "raw": _reliability(judged, judged.score, bins, seed, resamples),
-            "scaled": _reliability(judged, cooled, bins, seed, resamples),
+            name: _reliability(judged, probability, bins, seed, resamples)
+            for name, probability in (("raw", judged.score), ("scaled", cooled))
         },
         "per_question": _rows(candidates, table["f1_fitted"][0]),
     }
