@@ -62,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--variants", action="store_true", help="also all budgets, soft and hard, naive and check")
     parser.add_argument("--child", choices=sorted(CHILDREN), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.loop_questions = options.loop_questions or options.questions
     return options
@@ -103,9 +104,9 @@ def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> No
     )
 
 
-def child(options: argparse.Namespace, what: str, budget: int) -> Any:
+def child(options: argparse.Namespace, what: str, budget: int, folder: Path = Path()) -> Any:
     """Run one side once in a process of its own."""
-    command = [sys.executable, __file__, "--child", what, "--budget", str(budget)]
+    command = [sys.executable, __file__, "--child", what, "--budget", str(budget), "--folder", str(folder)]
     for name in ("model", "dtype", "device", "questions", "loop_questions", "candidates"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -115,14 +116,20 @@ def child(options: argparse.Namespace, what: str, budget: int) -> Any:
 
 
 def unpacked(options: argparse.Namespace, folder: Path) -> str:
-    """The model as a folder that loads fast."""
-    from sqljudge.backends.base import ModelSpec
-    from sqljudge.backends.transformers import unpack
-
+    """The model as a folder that loads fast; made in a child, since a child counts its parent's memory as its own."""
     if not options.model.endswith(".gguf"):
         return str(options.model)
-    unpack(ModelSpec("bench", options.model, dtype=options.dtype), folder)
+    child(options, "unpack", 0, folder)
     return str(folder)
+
+
+def unpack(options: argparse.Namespace) -> dict[str, float]:
+    """Write a GGUF file's weights as a folder."""
+    from sqljudge.backends import transformers
+    from sqljudge.backends.base import ModelSpec
+
+    transformers.unpack(ModelSpec("bench", options.model, dtype=options.dtype), options.folder)
+    return measured(0)
 
 
 def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) -> tuple[Any, list[list[Any]]]:
@@ -226,6 +233,7 @@ CHILDREN = {
     "loop_yes_no": loop_yes_no,
     "ours_reasoning": ours_reasoning,
     "ours_yes_no": ours_yes_no,
+    "unpack": unpack,
 }
 
 
