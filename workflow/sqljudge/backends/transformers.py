@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ GPU_BATCH = 1024
 """Requests of a batch: a job that is killed loses those under way, and at the end of a batch slots stand empty."""
 CPU_PREFILL_TOKENS = 4096
 GPU_PREFILL_TOKENS = 65536
+TEXTS_KEPT = 2**17
+"""Decoded windows of a token or two that are kept."""
 MEMORY_SHARE = 0.5
 """Share of the memory, the model's weights taken off, that keys and values may fill."""
 
@@ -140,12 +142,13 @@ class TransformersBackend:
         prompts = [self.encode(request.prompt) for request in requests]
         if not requests:
             return
+        known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
         decoder = Decoder(
             self.model,
             end_ids=self._end_ids(),
             pad_id=self._pad_id(),
-            slots=min(self._most_slots, self._slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests))),
-            new_detokenizer=lambda prompt_ids: Detokenizer(self.decode, prompt_ids),
+            slots=self.slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
+            new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
         )
         allowed = decoder.slots
         yield from decoder.run(requests, prompts, heartbeat)
@@ -187,8 +190,8 @@ class TransformersBackend:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else next(iter(self._end_ids()), 0)
 
-    def _slots(self, longest: int) -> int:
-        """Rows that fit: keys and values of `longest` positions each, in a share of the memory.
+    def slots(self, longest: int) -> int:
+        """Rows computed at once: at most those whose keys and values, `longest` positions each, fit a share of memory.
 
         Of all memory, not of what is free at the moment: the same job is batched in the same way each time.
         """
@@ -197,7 +200,7 @@ class TransformersBackend:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
         room = memory(self.device) - self.model.get_memory_footprint()
-        return max(1, int(room * MEMORY_SHARE / per_row))
+        return max(1, min(self._most_slots, int(room * MEMORY_SHARE / per_row)))
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
