@@ -17,6 +17,7 @@ from sqljudge.config import (
 )
 from sqljudge.errors import SqljudgeError
 from sqljudge.kinds import KINDS
+from sqljudge.planning import BESIDE
 from sqljudge.provenance import code_digest
 
 try:
@@ -79,6 +80,7 @@ wildcard_constraints:
     checkpoints=r"\d+(-\d+)*",
     scoring="soft|hard|forced",
     mode="naive|check",
+    planner="|".join(map(re.escape, BESIDE)),
 
 
 def model_threads(wildcards):

@@ -14,7 +14,7 @@ def main(candidates: str, scores: str | None, groups: str | None, output: str, *
     """Write one selection a question."""
     known = read_jsonl(scores, Score) if scores else []
     equal = read_jsonl(groups, ResultGroup) if groups else []
-    write_jsonl(output, PLANNERS[planner](read_jsonl(candidates, CandidateSet), known, equal))
+    write_jsonl(output, PLANNERS[planner].choose(read_jsonl(candidates, CandidateSet), known, equal))
 
 
 if "snakemake" in globals():

@@ -180,8 +180,8 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
     judgments = judge(session, pairs, kind="yes_no", template=PromptTemplate("${sql}", ""), frame="raw", budget=0)
     scores = score_judgments(sets, judgments, budget=1, scoring="soft", mode="naive", executable=None)
     assert len(scores) == 3
-    for plan in PLANNERS.values():
-        empty, full = plan(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
+    for planner in PLANNERS.values():
+        empty, full = planner.choose(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
         assert (empty.question_id, empty.sql, empty.score, empty.reason) == (0, EMPTY_SQL, None, "no candidates")
         assert full.sql != EMPTY_SQL
 

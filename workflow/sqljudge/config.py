@@ -22,6 +22,7 @@ from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 from sqljudge.kinds import KINDS
+from sqljudge.planning import BESIDE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -45,11 +46,12 @@ def schema(name: str) -> dict[str, Any]:
     """One of the JSON schemas of `workflow/schemas`, by name, with the names that registries hold."""
     loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
     if name in _REGISTERED:
-        _REGISTERED[name](loaded["properties"])
+        _REGISTERED[name](loaded)
     return loaded
 
 
-def _kinds(properties: dict[str, Any]) -> None:
+def _kinds(loaded: dict[str, Any]) -> None:
+    properties = loaded["properties"]
     kind = properties["discriminators"]["additionalProperties"]["properties"]["kind"]
     kind["enum"] = list(KINDS)
     kind["description"] += f" {'; '.join(f'{name} - {known.says}' for name, known in KINDS.items())}."
@@ -57,11 +59,19 @@ def _kinds(properties: dict[str, Any]) -> None:
     templates.update({name: {"type": "string", "description": known.prompt} for name, known in KINDS.items()})
 
 
-def _backends(properties: dict[str, Any]) -> None:
-    properties["backend"]["enum"] = list(BACKENDS)
+def _backends(loaded: dict[str, Any]) -> None:
+    loaded["properties"]["backend"]["enum"] = list(BACKENDS)
 
 
-_REGISTERED: dict[str, Callable[[dict[str, Any]], None]] = {"config": _kinds, "models": _backends}
+def _planners(loaded: dict[str, Any]) -> None:
+    loaded["$defs"]["planners"]["items"]["enum"] = list(BESIDE)
+
+
+_REGISTERED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "config": _kinds,
+    "models": _backends,
+    "experiments": _planners,
+}
 
 
 def _validator(name: str) -> Any:
