@@ -17,7 +17,7 @@ from sqljudge.config import (
 )
 from sqljudge.errors import SqljudgeError
 from sqljudge.kinds import KINDS
-from sqljudge.planning import BESIDE
+from sqljudge.planners import BESIDE
 from sqljudge.provenance import code_digest
 
 try:

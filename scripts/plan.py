@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.planning import PLANNERS
+from sqljudge.planners import PLANNERS
 from sqljudge.records import CandidateSet, ResultGroup, Score, read_jsonl, write_jsonl
 from sqljudge.scripting import job
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.errors import DataError
-from sqljudge.planning import PLANNERS, greedy, majority, rerank
+from sqljudge.planners import PLANNERS
+from sqljudge.planning import greedy, majority, rerank
 from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, ResultGroup, Score, Selection
 
 
@@ -37,7 +38,7 @@ def test_no_candidates() -> None:
 
 def test_greedy_takes_the_first_whatever_the_scores() -> None:
     scores = [score("A", 0.9), score("B", 0.1)]
-    assert PLANNERS["greedy"].choose([pool("B", "A")], scores) == [Selection(0, "B", None, "first candidate")]
+    assert PLANNERS["greedy"].choose([pool("B", "A")], scores, []) == [Selection(0, "B", None, "first candidate")]
 
 
 def test_scores_belong_to_their_question() -> None:

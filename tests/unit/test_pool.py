@@ -13,7 +13,7 @@ from sqljudge.backends.scripted import ScriptedBackend
 from sqljudge.discriminate import judge
 from sqljudge.errors import DataError
 from sqljudge.inference import Session
-from sqljudge.planning import PLANNERS
+from sqljudge.planners import PLANNERS
 from sqljudge.pool import label_candidates, read_pool
 from sqljudge.prompts import PromptTemplate
 from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, Execution, ResultGroup

@@ -116,7 +116,7 @@ def test_what_the_recipes_write_is_typed(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "settings", "shown"),
     [
-        ("table1", "share.yaml", {"discriminator": "SmolLM2-135M (share of Yes)", "measure": "Recall"}),
+        ("table1", "share.yaml", {"discriminator": "SmolLM2-135M (share of Yes)", "metric": "Recall"}),
         ("table2", "shortest.yaml", {"discriminator": "Shortest × SmolLM2-135M (yes/no)"}),
     ],
 )

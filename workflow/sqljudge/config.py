@@ -22,7 +22,7 @@ from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 from sqljudge.kinds import KINDS
-from sqljudge.planning import BESIDE
+from sqljudge.planners import BESIDE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqljudge.errors import DataError
 from sqljudge.records import EMPTY_SQL, UNANSWERED, Candidate, CandidateSet, ResultGroup, Score, Selection
 
 Known = Mapping[tuple[int, str], float]
-Choose = Callable[[Sequence[CandidateSet], Sequence[Score], Sequence[ResultGroup]], list[Selection]]
 
 NOTHING = "no candidates"
 
@@ -103,35 +102,3 @@ def _first(group: CandidateSet) -> Selection:
     if not group.candidates:
         return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
     return Selection(group.question_id, group.candidates[0].sql, None, "first candidate")
-
-
-@dataclass(frozen=True, slots=True)
-class Planner:
-    """A planner, and how tables show it beside re-ranking.
-
-    `choose`: one selection a question, in the order of the candidate sets. `label`: what stands before a
-    discriminator's name, `heading`: over the planner's rows, `reading`: a sentence under the table; all empty for
-    those of the paper.
-    """
-
-    choose: Choose
-    label: str = ""
-    heading: str = ""
-    reading: str = ""
-
-
-PLANNERS: dict[str, Planner] = {
-    "rerank": Planner(rerank),
-    "greedy": Planner(greedy),
-    "majority": Planner(
-        majority,
-        "Majority",
-        "Majority of results, weighed by a discriminator",
-        "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its samples' "
-        "scores (failures 0); the best candidate of the heaviest group is chosen.",
-    ),
-}
-"""The planners by name."""
-
-BESIDE = {name: planner for name, planner in PLANNERS.items() if planner.label}
-"""The planners that end-to-end tables can show beside re-ranking."""

@@ -10,7 +10,7 @@ from typing import Any
 from sqljudge import costless
 from sqljudge.artefacts import file_name
 from sqljudge.errors import ConfigError
-from sqljudge.planning import BESIDE
+from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import (
     COOLED,
     EM,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqljudge.planning import BESIDE
+from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import Metric
 from sqljudge.tables.model import Table, number
 from sqljudge.tables.published import Published, context_key, published_name
