@@ -16,6 +16,8 @@ from sqljudge.config import (
     resolve,
 )
 from sqljudge.errors import SqljudgeError
+from sqljudge.kinds import KINDS
+from sqljudge.planners import BESIDE
 from sqljudge.provenance import code_digest
 
 try:
@@ -78,6 +80,7 @@ wildcard_constraints:
     checkpoints=r"\d+(-\d+)*",
     scoring="soft|hard|forced",
     mode="naive|check",
+    planner="|".join(map(re.escape, BESIDE)),
 
 
 def model_threads(wildcards):
@@ -131,12 +134,17 @@ def decoding_of(wildcards):
     return {**decoding, "max_new_tokens": own} if own else decoding
 
 
+def responds(entry):
+    """Whether a discriminator writes responses, up to a budget."""
+    return KINDS[entry["kind"]].responds
+
+
 def judged_budget(wildcards):
     """The largest budget that any experiment takes from these judgments; 0 for a discriminator without one.
 
     A response has one token where verdicts are forced before the first alone.
     """
-    if discriminator_entry(wildcards)["kind"] == "yes_no":
+    if not responds(discriminator_entry(wildcards)):
         return 0
     return max(
         1, BUDGETS.get(Judged(wildcards.discriminator, wildcards.context, wildcards.pool), 1)
@@ -211,10 +219,14 @@ def model_environment(entry):
 
 
 def model_code(stage, entry):
-    """A params function: the digest of a model stage's code, its backend included."""
-    return lambda wildcards: code_digest(
-        stage, f"backends.{MODELS[entry(wildcards)['model']].backend}"
-    )
+    """A params function: the digest of a model stage's code, its backend and kind of discriminator included."""
+
+    def digest(wildcards):
+        found = entry(wildcards)
+        kinds = [f"kinds.{found['kind']}"] if "kind" in found else []
+        return code_digest(stage, f"backends.{MODELS[found['model']].backend}", *kinds)
+
+    return digest
 
 
 RESULTS = {"candidates": ".jsonl", "judgments": ".parquet", "forced": ".jsonl"}
@@ -231,15 +243,15 @@ def model_job(run):
         if folder == "candidates"
         else config["discriminators"][place[0]]
     )
-    limits = {
-        "candidates": entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"]),
-        "judgments": BUDGETS[Judged(*place)] if entry.get("kind") == "reasoning" else 0,
-        "forced": 0,
-    }
+    new_tokens = 0
+    if folder == "candidates":
+        new_tokens = entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"])
+    elif folder == "judgments" and responds(entry):
+        new_tokens = BUDGETS[Judged(*place)]
     return {
         "name": ".".join([artefacts.STAGES[folder], *place]),
         "model": entry["model"],
-        "new_tokens": limits[folder],
+        "new_tokens": new_tokens,
         "result": run.replace(".run.json", RESULTS[folder]),
         "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
         "samples": config["decodings"][decoding]["samples"],

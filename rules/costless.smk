@@ -48,17 +48,3 @@ use rule rerank as rerank_without_model with:
         "results/selections/rerank/{costless}/{pool}.{mode}.jsonl",
     log:
         "logs/plan/rerank/{costless}/{pool}.{mode}.log",
-
-
-use rule rerank as majority with:
-    input:
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-        groups="results/groups/{pool}.jsonl",
-    output:
-        "results/selections/majority/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-    log:
-        "logs/plan/majority/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
-    params:
-        planner="majority",
-        code=code_digest("planning"),

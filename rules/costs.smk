@@ -24,6 +24,7 @@ rule costs:
         md="results/tables/costs.md",
         tex="results/tables/costs.tex",
         sidecar="results/tables/costs.provenance.json",
+        findings="results/tables/costs.findings.rst",
     log:
         "logs/tables/costs.log",
     conda:

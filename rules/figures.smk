@@ -35,12 +35,14 @@ for NAME in DRAWN:
             ),
             pdf=f"results/figures/{NAME}.pdf",
             sidecar=f"results/figures/{NAME}.provenance.json",
+            findings=f"results/figures/{NAME}.findings.rst",
         log:
             f"logs/figures/{NAME}.log",
         conda:
             HARDWARE_CPU
         params:
             name=NAME,
+            table=TABLE,
             experiment=SHOWN[TABLE],
             display=display_names(),
             phrases=captions.phrases(config, SHOWN[TABLE], display_names()),

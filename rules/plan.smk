@@ -32,3 +32,17 @@ rule greedy:
         code=code_digest("planning"),
     script:
         "../scripts/plan.py"
+
+
+use rule rerank as replan with:
+    input:
+        candidates="results/candidates/{pool}.jsonl",
+        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        groups="results/groups/{pool}.jsonl",
+    output:
+        "results/selections/{planner}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    log:
+        "logs/plan/{planner}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+    params:
+        planner=lambda wildcards: wildcards.planner,
+        code=code_digest("planning"),

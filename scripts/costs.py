@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.artefacts import STAGES, Judged
-from sqljudge.costs import costs_grid, unshared
+from sqljudge.costs import costs_found, costs_grid, unshared
 from sqljudge.parquet import read_judgments
-from sqljudge.provenance import sidecar
+from sqljudge.provenance import sidecar, with_tree
 from sqljudge.records import Execution, read_json, read_jsonl, write_json, write_text
 from sqljudge.scripting import job
 from sqljudge.tables import FORMATS, render
@@ -34,12 +34,13 @@ def main(
         for path in executions
     }
     judged = {Judged(*Path(path).with_suffix("").parts[-3:]): read_judgments(path) for path in judgments}
-    alone = {name: unshared(experiment, judged, executable) for name, experiment in experiments.items()}
+    apart = {name: unshared(experiment, judged, executable) for name, experiment in experiments.items()}
+    alone = {name: tokens for name, tokens in apart.items() if tokens.total}
     jobs = []
     for path in runs:
         _, folder, *place = path.removesuffix(".run.json").split("/")
         jobs.append((STAGES[folder], " / ".join(place), read_json(path)))
-    grid = costs_grid(jobs, {name: tokens for name, tokens in alone.items() if tokens.total})
+    grid = costs_grid(jobs, alone)
     for form in FORMATS:
         write_text(outputs[form], render(grid, form))
     beside = sidecar(
@@ -51,6 +52,7 @@ def main(
         runs=[run for _, _, run in jobs],
     )
     write_json(outputs["sidecar"], beside)
+    write_text(outputs["findings"], with_tree(costs_found(jobs, alone), beside))
 
 
 if "snakemake" in globals():

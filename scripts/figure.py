@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from sqljudge.figures import draw_figure, save_figure
-from sqljudge.provenance import sidecar
-from sqljudge.records import read_json, write_json
+from sqljudge.provenance import sidecar, with_tree
+from sqljudge.records import read_json, write_json, write_text
 from sqljudge.scripting import job
+from sqljudge.tables import build_table, findings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,13 +21,15 @@ def main(
     outputs: dict[str, str],
     *,
     name: str,
+    table: str,
     experiment: dict[str, Any],
     display: dict[str, str],
     seed: int,
     code: str,
 ) -> None:
     """Write the figure and what stands beside it."""
-    figure = draw_figure(name, experiment, [read_json(path) for path in metrics], read_json(published), display)
+    found, paper = [read_json(path) for path in metrics], read_json(published)
+    figure = draw_figure(name, experiment, found, paper, display)
     for form in ("svg", "pdf"):
         save_figure(figure, outputs[form])
     beside = sidecar(
@@ -38,6 +41,8 @@ def main(
         runs=[read_json(path) for path in runs],
     )
     write_json(outputs["sidecar"], beside)
+    said = findings(build_table(table, experiment, found, paper, display))
+    write_text(outputs["findings"], with_tree(said, beside))
 
 
 if "snakemake" in globals():
@@ -48,6 +53,7 @@ if "snakemake" in globals():
             snakemake.input.published,
             {key: str(value) for key, value in snakemake.output.items()},
             name=snakemake.params.name,
+            table=snakemake.params.table,
             experiment=snakemake.params.experiment,
             display=snakemake.params.display,
             seed=snakemake.params.seed,

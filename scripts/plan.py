@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.planning import PLANNERS
+from sqljudge.planners import PLANNERS
 from sqljudge.records import CandidateSet, ResultGroup, Score, read_jsonl, write_jsonl
 from sqljudge.scripting import job
 
@@ -14,7 +14,7 @@ def main(candidates: str, scores: str | None, groups: str | None, output: str, *
     """Write one selection a question."""
     known = read_jsonl(scores, Score) if scores else []
     equal = read_jsonl(groups, ResultGroup) if groups else []
-    write_jsonl(output, PLANNERS[planner](read_jsonl(candidates, CandidateSet), known, equal))
+    write_jsonl(output, PLANNERS[planner].choose(read_jsonl(candidates, CandidateSet), known, equal))
 
 
 if "snakemake" in globals():

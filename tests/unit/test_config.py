@@ -128,6 +128,22 @@ def refused(config: dict[str, Any]) -> str:
         ),
         ("experiments/table6/costless", ["oracle"], "experiments.table6.costless: 'oracle': write 'oracle:p'"),
         ("discriminators/majority", {"model": "codellama-7b", "kind": "yes_no"}, "discriminators.majority: "),
+        (
+            "experiments/table2/planners",
+            ["majorty"],
+            "experiments.table2.planners.0: 'majorty' is not possible; did you mean 'majority'?",
+        ),
+        (
+            "experiments/table2/planners",
+            ["rerank"],
+            "experiments.table2.planners.0: 'rerank' is not possible; known: majority",
+        ),
+        (
+            "discriminators/codellama-7b",
+            {"model": "codellama-7b", "kind": "yesno"},
+            "discriminators.codellama-7b.kind: 'yesno' is not possible; did you mean 'yes_no'?",
+        ),
+        ("contexts/no_schema", {"yesno": "p.txt"}, "contexts.no_schema: unknown key 'yesno'; did you mean 'yes_no'?"),
         ("calibration/bins", 0, "calibration.bins: 0 is too small; the least is 1"),
         ("experiments/table9", {}, "experiments: unknown key 'table9'; did you mean 'table"),
         ("experiments/table1/budgets", [5], "experiments.table1: unknown key 'budgets'; did you mean 'budget'?"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqljudge.artefacts import Judged
-from sqljudge.costs import Tokens, costs_grid, separately, unshared
+from sqljudge.costs import Tokens, costs_found, costs_grid, separately, unshared
 from sqljudge.records import Judgment
 from sqljudge.tables import FORMATS, render
 
@@ -50,6 +50,17 @@ def test_the_grid_says_how_much_sharing_saved() -> None:
     assert f"{734 / 163:.1f} times" in grid.notes[1]
     for form in FORMATS:
         assert "thinker" in render(grid, form)
+
+
+def test_the_caption_says_what_was_spent_and_saved() -> None:
+    runs = [("discriminate", "thinker", RUN), ("generate", "writer", {**RUN, "engine": {"device": "a_GPU"}})]
+    found = costs_found(runs, {"table5": Tokens(400, 22), "table8": Tokens(300, 12)})
+    assert found.startswith(
+        "In this run 2 model jobs on cpu, a\\_GPU asked 18 requests (4 distinct, 2 of these from the journal): "
+        "300 tokens read, 26 written, 4 seconds. Judgments took 163 tokens."
+    )
+    assert found.endswith("would take 734 tokens, 4.5 times as many.")
+    assert costs_found([], {}).startswith("In this run 0 model jobs on nothing")
 
 
 def test_a_job_without_a_clock_is_marked() -> None:

@@ -12,9 +12,10 @@ import pytest
 from sqljudge.backends import load_backend
 from sqljudge.backends.base import ModelSpec
 from sqljudge.backends.scripted import TOKEN_PROBABILITY, ScriptedBackend
-from sqljudge.discriminate import KINDS, Pair, judge
+from sqljudge.discriminate import Pair, judge
 from sqljudge.errors import ConfigError, ModelError
 from sqljudge.inference import Session
+from sqljudge.kinds import KINDS
 from sqljudge.prompts import PromptTemplate
 from sqljudge.records import Judgment, Question
 from sqljudge.verdicts import read_verdict

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from sqljudge.tables import Cell, Column, Row, Table, findings
 
 ALL = (Column("EX", "Easy", decimals=1, better="high"), Column("EX", "All", decimals=1, better="high"))
@@ -47,3 +49,9 @@ def test_columns_without_a_good_direction_and_rows_not_run_are_not_spoken_of() -
     rows = (("a", [None, 0.5]), ("b", [None, 0.4]))
     assert findings(table((ALL[0], RANK), *rows)).startswith("In this run AUROC (Ranking) is highest for *a*")
     assert findings(table((LENGTH,), ("a", [1.0]))) == "In this run nothing of it has been measured."
+
+
+def test_of_the_adaptive_table_what_is_saved_and_lost_is_spoken_of() -> None:
+    columns = (Column("Full thought", "Tokens", better="low"), Column("Adaptive", "Saved", decimals=1, better="high"))
+    found = findings(dataclasses.replace(table(columns, ("a", [90.0, 40.0])), name="adaptive"))
+    assert found == "In this run Saved (Adaptive) of *a* is 40.0 % [39.0, 41.0] (n = 60)."

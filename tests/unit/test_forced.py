@@ -126,7 +126,7 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
     how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "frame": "raw"}
-    with pytest.raises(ConfigError, match="kind 'x' is unknown; known: reasoning, yes_no"):
+    with pytest.raises(ConfigError, match="kind 'x' is unknown; known: yes_no, reasoning"):
         force(session, PAIRS, [], kind="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
         force(session, PAIRS, [], kind="reasoning", budgets=[0], **how)

@@ -8,8 +8,12 @@ import re
 from pathlib import Path
 
 import yaml
+from sqljudge import planning
+from sqljudge.backends import BACKENDS
 from sqljudge.config import schema
 from sqljudge.config_docs import page
+from sqljudge.kinds import KINDS
+from sqljudge.planners import BESIDE, PLANNERS
 from sqljudge.provenance import closure
 from sqljudge.sql.limits import Limits
 
@@ -82,3 +86,14 @@ def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
     given = {name: part["default"] for name, part in schema("config")["properties"]["execution"]["properties"].items()}
     limits = dataclasses.asdict(Limits())
     assert given == {name: limits[name] for name in given}
+
+
+def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
+    for package, names in (("backends", BACKENDS), ("kinds", KINDS)):
+        assert {f"{package}.{name}" for name in names} <= set(MODULES)
+    assert all(callable(getattr(planning, name)) for name in PLANNERS)
+    discriminators, contexts = (schema("config")["properties"][key] for key in ("discriminators", "contexts"))
+    kinds = discriminators["additionalProperties"]["properties"]["kind"]["enum"]
+    assert kinds == [*contexts["additionalProperties"]["properties"]] == [*KINDS]
+    assert schema("models")["properties"]["backend"]["enum"] == [*BACKENDS]
+    assert schema("experiments")["$defs"]["planners"]["items"]["enum"] == [*BESIDE]

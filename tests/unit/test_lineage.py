@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from sqljudge.errors import DataError
 from sqljudge.lineage import RECORDS, chain, main, record_path, told
 from sqljudge.provenance import file_digest
 
+ROOT = Path(__file__).resolve().parents[2]
 TABLE, METRIC, ASKED, SOURCE = "results/t.html", "results/m.json", "results/c.jsonl", "given.json"
 RUN = {
     "model": {
@@ -107,3 +111,12 @@ def test_the_command_takes_any_way_to_name_the_file(folder: Path, monkeypatch: p
     for name in (TABLE, f"./{TABLE}", str(folder / TABLE)):
         assert main([name]) == 0
         assert capsys.readouterr().out.startswith(f"{TABLE}  sha256")
+
+
+def test_the_command_ends_quietly_where_only_its_first_lines_are_read(folder: Path) -> None:
+    line = f"set -o pipefail; {sys.executable} -m sqljudge.lineage {TABLE} | true"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.stderr, done.returncode) == ("", 0)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.errors import DataError
-from sqljudge.planning import PLANNERS, greedy, majority, rerank
+from sqljudge.planners import PLANNERS
+from sqljudge.planning import greedy, majority, rerank
 from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, ResultGroup, Score, Selection
 
 
@@ -37,7 +38,7 @@ def test_no_candidates() -> None:
 
 def test_greedy_takes_the_first_whatever_the_scores() -> None:
     scores = [score("A", 0.9), score("B", 0.1)]
-    assert PLANNERS["greedy"]([pool("B", "A")], scores) == [Selection(0, "B", None, "first candidate")]
+    assert PLANNERS["greedy"].choose([pool("B", "A")], scores, []) == [Selection(0, "B", None, "first candidate")]
 
 
 def test_scores_belong_to_their_question() -> None:
@@ -71,7 +72,7 @@ def test_majority_weighs_groups_by_the_scores_of_their_samples() -> None:
     (selection,) = majority(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
     assert (selection.sql, selection.score) == ("C", 0.4), "2 x 0.3 + 0.4 is more than 0.9; C beats B"
     assert selection.reason == "group of 53% of the weight: highest score 0.40"
-    (selection,) = PLANNERS["majority"](candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
+    (selection,) = PLANNERS["majority"].choose(candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
     assert selection.sql == "A"
 
 

@@ -13,7 +13,7 @@ from sqljudge.backends.scripted import ScriptedBackend
 from sqljudge.discriminate import judge
 from sqljudge.errors import DataError
 from sqljudge.inference import Session
-from sqljudge.planning import PLANNERS
+from sqljudge.planners import PLANNERS
 from sqljudge.pool import label_candidates, read_pool
 from sqljudge.prompts import PromptTemplate
 from sqljudge.records import EMPTY_SQL, Candidate, CandidateSet, Execution, ResultGroup
@@ -180,8 +180,8 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
     judgments = judge(session, pairs, kind="yes_no", template=PromptTemplate("${sql}", ""), frame="raw", budget=0)
     scores = score_judgments(sets, judgments, budget=1, scoring="soft", mode="naive", executable=None)
     assert len(scores) == 3
-    for plan in PLANNERS.values():
-        empty, full = plan(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
+    for planner in PLANNERS.values():
+        empty, full = planner.choose(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
         assert (empty.question_id, empty.sql, empty.score, empty.reason) == (0, EMPTY_SQL, None, "no candidates")
         assert full.sql != EMPTY_SQL
 

@@ -31,6 +31,7 @@ SIDECAR = {
     "machine": {"system": "Linux", "processor": "x86_64", "name": "a CPU", "cores": 2},
     "versions": {"python": "3.11"},
 }
+FOUND = "In this run *A* is 1.00 %.\n"
 CAPTIONS = sorted(path.stem for path in REPORT.glob("*.rst"))
 
 
@@ -53,7 +54,7 @@ def configuration(*names: str) -> dict[str, Any]:
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     """A result, and beside it what this run found and what made it."""
-    (tmp_path / "provenance.findings.rst").write_text("In this run *A* is 1.00 %.\n", encoding="utf-8")
+    (tmp_path / "provenance.findings.rst").write_text(FOUND, encoding="utf-8")
     (tmp_path / "provenance.facts.rst").write_text(facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
     return tmp_path / "provenance.html"
 
@@ -72,7 +73,7 @@ def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     )
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
-    output = SimpleNamespace(html=str(page))
+    output = SimpleNamespace(html=str(page), svg=str(page))
     files = [SimpleNamespace(path=page, target=page.name)] if page else []
     made = SimpleNamespace(config=config, params=params, output=output)
     return environment.from_string(source).render(snakemake=made, files=files)
@@ -90,10 +91,20 @@ def test_caption_is_well_formed(name: str, names: tuple[str, ...], page: Path) -
     assert len(shown) > 200
 
 
-@pytest.mark.parametrize("name", ["claims", "thresholds", *(f"table{number}" for number in range(1, 9))])
-def test_captions_give_what_this_run_found(name: str, page: Path) -> None:
-    assert "In this run *A* is 1.00 %." in caption(name, configuration("config.yaml"), page)
-    assert "In this run" not in caption(name, configuration("config.yaml")), "of another page"
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_captions_give_this_runs_own_numbers(name: str, page: Path) -> None:
+    """What a table says, or, where what was made is told, the facts of the run."""
+    numbers = "1,500 tokens in 2 seconds" if name in ("provenance", "workflow") else FOUND.strip()
+    assert numbers in caption(name, configuration("config.yaml"), page)
+    assert numbers not in caption(name, configuration("config.yaml")), "of another page"
+
+
+def test_captions_count_the_resamples_of_this_run() -> None:
+    config = configuration("config.yaml")
+    told = [name for name in CAPTIONS if "10,000 resamples" in caption(name, config)]
+    config["resamples"] = 777
+    assert told == [name for name in CAPTIONS if "777 resamples" in caption(name, config)]
+    assert {"adaptive", "pareto", "table1", "figure4", "claims"} <= set(told)
 
 
 def test_the_front_page_says_what_was_run(page: Path) -> None:

@@ -1,13 +1,19 @@
-"""A script's messages go to the terminal and its log; a user's mistake is one line and exit code 1."""
+"""A script's messages go to the terminal and its log; a mistake is one line; a command's reader may leave early."""
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from sqljudge.errors import ConfigError, DataError
-from sqljudge.scripting import job
+from sqljudge.scripting import command, job
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
 Capture = pytest.CaptureFixture[str]
 
@@ -59,3 +65,42 @@ def test_a_second_run_writes_its_log_anew(tmp_path: Path) -> None:
         with job(str(tmp_path / "x.log")):
             sys.stderr.write(text)
     assert (tmp_path / "x.log").read_text() == "second\n"
+
+
+def unread(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of the library whose output nobody reads, as when `head` has seen enough."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            input=typed,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(WORKFLOW)},
+        )
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["sqljudge.config_docs"], ["sqljudge.execute", "--db", "x.sqlite"], ["sqljudge.evaluate", "--help"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(
+    arguments: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sqlite3.connect("x.sqlite").execute("CREATE TABLE t (a)").connection.close()
+    done = unread(*arguments, typed="SELECT 1\nSELECT 2\n")
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(("status", "code"), [(0, 0), (1, 1), (None, None)])
+def test_a_command_ends_with_the_status_of_its_main(status: int | None, code: int | None) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(lambda: status)
+    assert ended.value.code == code

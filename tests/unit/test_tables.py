@@ -323,7 +323,7 @@ def test_what_costs_nothing_stands_in_blocks_below_the_models() -> None:
         "mode": "check",
         "greedy_decoding": "greedy",
         "costless": ["oracle:1", "random"],
-        "with_majority": True,
+        "planners": ["majority"],
     }
     free = {"generator": "stable-code-3b", "decoding": "sample", "mode": "check", "planner": "rerank"}
     metrics = [

@@ -15,7 +15,7 @@ from sqljudge.generate import Decoding, generate_candidates
 from sqljudge.inference import Session
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.parquet import read_judgments, write_judgments
-from sqljudge.planning import PLANNERS
+from sqljudge.planners import PLANNERS
 from sqljudge.pool import label_candidates
 from sqljudge.prompts import PromptTemplate
 from sqljudge.records import (
@@ -86,7 +86,7 @@ def test_a_question_with_a_failed_sample_has_no_candidates(session: Callable[[st
     for planner in PLANNERS.values():
         scores = [Score(i, sets[i].candidates[0].sql, 0.5, True, failure=False) for i in (0, 2)]
         groups = [ResultGroup(score.question_id, score.sql, 0) for score in scores]
-        assert [choice.reason == UNANSWERED for choice in planner(sets, scores, groups)] == [False, True, False]
+        assert [choice.reason == UNANSWERED for choice in planner.choose(sets, scores, groups)] == [False, True, False]
     executions = [Execution(i, sets[i].candidates[0].sql, "ok", "", (), 1, 1, 0.1, True) for i in (0, 2)]
     assert [group.question_id for group in label_candidates(sets, executions)] == [0, 2]
 
@@ -108,7 +108,7 @@ def test_a_question_with_a_failed_judgment_is_left_out(
     assert (found["questions"], found["left_out"], found["candidates"]) == (2, 1, 4)
     assert [row["question_id"] for row in found["per_question"]] == [0, 2]
     assert found["metrics"]["failure_rate"]["value"] == 0
-    assert PLANNERS["rerank"](POOL, scores)[1] == Selection(1, EMPTY_SQL, None, UNANSWERED)
+    assert PLANNERS["rerank"].choose(POOL, scores, [])[1] == Selection(1, EMPTY_SQL, None, UNANSWERED)
 
 
 def test_the_check_does_not_ask_what_was_not_answered() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,30 @@ def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) ->
     assert "model actor (scripted), on script" in done.stdout
     assert "dev.json  sha256" in done.stdout
     assert "CHANGED" not in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
+def test_the_commands_of_the_worked_example_run(finished: Project) -> None:
+    """Each command of docs/score.md names files that a run makes, and fields that they have."""
+    page = (ROOT / "docs/score.md").read_text(encoding="utf-8")
+    _, *commands = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    asked = (finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8")
+    question = json.loads(asked.splitlines()[0])
+    names = {"DATA": "mini_spider", "Q": str(question["id"]), "ASKED": question["question"], "GEN": "writer"}
+    names |= {"JUDGE": "thinker", "YESNO": "taster", "B": "60", "SMALL": "20", "LARGE": "60"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for command in commands:
+        line = f"set -euo pipefail; {command}".replace("PYTHONPATH=workflow", f"PYTHONPATH={ROOT}/workflow")
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=finished.folder,
+            env={**os.environ, **names, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+    assert len(commands) == 8
 
 
 def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def calibration(experiment: Experiment, **changes: Any) -> str:
 
 def reranked(experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
-    return f"results/metrics/end_to_end/rerank/{_scored({**experiment, **changes})}.json"
+    return planned("rerank", experiment, **changes)
 
 
 def adaptive(experiment: Experiment, **changes: Any) -> str:
@@ -135,9 +135,9 @@ def reranked_without_model(experiment: Experiment, costless: str, mode: str) -> 
     return f"results/metrics/end_to_end/rerank/{file_name(costless)}/{sampled_pool(experiment)}.{mode}.json"
 
 
-def majority(experiment: Experiment, **changes: Any) -> str:
-    """The end-to-end metrics of groups of equal results that are weighed by a discriminator's scores."""
-    return f"results/metrics/end_to_end/majority/{_scored({**experiment, **changes})}.json"
+def planned(planner: str, experiment: Experiment, **changes: Any) -> str:
+    """The end-to-end metrics of another planner that chooses by a discriminator's scores."""
+    return f"results/metrics/end_to_end/{planner}/{_scored({**experiment, **changes})}.json"
 
 
 def greedy(generator: str, decoding: str) -> str:
@@ -156,8 +156,8 @@ def _all_reranked(experiment: Experiment) -> list[str]:
     files = [reranked(experiment, discriminator=name) for name in experiment["discriminators"]]
     if "greedy_decoding" in experiment:
         files.append(greedy(experiment["generator"], experiment["greedy_decoding"]))
-    if experiment.get("with_majority"):
-        files += [majority(experiment, discriminator=name) for name in experiment["discriminators"]]
+    for planner in experiment.get("planners", ()):
+        files += [planned(planner, experiment, discriminator=name) for name in experiment["discriminators"]]
     return files + _all_without_model(experiment)
 
 

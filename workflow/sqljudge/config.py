@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, 
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
+from sqljudge.kinds import KINDS
+from sqljudge.planners import BESIDE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -41,9 +43,35 @@ def resolve(path: str) -> Path:
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """One of the JSON schemas of `workflow/schemas`, by name."""
+    """One of the JSON schemas of `workflow/schemas`, by name, with the names that registries hold."""
     loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    if name in _REGISTERED:
+        _REGISTERED[name](loaded)
     return loaded
+
+
+def _kinds(loaded: dict[str, Any]) -> None:
+    properties = loaded["properties"]
+    kind = properties["discriminators"]["additionalProperties"]["properties"]["kind"]
+    kind["enum"] = list(KINDS)
+    kind["description"] += f" {'; '.join(f'{name} - {known.says}' for name, known in KINDS.items())}."
+    templates = properties["contexts"]["additionalProperties"]["properties"]
+    templates.update({name: {"type": "string", "description": known.prompt} for name, known in KINDS.items()})
+
+
+def _backends(loaded: dict[str, Any]) -> None:
+    loaded["properties"]["backend"]["enum"] = list(BACKENDS)
+
+
+def _planners(loaded: dict[str, Any]) -> None:
+    loaded["$defs"]["planners"]["items"]["enum"] = list(BESIDE)
+
+
+_REGISTERED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "config": _kinds,
+    "models": _backends,
+    "experiments": _planners,
+}
 
 
 def _validator(name: str) -> Any:
@@ -203,7 +231,7 @@ def _check_budgets(table: str, part: Mapping[str, Any]) -> None:
 
 
 def _check_forced(name: str, entry: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
-    if entry["kind"] == "reasoning" and BACKENDS[models[entry["model"]].backend].remote:
+    if KINDS[entry["kind"]].responds and BACKENDS[models[entry["model"]].backend].remote:
         what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
         raise ConfigError(f"configuration, discriminators.{name}: {what}; use the backend transformers or vllm")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqljudge.config import schema
+from sqljudge.scripting import command
 
 INTRODUCTION = """\
 # Configuration
@@ -93,4 +94,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    command(lambda: print(page(), end=""))

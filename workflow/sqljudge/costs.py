@@ -9,8 +9,10 @@ from typing import Any
 from sqljudge.artefacts import Experiment, Judged, judged, one_or_many
 from sqljudge.records import Judgment
 from sqljudge.tables.model import Grid, number
+from sqljudge.tables.render import rst
 
 Run = Mapping[str, Any]
+NamedRun = tuple[str, str, Run]
 Executable = Mapping[tuple[int, str], bool]
 
 
@@ -83,21 +85,43 @@ def _text(value: Any) -> str:
     return number(value, 1) if isinstance(value, float) else str(value)
 
 
-def costs_grid(runs: Sequence[tuple[str, str, Run]], alone: Mapping[str, Tokens]) -> Grid:
+def costs_grid(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> Grid:
     """The table of costs.
 
     `runs`: (stage, job, what the job recorded of itself); `alone`: by table, what its judgments would cost on their
     own. Tokens and seconds are of distinct requests, at what they cost when the model answered them.
     """
     data = [_job(*run) for run in runs]
-    spent = sum(row[5] + row[6] for row in data if row[0] == "discriminate")
-    apart = sum((tokens.total for tokens in alone.values()), 0)
     notes = [
         "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
         "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
-        f"Judgments took {spent:,} tokens. Asked for anew for each table, budget, scoring and mode, as the published "
-        f"code does, they would take {apart:,} tokens" + (f", {apart / spent:.1f} times as many." if spent else "."),
+        _saved(runs, alone),
         "By table: " + "; ".join(f"{name} {tokens.total:,}" for name, tokens in sorted(alone.items())) + ".",
     ]
     rows = tuple(tuple(_text(value) for value in row) for row in data)
     return Grid("costs", "What the model jobs cost", HEADERS, "lwrrrrrrrrl", rows, (FIELDS, *data), tuple(notes))
+
+
+def _saved(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> str:
+    spent = sum(run["prompt_tokens"] + run["new_tokens"] for stage, _, run in runs if stage == "discriminate")
+    apart = sum(tokens.total for tokens in alone.values())
+    times = f", {apart / spent:.1f} times as many" if spent else ""
+    return (
+        f"Judgments took {spent:,} tokens. Asked for anew for each table, budget, scoring and mode, as the published "
+        f"code does, they would take {apart:,} tokens{times}."
+    )
+
+
+def costs_found(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> str:
+    """What a run's model jobs cost and what sharing saved, in two sentences of reStructuredText; as `costs_grid`."""
+
+    def total(key: str) -> int:
+        return sum(run[key] for _, _, run in runs)
+
+    seconds = sum(run["seconds"] for _, _, run in runs)
+    devices = ", ".join(dict.fromkeys(rst(str(run["engine"].get("device", "unknown"))) for _, _, run in runs))
+    return (
+        f"In this run {len(runs)} model jobs on {devices or 'nothing'} asked {total('requests'):,} requests "
+        f"({total('distinct'):,} distinct, {total('from_journal'):,} of these from the journal): "
+        f"{total('prompt_tokens'):,} tokens read, {total('new_tokens'):,} written, {seconds:,.0f} seconds. "
+    ) + _saved(runs, alone)

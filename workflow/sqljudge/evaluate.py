@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.metrics.end_to_end import Interval, Scored, end_to_end
 from sqljudge.records import EMPTY_SQL, UNANSWERED, Execution, Question, Selection
+from sqljudge.scripting import command
 from sqljudge.sql.errors import UnreadableSql
 from sqljudge.sql.matching import Match, match
 from sqljudge.sql.schema import Schema
@@ -92,4 +92,4 @@ def _match(question: Question, sql: str, schemas: Mapping[str, Schema]) -> Match
 if __name__ == "__main__":
     from sqljudge.evaluate_files import main
 
-    sys.exit(main())
+    command(main)

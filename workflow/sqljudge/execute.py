@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 from sqljudge.errors import DataError, SqljudgeError
 from sqljudge.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question
+from sqljudge.scripting import command
 from sqljudge.sql.databases import database_files, gold_faults, holding_rows
 from sqljudge.sql.execute import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
 from sqljudge.sql.limits import RawCell, failed
@@ -125,8 +125,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SqljudgeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (nobody reads on: nothing is left to flush)
     return 0
 
 
@@ -157,4 +155,4 @@ def _chunks(source: Iterable[bytes], size: int) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

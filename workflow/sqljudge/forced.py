@@ -7,7 +7,7 @@ true as a share of what true and false have together as the next token. See docs
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqljudge.backends.base import Choice, ChoiceRequest, Failure, Prompt
 from sqljudge.discriminate import Pair
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.inference import Session
+from sqljudge.kinds import KINDS
 from sqljudge.prompts import PromptTemplate, fill, read_template
 from sqljudge.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment
 from sqljudge.verdicts import by_candidate, text_within
@@ -73,7 +74,7 @@ def read_closing(path: str | Path) -> PromptTemplate:
     return template
 
 
-def _reasoning(session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
+def _cut(session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
     """One forward pass for each distinct cut: a thought that ended before two budgets is asked about once."""
     answered = [thought for thought in thoughts if thought.judgment.finish_reason != UNANSWERED]
     cuts = [thought.forced(budget) for thought in answered for budget in budgets]
@@ -96,20 +97,13 @@ def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -
     return ForcedVerdict(*key, tokens, true / mass if mass else CORRECT_THRESHOLD, mass)
 
 
-def _yes_no(_session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
+def _as_given(_session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
     """P(Yes) at every budget: there is no thought to cut, and nothing is asked."""
     return [
         ForcedVerdict(each.judgment.question_id, each.judgment.sql, budget, 0, each.judgment.p_yes)
         for each in thoughts
         for budget in budgets
     ]
-
-
-KINDS: dict[str, Callable[[Session, Sequence[Thought], Sequence[int]], list[ForcedVerdict]]] = {
-    "reasoning": _reasoning,
-    "yes_no": _yes_no,
-}
-"""How a verdict is forced from each kind of discriminator."""
 
 
 def force(
@@ -138,4 +132,4 @@ def force(
         prompt = fill(template, question, sql=sql, frame=frame, chat=chat)
         closed = fill(closing, question, sql=sql, frame="raw", chat=chat).text
         thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
-    return KINDS[kind](session, thoughts, budgets)
+    return (_cut if KINDS[kind].responds else _as_given)(session, thoughts, budgets)

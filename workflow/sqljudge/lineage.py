@@ -20,6 +20,7 @@ from typing import Any
 from sqljudge.errors import DataError, SqljudgeError
 from sqljudge.provenance import file_digest, model_name, tree_name
 from sqljudge.records import read_json
+from sqljudge.scripting import command
 
 RECORDS = Path(".snakemake/metadata")
 """Where Snakemake keeps one record of each file that it made, below the working directory."""
@@ -146,4 +147,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

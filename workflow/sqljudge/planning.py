@@ -102,11 +102,3 @@ def _first(group: CandidateSet) -> Selection:
     if not group.candidates:
         return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
     return Selection(group.question_id, group.candidates[0].sql, None, "first candidate")
-
-
-PLANNERS: dict[str, Callable[[Sequence[CandidateSet], Sequence[Score], Sequence[ResultGroup]], list[Selection]]] = {
-    "rerank": rerank,
-    "majority": majority,
-    "greedy": greedy,
-}
-"""The planners by name."""

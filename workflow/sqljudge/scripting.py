@@ -1,12 +1,13 @@
-"""How a script of the workflow runs: its messages go to the terminal and its log, a user's mistake ends in one line."""
+"""How scripts of the workflow and commands of the library run: where messages go, and how a run ends."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from sqljudge.errors import SqljudgeError
 
@@ -48,3 +49,17 @@ def job(log: str) -> Iterator[None]:
             raise SystemExit(1) from None
         finally:
             sys.stderr = terminal
+
+
+def command(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command's `main` and exit with its status; quietly with 0 where nobody reads its output on (`| head`)."""
+    try:
+        try:
+            status: object = main()
+        except SystemExit as ended:
+            status = ended.code
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  (nothing is left to flush)
+        status = 0
+    raise SystemExit(status)

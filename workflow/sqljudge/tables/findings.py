@@ -9,6 +9,8 @@ ALL, NO_LABEL = "All", "–"
 UNITS = ("%", "bits")
 MAIN_COLUMNS = 2
 """How many columns are spoken of: of each of the first groups, that of all questions, or else the first that counts."""
+SPOKEN_OF = {"adaptive": ("Saved", "Difference")}
+"""The columns that are spoken of in their stead, of tables whose first ones are not the point."""
 
 
 def findings(table: Table) -> str:
@@ -18,6 +20,8 @@ def findings(table: Table) -> str:
 
 
 def _main(table: Table) -> list[int]:
+    if table.name in SPOKEN_OF:
+        return [p for p, column in enumerate(table.columns) if column.label in SPOKEN_OF[table.name]]
     groups = [[p for p in positions if table.columns[p].better] for _, positions in table.groups()]
     chosen = [[p for p in positions if table.columns[p].label == ALL] or positions for positions in groups]
     return [positions[0] for positions in chosen if positions][:MAIN_COLUMNS]

@@ -10,6 +10,7 @@ from typing import Any
 from sqljudge import costless
 from sqljudge.artefacts import file_name
 from sqljudge.errors import ConfigError
+from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import (
     COOLED,
     EM,
@@ -32,7 +33,7 @@ from sqljudge.tables.measures import (
     read_cell,
 )
 from sqljudge.tables.model import Cell, Row, Table
-from sqljudge.tables.notes import WITH_GOLD, WITH_MAJORITY, WITHOUT_MODEL, table_notes
+from sqljudge.tables.notes import WITH_GOLD, WITHOUT_MODEL, table_notes
 from sqljudge.tables.published import Published, context_key, published_value
 
 Experiment = Mapping[str, Any]
@@ -243,13 +244,15 @@ def _greedy_lines(
     return lines
 
 
-def _majority_lines(
+def _planner_lines(
     layout: Layout, axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
 ) -> list[_Line]:
-    """The models' rows again, with their scores as weights of groups of equal results, where the experiment says so."""
-    lines = _lines(layout, axes, heads, display) if experiment.get("with_majority") else []
-    named = [(line, (f"Majority × {line.labels[0]}", *line.labels[1:])) for line in lines]
-    return [replace(line, labels=labels, planner="majority", block=WITH_MAJORITY) for line, labels in named]
+    """The models' rows again, for each of the experiment's planners beside re-ranking."""
+    lines = []
+    for name, line in product(experiment.get("planners", ()), _lines(layout, axes, heads, display)):
+        labels = (f"{BESIDE[name].label} × {line.labels[0]}", *line.labels[1:])
+        lines.append(replace(line, labels=labels, planner=name, block=BESIDE[name].heading))
+    return lines
 
 
 def _costless_lines(
@@ -302,7 +305,7 @@ def build_table(
     lines = _lines(layout, axes, heads, display)
     if layout.greedy:
         lines += _greedy_lines(axes, experiment, heads, display)
-    lines += _majority_lines(layout, axes, experiment, heads, display)
+    lines += _planner_lines(layout, axes, experiment, heads, display)
     lines += _costless_lines(axes, experiment, heads, display)
     groups = _groups(layout, experiment, display)
     used: list[Metric] = []

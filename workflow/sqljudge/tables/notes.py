@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import Metric
 from sqljudge.tables.model import Table, number
 from sqljudge.tables.published import Published, context_key, published_name
 
 INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."
-WITH_MAJORITY = "Majority of results, weighed by a discriminator"
 WITHOUT_MODEL = "No model judges"
 WITH_GOLD = "Bounds that look at the gold query"
 READING = {
@@ -47,8 +47,7 @@ READING = {
     "there; the medians are shown (a confidence of 1: none). Tokens: new tokens, mean over candidates that the model "
     "was asked about; reading a verdict writes none. Saved, difference: to the full thought with a forced verdict. "
     "Intervals keep what was chosen.",
-    WITH_MAJORITY: "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its "
-    "samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
+    **{planner.heading: planner.reading for planner in BESIDE.values()},
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
     "samples agree on; the highest mean token probability by the generator itself.",
     WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "
