@@ -100,7 +100,7 @@ def test_the_front_page_says_what_was_run(page: Path) -> None:
     text = caption("workflow", configuration("config.yaml", "demo.yaml"), page)
     for said in ("mini_spider", "seed 42", "SmolLM2-135M (reasoning)", "DIRTY", "1,500 tokens", "a CPU"):
         assert said in text, said
-    assert "3 questions of each hardness" in text
+    assert "3 questions of each level of difficulty" in text
 
 
 def test_captions_name_the_runs_own_settings() -> None:
