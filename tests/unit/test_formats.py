@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_what_a_format_names_exists(form: Any) -> None:
     assert form.comparison in COMPARISONS
     assert form.comparison in EXECUTION_ACCURACY
     assert (ROOT / form.published).is_file()
+
+
+def test_the_recipe_for_a_format_of_ones_own_works_as_it_is_written(tmp_path: Path) -> None:
+    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    recipe: dict[str, Any] = {}
+    exec(textwrap.dedent(page.split("```python\n")[1].split("```")[0]), recipe)
+    tables = write(tmp_path / "tables.json", [ENTRY])
+    row = {"db_id": "shop", "question": "How many?", "sql": "SELECT 1", "grade": "B", "hint": "count them"}
+    (question,) = load_questions(write(tmp_path / "dev.json", [row]), tables, recipe["GRADED"])
+    assert (question.hardness, question.knowledge, question.gold_sql) == ("B", "count them", "SELECT 1")
+    with pytest.raises(DataError, match="question 0: grade is 'D'; it must be one of A, B, C"):
+        load_questions(write(tmp_path / "dev.json", [{**row, "grade": "D"}]), tables, recipe["GRADED"])
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
