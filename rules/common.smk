@@ -18,6 +18,7 @@ from sqljudge.config import (
 from sqljudge.errors import SqljudgeError
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
+from sqljudge.formats import FORMATS
 from sqljudge.provenance import code_digest
 
 try:
@@ -30,7 +31,7 @@ except SqljudgeError as error:
 SOURCE = config["dataset"]["source"]
 if SOURCE and not resolve(SOURCE).exists():
     sys.exit(
-        f"Error: configuration, dataset.source: {SOURCE} does not exist; name Spider's folder or zip archive"
+        f"Error: configuration, dataset.source: {SOURCE} does not exist; name the dataset's folder or zip archive"
     )
 POOL_FILE = config["pool"]["file"]
 if POOL_FILE and not resolve(POOL_FILE).is_file():
@@ -40,6 +41,7 @@ if POOL_FILE and not resolve(POOL_FILE).is_file():
 
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
+FORM = FORMATS[config["dataset"]["format"]]
 EXPERIMENTS = config["experiments"]
 SHOWN = artefacts.all_tables(EXPERIMENTS)
 DESCRIPTIONS = {
@@ -96,7 +98,7 @@ def source_files(wildcards):
     path = resolve(SOURCE)
     if path.is_file():
         return [str(path)]
-    wanted = {config["dataset"]["questions_file"], "tables.json"}
+    wanted = {config["dataset"]["questions_file"], FORM.tables_file, FORM.databases_archive}
     return [
         str(file)
         for file in sorted(path.rglob("*"))

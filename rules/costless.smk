@@ -14,6 +14,7 @@ rule group_results:
         HARDWARE_CPU
     threads: 2
     params:
+        comparison=FORM.comparison,
         limits=config["execution"],
         code=code_digest("consensus"),
     script:

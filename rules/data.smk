@@ -31,6 +31,7 @@ rule stage_dataset:
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=config["dataset"]["questions_file"],
+        form=config["dataset"]["format"],
         code=code_digest("acquire"),
     script:
         "../scripts/stage_dataset.py"

@@ -31,6 +31,6 @@ rule estimate:
             )
         ],
         questions=f"results/questions/{DATASET}.jsonl",
-        expected=4 * config["dataset"]["per_hardness"],
+        expected=len(FORM.levels) * config["dataset"]["per_hardness"],
     script:
         "../scripts/estimate.py"

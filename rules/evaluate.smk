@@ -56,6 +56,8 @@ rule evaluate_end_to_end:
         HARDWARE_CPU
     params:
         settings=lambda wildcards: artefacts.selection_settings(wildcards.selected),
+        levels=list(FORM.levels),
+        comparison=FORM.comparison,
         seed=SEED,
         resamples=config["resamples"],
         code=code_digest("evaluate", "metrics.intervals"),

@@ -15,6 +15,7 @@ rule execute:
         HARDWARE_CPU
     threads: 2
     params:
+        comparison=FORM.comparison,
         limits=config["execution"],
         code=code_digest("execute"),
     script:

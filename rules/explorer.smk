@@ -24,6 +24,7 @@ rule explorer:
     params:
         kinds=sorted(BEHIND),
         display={**display_names(), **COSTLESS_LABELS},
+        levels=list(FORM.levels),
         limits=config["execution"],
         code=code_digest("explorer"),
     script:

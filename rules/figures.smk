@@ -25,7 +25,7 @@ for NAME in DRAWN:
         input:
             metrics=artefacts.METRICS[TABLE](SHOWN[TABLE]),
             runs=artefacts.runs(SHOWN[TABLE]),
-            published=str(ROOT / "resources/published.json"),
+            published=str(ROOT / FORM.published),
         output:
             svg=report(
                 f"results/figures/{NAME}.svg",

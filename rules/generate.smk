@@ -24,6 +24,7 @@ rule generate:
         frame=lambda wildcards: generator_entry(wildcards)["frame"],
         extraction=lambda wildcards: generator_entry(wildcards)["extraction"],
         decoding=decoding_of,
+        quoted_names=FORM.quoted_names,
         seed=SEED,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],

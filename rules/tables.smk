@@ -9,7 +9,7 @@ for NAME in TABLES:
         input:
             metrics=artefacts.METRICS[NAME](SHOWN[NAME]),
             runs=artefacts.runs(SHOWN[NAME]),
-            published=str(ROOT / "resources/published.json"),
+            published=str(ROOT / FORM.published),
         output:
             html=report(
                 f"results/tables/{NAME}.html",

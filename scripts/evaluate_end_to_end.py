@@ -22,6 +22,8 @@ def main(
     output: str,
     *,
     settings: dict[str, Any],
+    levels: list[str],
+    comparison: str,
     seed: int,
     resamples: int,
 ) -> None:
@@ -32,6 +34,8 @@ def main(
         read_jsonl(executions, Execution),
         load_schemas(Path(tables)),
         interval=partial(proportion_interval, seed=seed, resamples=resamples),
+        levels=levels,
+        comparison=comparison,
     )
     write_json(output, {"settings": settings, **metrics})
 
@@ -45,6 +49,8 @@ if "snakemake" in globals():
             snakemake.input.executions,
             snakemake.output[0],
             settings=snakemake.params.settings,
+            levels=snakemake.params.levels,
+            comparison=snakemake.params.comparison,
             seed=snakemake.params.seed,
             resamples=snakemake.params.resamples,
         )

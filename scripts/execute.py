@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(questions: str, candidates: str, databases: str, output: str, *, limits: dict[str, Any], workers: int) -> None:
+def main(
+    questions: str,
+    candidates: str,
+    databases: str,
+    output: str,
+    *,
+    comparison: str,
+    limits: dict[str, Any],
+    workers: int,
+) -> None:
     """Write one execution a candidate."""
     executions = execute_candidates(
         read_jsonl(questions, Question),
         read_jsonl(candidates, CandidateSet),
         Path(databases),
+        comparison=comparison,
         workers=workers,
         limits=Limits(**limits),
     )
@@ -36,6 +46,7 @@ if "snakemake" in globals():
             snakemake.input.candidates,
             snakemake.input.databases,
             snakemake.output[0],
+            comparison=snakemake.params.comparison,
             limits=snakemake.params.limits,
             workers=snakemake.threads,
         )

@@ -18,13 +18,14 @@ def main(
     page: str,
     *,
     display: dict[str, str],
+    levels: list[str],
     limits: dict[str, Any],
     workers: int,
 ) -> None:
     """Write the explorer's folder."""
     made = read_made(files)
     golds = gold_results(made.questions, Path(databases), workers=workers, limits=Limits(**limits))
-    count = write_explorer(Path(page).parent, summary(made, display), shown_questions(made, golds))
+    count = write_explorer(Path(page).parent, summary(made, display, levels), shown_questions(made, golds))
     print(f"{count} questions; open {page}", file=sys.stderr)
 
 
@@ -35,6 +36,7 @@ if "snakemake" in globals():
             snakemake.input.databases,
             snakemake.output.page,
             display=snakemake.params.display,
+            levels=snakemake.params.levels,
             limits=snakemake.params.limits,
             workers=snakemake.threads,
         )

@@ -25,6 +25,7 @@ def main(
     frame: str,
     extraction: str,
     decoding: dict[str, Any],
+    quoted_names: bool,
     seed: int,
     journal: str,
     failures_tolerated: float,
@@ -45,6 +46,7 @@ def main(
         extraction=extraction,
         decoding=Decoding(**decoding),
         seed=seed,
+        quoted_names=quoted_names,
     )
     write_jsonl(candidates, sets)
     write_json(run, session.report())
@@ -61,6 +63,7 @@ if "snakemake" in globals():
             frame=snakemake.params.frame,
             extraction=snakemake.params.extraction,
             decoding=snakemake.params.decoding,
+            quoted_names=snakemake.params.quoted_names,
             seed=snakemake.params.seed,
             journal=snakemake.params.journal,
             failures_tolerated=snakemake.params.failures_tolerated,

@@ -19,6 +19,7 @@ def main(
     databases: str,
     output: str,
     *,
+    comparison: str,
     limits: dict[str, Any],
     workers: int,
 ) -> None:
@@ -28,6 +29,7 @@ def main(
         read_jsonl(candidates, CandidateSet),
         read_jsonl(executions, Execution),
         Path(databases),
+        comparison=comparison,
         workers=workers,
         limits=Limits(**limits),
     )
@@ -42,6 +44,7 @@ if "snakemake" in globals():
             snakemake.input.executions,
             snakemake.input.databases,
             snakemake.output[0],
+            comparison=snakemake.params.comparison,
             limits=snakemake.params.limits,
             workers=snakemake.threads,
         )

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from sqljudge.formats import FORMATS
 from sqljudge.pool import read_pool
 from sqljudge.records import write_jsonl
 from sqljudge.scripting import job
@@ -11,9 +12,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(pool: str, tables: str, questions: str, candidates: str, *, limit: int, seed: int) -> None:
+def main(pool: str, tables: str, questions: str, candidates: str, *, form: str, limit: int, seed: int) -> None:
     """Write the pool as questions and labelled candidates."""
-    asked, groups = read_pool(pool, tables, questions=limit, seed=seed)
+    asked, groups = read_pool(pool, tables, questions=limit, seed=seed, form=FORMATS[form])
     print(f"{len(asked)} questions, {sum(len(group.candidates) for group in groups)} candidates", file=sys.stderr)
     write_jsonl(questions, asked)
     write_jsonl(candidates, groups)
@@ -26,6 +27,7 @@ if "snakemake" in globals():
             snakemake.input.tables,
             snakemake.output.questions,
             snakemake.output.candidates,
+            form=snakemake.params.form,
             limit=snakemake.params.questions,
             seed=snakemake.params.seed,
         )

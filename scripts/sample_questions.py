@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from sqljudge.formats import FORMATS
 from sqljudge.records import write_jsonl
 from sqljudge.scripting import job
 from sqljudge.spider import empty_databases, load_questions, pick_questions, sample_questions
@@ -17,20 +18,27 @@ def main(
     databases: str,
     output: str,
     *,
+    form: str,
     ids: list[str],
     per_hardness: int,
     exclude: list[str],
     seed: int,
 ) -> None:
     """Write the sample, or the questions whose ids are listed."""
-    loaded = load_questions(questions, tables)
+    loaded = load_questions(questions, tables, FORMATS[form])
     if ids:
         chosen = pick_questions(loaded, ids[0])
     else:
         empty = empty_databases(loaded, databases)
         if empty:
             print(f"left out, since their databases hold no rows: {', '.join(sorted(empty))}", file=sys.stderr)
-        chosen = sample_questions(loaded, per_hardness=per_hardness, seed=seed, exclude={*exclude, *empty})
+        chosen = sample_questions(
+            loaded,
+            per_hardness=per_hardness,
+            seed=seed,
+            exclude={*exclude, *empty},
+            levels=FORMATS[form].levels,
+        )
     print(f"{len(chosen)} of {len(loaded)} questions", file=sys.stderr)
     write_jsonl(output, chosen)
 
@@ -42,6 +50,7 @@ if "snakemake" in globals():
             snakemake.input.tables,
             snakemake.input.databases,
             snakemake.output[0],
+            form=snakemake.params.form,
             ids=list(snakemake.input.get("ids") or []),
             per_hardness=snakemake.params.per_hardness,
             exclude=snakemake.params.exclude,

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqljudge.acquire import stage_dataset
+from sqljudge.formats import FORMATS
 from sqljudge.scripting import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(source: str, target: Path, *, questions_file: str) -> None:
+def main(source: str, target: Path, *, questions_file: str, form: str) -> None:
     """Stage the files below `target`."""
-    names = stage_dataset(source, target, questions_file=questions_file)
+    names = stage_dataset(source, target, questions_file=questions_file, form=FORMATS[form])
     print(f"staged {len(names)} databases from {source}", file=sys.stderr)
 
 
@@ -23,4 +24,5 @@ if "snakemake" in globals():
             snakemake.params.source,
             Path(snakemake.output.questions).parent,
             questions_file=snakemake.params.questions_file,
+            form=snakemake.params.form,
         )

@@ -48,6 +48,23 @@ def models() -> dict[str, ModelSpec]:
     return read_models(ROOT / "config" / "models.tsv")
 
 
+def test_the_configurations_of_bird_fit_and_birds_own_only_lacks_a_source() -> None:
+    bird = paper()
+    update_config(bird, yaml.safe_load((ROOT / "config" / "bird.yaml").read_text(encoding="utf-8")))
+    with pytest.raises(ConfigError, match="name the folder or zip archive of BIRD"):
+        check_references(check_config(bird), models())
+    bird["dataset"]["source"] = "dev.zip"
+    check_references(check_config(bird), models())
+    mini = demo()
+    update_config(mini, yaml.safe_load((ROOT / "config" / "mini_bird.yaml").read_text(encoding="utf-8")))
+    check_references(check_config(mini), models())
+    for config in (bird, mini):
+        prompts = [entry["prompt"] for entry in config["generators"].values() if "bird" in entry["prompt"]]
+        prompts += [path for context in config["contexts"].values() for path in context.values()]
+        for path in prompts:
+            assert "${knowledge}" in (ROOT / path).read_text(encoding="utf-8"), path
+
+
 SHIPPED = pytest.mark.parametrize("shipped", [paper, demo], ids=["paper", "demo"])
 
 

@@ -355,6 +355,11 @@ def test_the_summary_tells_planners_and_reasoners_from_the_rest() -> None:
     ]
 
 
+def test_the_summary_gives_the_levels_in_their_order() -> None:
+    assert summary(small_made(), {})["levels"] == ["easy", "medium", "hard", "extra"]
+    assert summary(small_made(), {}, ["simple", "moderate"])["levels"] == ["simple", "moderate"]
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

@@ -124,4 +124,4 @@ def test_reasoning_prompts_open_the_thought() -> None:
 def test_escaped_text_comes_through(user: str, sql: str) -> None:
     template = PromptTemplate(user.replace("$", "$$") + "${sql}", "")
     assert filled(template, sql=sql).text == user + sql
-    assert set(FIELDS) == {"question", "schema", "db_id", "sql"}
+    assert set(FIELDS) == {"question", "schema", "db_id", "sql", "knowledge"}

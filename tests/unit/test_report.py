@@ -79,7 +79,10 @@ def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     return environment.from_string(source).render(snakemake=made, files=files)
 
 
-@pytest.mark.parametrize("names", [("config.yaml",), ("config.yaml", "demo.yaml")], ids=["paper", "demo"])
+PAPER, DEMO, BIRD = ("config.yaml",), ("config.yaml", "demo.yaml"), ("config.yaml", "demo.yaml", "mini_bird.yaml")
+
+
+@pytest.mark.parametrize("names", [PAPER, DEMO, BIRD], ids=["paper", "demo", "bird"])
 @pytest.mark.parametrize("name", CAPTIONS)
 def test_caption_is_well_formed(name: str, names: tuple[str, ...], page: Path) -> None:
     text = caption(name, configuration(*names), page)
@@ -111,7 +114,15 @@ def test_the_front_page_says_what_was_run(page: Path) -> None:
     text = caption("workflow", configuration("config.yaml", "demo.yaml"), page)
     for said in ("mini_spider", "seed 42", "SmolLM2-135M (reasoning)", "DIRTY", "1,500 tokens", "a CPU"):
         assert said in text, said
-    assert "3 questions of each hardness" in text
+    assert "3 questions of each level of difficulty" in text
+
+
+def test_captions_speak_of_the_levels_of_the_dataset() -> None:
+    config = configuration(*BIRD)
+    asked = f"{3 * config['dataset']['per_hardness']} questions of ``mini_bird``"
+    assert asked in caption("table2", config)
+    assert "of each difficulty" in caption("table7", config)
+    assert "by difficulty of the question" in caption("figure5", config)
 
 
 def test_captions_name_the_runs_own_settings() -> None:

@@ -1,4 +1,4 @@
-"""Where a dataset's files come from: a folder, a zip archive, SQL text, or a download. Knows Spider's layout only."""
+"""Where a dataset's files come from: a folder, a zip archive, SQL text, or a download. A format names the files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from sqljudge.build_databases import build_database
 from sqljudge.errors import DataError
+from sqljudge.formats import SPIDER, DatasetFormat
 from sqljudge.records import read_json
 
 CHUNK = 1 << 20
@@ -52,18 +53,19 @@ def _open_source(source: Path) -> Iterator[_Source]:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
             yield _Source(str(source), names, lambda name: archive.open(name))  # type: ignore[arg-type,return-value]
     else:
-        raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive that holds Spider")
+        raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
 
 
-def _root(source: _Source, questions_file: str) -> str:
-    """The folder inside the source that holds both the question file and tables.json."""
+def _root(source: _Source, questions_file: str, form: DatasetFormat) -> str:
+    """The folder inside the source that holds both the question file and the schemas."""
     names = set(source.names)
     for name in sorted(names, key=lambda n: (n.count("/"), n)):
         folder, _, base = name.rpartition("/")
         prefix = f"{folder}/" if folder else ""
-        if base == questions_file and f"{prefix}tables.json" in names:
+        if base == questions_file and f"{prefix}{form.tables_file}" in names:
             return prefix
-    raise DataError(f"{source.label}: holds no folder with both {questions_file} and tables.json; is it Spider?")
+    both = f"{questions_file} and {form.tables_file}"
+    raise DataError(f"{source.label}: holds no folder with both {both}; is it {form.title}?")
 
 
 def _copy(source: _Source, name: str, target: Path) -> None:
@@ -77,8 +79,24 @@ def _copy(source: _Source, name: str, target: Path) -> None:
         ) from error
 
 
-def _stage_database(source: _Source, root: str, db_id: str, target: Path) -> None:
-    folder = f"{root}database/{db_id}/"
+@contextmanager
+def _databases(source: _Source, root: str, form: DatasetFormat, staging: Path) -> Iterator[tuple[_Source, str]]:
+    """Where the databases are: the source, or the archive inside it that holds them, and the folder in there."""
+    inside, archive = f"{root}{form.databases_folder}/", f"{root}{form.databases_archive}"
+    if archive not in source.names or any(name.startswith(inside) for name in source.names):
+        yield source, inside
+        return
+    unpacked = staging / form.databases_archive
+    _copy(source, archive, unpacked)
+    with _open_source(unpacked) as nested:
+        nested.label = f"{source.label}: {archive}"
+        folder = f"{form.databases_folder}/"
+        yield nested, folder if any(name.startswith(folder) for name in nested.names) else ""
+    unpacked.unlink()
+
+
+def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> None:
+    folder = f"{place}{db_id}/"
     inside = [name for name in source.names if name.startswith(folder) and "/" not in name[len(folder) :]]
     files = [name for name in inside if name.endswith(".sqlite")]
     if f"{folder}{db_id}.sqlite" in files:
@@ -93,13 +111,15 @@ def _stage_database(source: _Source, root: str, db_id: str, target: Path) -> Non
         raise DataError(f"{source.label}: {folder}{db_id}.sqlite is missing; the questions of '{db_id}' need it")
 
 
-def stage_dataset(source: str | Path, target: str | Path, *, questions_file: str = "dev.json") -> list[str]:
+def stage_dataset(
+    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", form: DatasetFormat = SPIDER
+) -> list[str]:
     """Bring the questions, schemas and databases of a dataset into one plain layout, and return the db_ids.
 
     `source`: a folder or zip archive, in the official archive's layout (one folder down) or a plain one. Databases
     are taken as `*.sqlite` (all of a database's files, so a distilled test suite stays whole), or built from
-    `<db_id>.sql`. Only databases that the questions use are taken. `target` gets `questions.json`, `tables.json`
-    and `database/`, all or nothing.
+    `<db_id>.sql`; a format may have them in an archive inside the source. Only databases that the questions use are
+    taken. `target` gets `questions.json`, `tables.json` and `database/`, all or nothing.
 
     Raises DataError naming what is missing or damaged.
     """
@@ -108,12 +128,13 @@ def stage_dataset(source: str | Path, target: str | Path, *, questions_file: str
     staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with _open_source(Path(source)) as opened:
-            root = _root(opened, questions_file)
+            root = _root(opened, questions_file, form)
             _copy(opened, f"{root}{questions_file}", staging / "questions.json")
-            _copy(opened, f"{root}tables.json", staging / "tables.json")
+            _copy(opened, f"{root}{form.tables_file}", staging / "tables.json")
             names = _database_names(staging / "questions.json")
-            for db_id in names:
-                _stage_database(opened, root, db_id, staging / "database")
+            with _databases(opened, root, form, staging) as (holder, place):
+                for db_id in names:
+                    _stage_database(holder, place, db_id, staging / "database")
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         if target.exists():
@@ -131,7 +152,7 @@ def _database_names(questions: Path) -> list[str]:
     """The databases that a question file uses, as plain folder names."""
     rows = read_json(questions)
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "db_id" in row for row in rows):
-        raise DataError(f"{questions}: not a list of questions with the field db_id; expected Spider's own format")
+        raise DataError(f"{questions}: not a list of questions with the field db_id; expected the dataset's own format")
     names = sorted({str(row["db_id"]) for row in rows})
     for name in names:
         if not name or PurePosixPath(name).name != name or name == "..":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqljudge.artefacts import Experiment, one_or_many
+from sqljudge.formats import FORMATS
 
 CONTEXTS = {"no_schema": "without the schema", "schema": "with the schema"}
 MODES = {"naive": "when every candidate is scored", "check": "with the executability check"}
@@ -14,9 +15,9 @@ MODES = {"naive": "when every candidate is scored", "check": "with the executabi
 def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[str, str]) -> dict[str, Any]:
     """Phrases for the captions of one experiment's table and figure.
 
-    `questions`, `pool`: what was asked and on which candidates; `who`: the discriminators, `generator`: who proposed;
-    `context`: what the prompt shows; `modes`: which candidates are asked about; `settings`: a sentence on how responses
-    were read; `bootstrap`: which intervals.
+    `questions`, `pool`: what was asked and on which candidates; `level`: what the dataset calls hardness; `who`: the
+    discriminators, `generator`: who proposed; `context`: what the prompt shows; `modes`: which candidates are asked
+    about; `settings`: a sentence on how responses were read; `bootstrap`: which intervals.
     """
     budgets = one_or_many(experiment, "budget")
     context = CONTEXTS.get(experiment.get("context", ""), experiment.get("context", ""))
@@ -25,6 +26,7 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[
     read += [f"scores are {experiment['scoring']}"] if "scoring" in experiment else []
     return {
         "questions": asked(config),
+        "level": FORMATS[config["dataset"]["format"]].level_word,
         "pool": _pool(config, display),
         "who": ", ".join(display.get(name, name) for name in one_or_many(experiment, "discriminator")),
         "generator": display.get(experiment.get("generator", ""), ""),
@@ -40,8 +42,9 @@ def asked(config: Mapping[str, Any]) -> str:
     data = config["dataset"]
     if data.get("question_ids"):
         return f"the questions of ``{data['name']}`` listed in ``{data['question_ids']}``"
-    each = data["per_hardness"]
-    return f"{4 * each} questions of ``{data['name']}`` ({each} of each hardness, seed {config['seed']})"
+    form, each = FORMATS[data["format"]], data["per_hardness"]
+    sampled = f"{each} of each {form.level_word}, seed {config['seed']}"
+    return f"{len(form.levels) * each} questions of ``{data['name']}`` ({sampled})"
 
 
 def _pool(config: Mapping[str, Any], display: Mapping[str, str]) -> str:

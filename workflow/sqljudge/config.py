@@ -21,6 +21,7 @@ from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, 
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
+from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
 
@@ -197,6 +198,7 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         except ConfigError as error:
             raise ConfigError(f"configuration, {where}.frame: {error}") from error
 
+    _check_source(config["dataset"])
     if not config["pool"]["file"]:
         known("pool.generator", config["pool"]["generator"], config["generators"])
         known("pool.decoding", config["pool"]["decoding"], config["decodings"])
@@ -221,6 +223,13 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
             )
     for job in checkpoints(config["experiments"]):
         _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
+
+
+def _check_source(dataset: Mapping[str, Any]) -> None:
+    if not dataset["source"] and not dataset["mirrors"]:
+        what = "it is empty, and dataset.mirrors gives no address to download from"
+        title = FORMATS[dataset["format"]].title
+        raise ConfigError(f"configuration, dataset.source: {what}; name the folder or zip archive of {title}")
 
 
 def _check_budgets(table: str, part: Mapping[str, Any]) -> None:

@@ -10,14 +10,19 @@ from typing import Any
 
 from sqljudge.errors import DataError
 from sqljudge.metrics.end_to_end import Interval, Scored, end_to_end
-from sqljudge.records import EMPTY_SQL, UNANSWERED, Execution, Question, Selection
+from sqljudge.records import EMPTY_SQL, HARDNESS, UNANSWERED, Execution, Question, Selection
 from sqljudge.scripting import command
+from sqljudge.sql.comparison import TEST_SUITE
 from sqljudge.sql.errors import UnreadableSql
 from sqljudge.sql.matching import Match, match
 from sqljudge.sql.schema import Schema
 
 EvaluationResult = dict[str, Any]
-"""questions, left_out, metrics, components (see `end_to_end`), per_question (question_id, hardness, exec, exact)."""
+"""What stands in a file of end-to-end metrics.
+
+questions, left_out, unreadable_gold (questions), levels, comparison (the rule behind EX), metrics and components (see
+`end_to_end`), per_question (question_id, hardness, exec, exact).
+"""
 
 
 def evaluate_selections(
@@ -27,13 +32,16 @@ def evaluate_selections(
     schemas: Mapping[str, Schema],
     *,
     interval: Interval | None = None,
+    levels: Sequence[str] = HARDNESS,
+    comparison: str = TEST_SUITE,
 ) -> EvaluationResult:
     """Score what a planner chose: one selection for each question, in any order; the result follows the questions.
 
     Whether a choice executes right is read from `executions`; it is left out of EX where that says None. An empty
-    choice is wrong, but a question of which a request failed is left out and counted in `left_out`. Raises DataError if
-    a question has no selection or several, if a chosen query has no execution, or if a schema is missing or a gold
-    query cannot be read.
+    choice is wrong, but a question of which a request failed is left out and counted in `left_out`. A question whose
+    gold query the official parser cannot read is left out of exact and partial match and counted in `unreadable_gold`.
+    `levels`: of the dataset's format; `comparison`: the rule that `executions` were compared by. Raises DataError if a
+    question has no selection or several, if a chosen query has no execution, or if a schema is missing.
     """
     chosen = _by_question(questions, selections)
     right = {(execution.question_id, execution.sql): execution.correct for execution in executions}
@@ -50,11 +58,18 @@ def evaluate_selections(
             what = f"question {question.id}: the chosen query has no execution: {sql!r}"
             raise DataError(f"{what}; re-run the execute stage on the pool that the choice was made from")
         found = _match(question, sql, schemas)
-        scored.append(Scored(question.hardness, correct, found.exact, found.partial))
-        row = {"question_id": question.id, "hardness": question.hardness, "exec": correct, "exact": found.exact}
-        rows.append(row)
-    left_out = len(questions) - len(answered)
-    return {"questions": len(answered), "left_out": left_out, **end_to_end(scored, interval), "per_question": rows}
+        exact, partial = (found.exact, found.partial) if found else (None, None)
+        scored.append(Scored(question.hardness, correct, exact, partial))
+        rows.append({"question_id": question.id, "hardness": question.hardness, "exec": correct, "exact": exact})
+    return {
+        "questions": len(answered),
+        "left_out": len(questions) - len(answered),
+        "unreadable_gold": sum(one.exact is None for one in scored),
+        "levels": list(levels),
+        "comparison": comparison,
+        **end_to_end(scored, interval, levels),
+        "per_question": rows,
+    }
 
 
 def _by_question(questions: Sequence[Question], selections: Sequence[Selection]) -> dict[int, Selection]:
@@ -79,14 +94,13 @@ def _undecided_databases(questions: Sequence[Question], executions: Sequence[Exe
     return {db_id for db_id, undecided in seen if undecided and (db_id, False) not in seen}
 
 
-def _match(question: Question, sql: str, schemas: Mapping[str, Schema]) -> Match:
+def _match(question: Question, sql: str, schemas: Mapping[str, Schema]) -> Match | None:
     if question.db_id not in schemas:
         raise DataError(f"question {question.id}: the database {question.db_id!r} is not in tables.json")
     try:
         return match(question.gold_sql, sql, schemas[question.db_id])
-    except UnreadableSql as error:
-        what = f"question {question.id}: the gold query cannot be read ({error}): {question.gold_sql.strip()!r}"
-        raise DataError(f"{what}; check that the query and tables.json belong together") from error
+    except UnreadableSql:
+        return None
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def _table(etype: str, pairs: Sequence[Pair], scored: Sequence[Scored], result: 
     turns = []
     if pairs[-1].dialogue > 0:
         turns = [
-            Turn(pair.dialogue, pair.turn, one.executes_right, one.exact)
+            Turn(pair.dialogue, pair.turn, one.executes_right, bool(one.exact))
             for pair, one in zip(pairs, scored, strict=True)
         ]
     return official_table(result, counts, etype, turns)

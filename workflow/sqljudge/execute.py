@@ -17,6 +17,7 @@ from typing import BinaryIO
 from sqljudge.errors import DataError, SqljudgeError
 from sqljudge.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question
 from sqljudge.scripting import command
+from sqljudge.sql.comparison import TEST_SUITE
 from sqljudge.sql.databases import database_files, gold_faults, holding_rows
 from sqljudge.sql.execute import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
 from sqljudge.sql.limits import RawCell, failed
@@ -30,6 +31,7 @@ def execute_candidates(
     candidates: Sequence[CandidateSet],
     databases: Path,
     *,
+    comparison: str = TEST_SUITE,
     workers: int = 1,
     limits: Limits | None = None,
     shown_rows: int = 5,
@@ -37,10 +39,10 @@ def execute_candidates(
     """Run every candidate, and compare it with its question's gold query; in the order of the candidates.
 
     `databases`: the folder that holds `<db_id>/<db_id>.sqlite`. Outcome, rows (the first `shown_rows`) and message are
-    of the candidate as written on that file. `correct` is the official execution match on all `*.sqlite` files beside
-    it: None where none of them holds a row, or where the results could not be compared within the limit (the message
-    says so). Raises DataError, naming question and database, if a database is missing or damaged or a gold query does
-    not run; SqlRunError if the machinery fails.
+    of the candidate as written on that file. `correct` is the execution match, by a rule of COMPARISONS, on all
+    `*.sqlite` files beside it: None where none of them holds a row, or where the results could not be compared within
+    the limit (the message says so). Raises DataError, naming question and database, if a database is missing or damaged
+    or a gold query does not run; SqlRunError if the machinery fails.
     """
     by_id = {question.id: question for question in questions}
     pairs = [(_question(by_id, each.question_id), c.sql) for each in candidates for c in each.candidates]
@@ -48,9 +50,13 @@ def execute_candidates(
     golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in used]
     files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
     with Sandbox(workers, limits) as sandbox:
-        gold_faults(sandbox, golds, files)
+        gold_faults(sandbox, golds, files, comparison=comparison)
         filled = holding_rows(sandbox, files)
-        jobs = [MatchJob(files[question.db_id], question.gold_sql, sql) for question, sql in pairs if sql != EMPTY_SQL]
+        jobs = [
+            MatchJob(files[question.db_id], question.gold_sql, sql, comparison=comparison)
+            for question, sql in pairs
+            if sql != EMPTY_SQL
+        ]
         judged = iter(sandbox.judge(jobs, keep=shown_rows))
     executions = []
     for question, sql in pairs:

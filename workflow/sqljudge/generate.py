@@ -61,14 +61,15 @@ else the empty query (paper, section 3, Distill-R1).
 """
 
 
-def extract_sql(extraction: str, opening: str, text: str) -> str:
+def extract_sql(extraction: str, opening: str, text: str, *, quoted_names: bool = False) -> str:
     """The normalised SQL of one completion; EMPTY_SQL where there is none.
 
-    `opening` is what the prompt opened the answer with. Raises ConfigError for an unknown extraction.
+    `opening` is what the prompt opened the answer with; `quoted_names` as in `normalize_sql`. Raises ConfigError for an
+    unknown extraction.
     """
     if extraction not in EXTRACTIONS:
         raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
-    return normalize_sql(EXTRACTIONS[extraction].read(opening, text))
+    return normalize_sql(EXTRACTIONS[extraction].read(opening, text), quoted_names=quoted_names)
 
 
 def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
@@ -89,11 +90,12 @@ def generate_candidates(
     extraction: str,
     decoding: Decoding,
     seed: int,
+    quoted_names: bool = False,
 ) -> list[CandidateSet]:
     """All candidates of all questions, from one queue of requests.
 
     A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
-    is marked as unanswered. Raises ConfigError for an unknown extraction.
+    is marked as unanswered. `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
     """
     if extraction not in EXTRACTIONS:
         raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
@@ -118,6 +120,7 @@ def generate_candidates(
         if len(mine) < len(asked):
             sets.append(CandidateSet(question.id, (), unanswered=True))
             continue
-        sqls = [extract_sql(extraction, template.opening, completion.text) for completion in mine]
+        opening = template.opening
+        sqls = [extract_sql(extraction, opening, each.text, quoted_names=quoted_names) for each in mine]
         sets.append(CandidateSet(question.id, collect(sqls, mine)))
     return sets

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.errors import DataError
+from sqljudge.formats import SPIDER, DatasetFormat
 from sqljudge.records import Candidate, CandidateSet, Execution, Question, read_json
-from sqljudge.sql.hardness import hardness
 from sqljudge.sql.normalize import normalize_sql
 from sqljudge.sql.schema import load_schemas
 
@@ -39,13 +39,19 @@ def label_candidates(candidates: Sequence[CandidateSet], executions: Sequence[Ex
 
 
 def read_pool(
-    path: str | Path, tables_json: str | Path, *, questions: int = 0, seed: int = 0
+    path: str | Path,
+    tables_json: str | Path,
+    *,
+    questions: int = 0,
+    seed: int = 0,
+    form: DatasetFormat = SPIDER,
 ) -> tuple[list[Question], list[CandidateSet]]:
     """A user's labelled pool (paper, section 2: `db_id`, `schema`, `question`, `sql`, `top_n`, `top_n_label`).
 
-    A question's id is its position in the file. Candidates are normalised; equal ones are merged, and must agree in
-    their label. `questions`: keep only so many, drawn with the seed (0: all); a larger number keeps the smaller draw.
-    Raises DataError, naming file and position, for what is missing or malformed.
+    A question's id is its position in the file. `form`: the dataset's; what it adds to a question (BIRD's difficulty
+    and evidence) stands in the entry, too. Candidates are normalised; equal ones are merged, and must agree in their
+    label. `questions`: keep only so many, drawn with the seed (0: all); a larger number keeps the smaller draw. Raises
+    DataError, naming file and position, for what is missing or malformed.
     """
     rows = read_json(path)
     if not isinstance(rows, list) or not rows:
@@ -63,11 +69,10 @@ def read_pool(
             if row["db_id"] not in schemas:
                 raise DataError(f"{where}: database '{row['db_id']}' is not in {tables_json}")
             try:
-                level = hardness(row["sql"], schemas[row["db_id"]])
+                asked.append(form.as_question(row, position, row["sql"], row["schema"], schemas[row["db_id"]]))
             except DataError as error:
                 raise DataError(f"{where}: {error}") from error
-            asked.append(Question(position, row["db_id"], row["question"], row["sql"], row["schema"], level))
-            groups.append(CandidateSet(position, _merged(row, where)))
+            groups.append(CandidateSet(position, _merged(row, where, form.quoted_names)))
     return asked, groups
 
 
@@ -88,10 +93,10 @@ def _check_entry(row: Any, where: str) -> None:
         raise DataError(f"{where}: 'top_n' must be a list of texts")
 
 
-def _merged(row: Mapping[str, Any], where: str) -> tuple[Candidate, ...]:
+def _merged(row: Mapping[str, Any], where: str, quoted_names: bool) -> tuple[Candidate, ...]:
     merged: dict[str, Candidate] = {}
     for text, label in zip(row["top_n"], row["top_n_label"], strict=True):
-        sql = normalize_sql(text)
+        sql = normalize_sql(text, quoted_names=quoted_names)
         known = merged.get(sql)
         if known is not None and known.label != label:
             raise DataError(f"{where}: {sql!r} is labelled both 0 and 1")

@@ -1,7 +1,8 @@
 """Prompt templates: text files with named fields, and how one is filled. Knows no model.
 
 A template file holds the user's part, then a line `=== answer ===`, then the opening of the model's answer (which may
-be empty). Fields are written `${name}`: question, schema, db_id, sql.
+be empty). Fields are written `${name}`: question, schema, db_id, sql, and knowledge (what the
+dataset adds to the question; BIRD calls it evidence).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from sqljudge.errors import ConfigError
 from sqljudge.records import Question
 
 DIVIDER = "=== answer ==="
-FIELDS = ("question", "schema", "db_id", "sql")
+FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
+
+NO_KNOWLEDGE = "none"
+"""What stands in a prompt for a question to which its dataset adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ def fill(
         "schema": question.schema_text,
         "db_id": question.db_id,
         "sql": sql,
+        "knowledge": question.knowledge or NO_KNOWLEDGE,
     }
     user, opening = Template(template.user).substitute(fields), Template(template.opening).substitute(fields)
     if frame == "chat":

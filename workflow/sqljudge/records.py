@@ -39,7 +39,8 @@ EMPTY_SQL = ";"
 class Question:
     """One question over one database.
 
-    `id` is the 0-based position in the dataset's question file (or in the user's pool file).
+    `id` is the 0-based position in the dataset's question file (or in the user's pool file). `hardness`: one of the
+    levels of the dataset's format. `knowledge`: what the dataset's author adds to the question (BIRD: its evidence).
     """
 
     id: int
@@ -47,7 +48,8 @@ class Question:
     question: str
     gold_sql: str
     schema_text: str
-    hardness: Hardness
+    hardness: str
+    knowledge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,9 @@ class CandidateSet:
 class Execution:
     """What happened when one candidate ran on its question's database.
 
-    `outcome` and `rows` are of the candidate as written; `correct` is the official execution match with the gold
-    query (evaluator rules, section 7), None where the database holds no rows to compare (so it is left out of
-    execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
+    `outcome` and `rows` are of the candidate as written; `correct` is the execution match with the gold query by the
+    rule of the dataset's format (`sql.comparison`), None where the database holds no rows to compare (so it is left out
+    of execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
     `steps`: SQLite virtual-machine steps.
     """
 

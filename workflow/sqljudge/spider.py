@@ -1,4 +1,7 @@
-"""Spider's files: questions, schema text, and the hardness-stratified sample. Knows no model."""
+"""A dataset's files: questions, schema text, and the hardness-stratified sample. Knows no model.
+
+The layout is Spider's, which other formats share once they are staged; a format says in what its questions differ.
+"""
 
 from __future__ import annotations
 
@@ -9,55 +12,57 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.errors import DataError
+from sqljudge.formats import SPIDER, DatasetFormat
 from sqljudge.records import HARDNESS, CandidateSet, Question, read_json
-from sqljudge.sql.hardness import hardness
+from sqljudge.sql.normalize import name_text
 from sqljudge.sql.schema import load_schemas
 
 
-def schema_text(entry: Mapping[str, Any]) -> str:
+def schema_text(entry: Mapping[str, Any], form: DatasetFormat = SPIDER) -> str:
     """A database's schema as the prompts show it (paper, section 2): one line a table, its names in lower case.
 
-    `entry` is the database's object in Spider's `tables.json`.
+    `entry` is the database's object in Spider's `tables.json`. A format with quoted names has backticks where needed.
     """
+    written = name_text if form.quoted_names else str.lower
     columns: dict[int, list[str]] = {}
     for table, column in entry["column_names_original"]:
-        columns.setdefault(table, []).append(column)
+        columns.setdefault(table, []).append(written(column))
     lines = [
-        f"-- Table {table}: {', '.join(columns.get(index, []))}".lower().replace("-- table", "-- Table", 1)
+        f"-- Table {written(table)}: {', '.join(columns.get(index, []))}"
         for index, table in enumerate(entry["table_names_original"])
     ]
     return "\n".join(lines)
 
 
-def schema_texts(tables_json: str | Path) -> dict[str, str]:
+def schema_texts(tables_json: str | Path, form: DatasetFormat = SPIDER) -> dict[str, str]:
     """Schema text of every database of a `tables.json`, by db_id."""
-    return {entry["db_id"]: schema_text(entry) for entry in read_json(tables_json)}
+    return {entry["db_id"]: schema_text(entry, form) for entry in read_json(tables_json)}
 
 
-def load_questions(questions_json: str | Path, tables_json: str | Path) -> list[Question]:
-    """Every question of a Spider question file, in file order; `id` is the 0-based position.
+def load_questions(questions_json: str | Path, tables_json: str | Path, form: DatasetFormat = SPIDER) -> list[Question]:
+    """Every question of a question file, in file order; `id` is the 0-based position.
 
     Raises DataError, naming file and position, where a field is missing or not text, a database is not in
-    `tables_json`, or the gold SQL is not Spider SQL (so that it has no hardness).
+    `tables_json`, or a question has no level (Spider: its gold SQL is not Spider SQL, so that it has no hardness).
     """
-    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json)
+    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, form)
     rows = read_json(questions_json)
     if not isinstance(rows, list):
-        raise DataError(f"{questions_json}: not a list of questions; expected Spider's own format")
+        raise DataError(f"{questions_json}: not a list of questions; expected {form.title}'s own format")
     questions = []
     for position, row in enumerate(rows):
         where = f"{questions_json}, question {position}"
-        fields = [row.get(key) if isinstance(row, dict) else None for key in ("db_id", "question", "query")]
+        keys = ("db_id", "question", form.gold_field)
+        fields = [row.get(key) if isinstance(row, dict) else None for key in keys]
         if not all(isinstance(field, str) and field.strip() for field in fields):
-            raise DataError(f"{where}: needs the text fields db_id, question and query")
-        db_id, question, gold = (str(field) for field in fields)
+            raise DataError(f"{where}: needs the text fields db_id, question and {form.gold_field}")
+        db_id = row["db_id"]
         if db_id not in schemas:
             raise DataError(f"{where}: database '{db_id}' is not in {tables_json}")
         try:
-            level = hardness(gold, schemas[db_id])
+            questions.append(form.as_question(row, position, row[form.gold_field], texts[db_id], schemas[db_id]))
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        questions.append(Question(position, db_id, question, gold, texts[db_id], level))
     return questions
 
 
@@ -98,17 +103,22 @@ def _draw(seed: int, question: Question) -> str:
 
 
 def sample_questions(
-    questions: Sequence[Question], *, per_hardness: int, seed: int, exclude: Collection[str] = ()
+    questions: Sequence[Question],
+    *,
+    per_hardness: int,
+    seed: int,
+    exclude: Collection[str] = (),
+    levels: Sequence[str] = HARDNESS,
 ) -> list[Question]:
-    """A random sample with equally many questions of each hardness (paper, section 2), in order of id.
+    """A random sample with equally many questions of each hardness (paper, section 2; `levels`), in order of id.
 
     A question's rank is a hash of the seed and the question, so a larger `per_hardness` keeps the smaller sample's
     questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
     Raises DataError where a hardness has fewer than `per_hardness` questions.
     """
     usable = [question for question in questions if question.db_id not in exclude]
-    pools = {level: [question for question in usable if question.hardness == level] for level in HARDNESS}
-    scarce = min(HARDNESS, key=lambda level: len(pools[level]))
+    pools = {level: [question for question in usable if question.hardness == level] for level in levels}
+    scarce = min(levels, key=lambda level: len(pools[level]))
     least = len(pools[scarce])
     if least < per_hardness:
         advice = f"set it to {least} or less" if least else "list the questions you want in dataset.question_ids"

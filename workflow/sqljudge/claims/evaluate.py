@@ -20,7 +20,7 @@ from sqljudge.metrics.intervals import (
     paired_bootstrap,
     ratio,
 )
-from sqljudge.tables.measures import Kind, find
+from sqljudge.tables.measures import Kind, find, levels_of
 
 Verdict = Literal["holds", "does not hold", "not decidable with this many questions", "not run"]
 Metric = dict[str, Any]
@@ -45,8 +45,9 @@ class Claim:
     """One statement of a claim and what this run says of it.
 
     `published`, `value`, `low` and `high` are in `unit`: "% relative" (of the first system over the second), "points"
-    or "%". `questions`: that the comparison rests on; `deciding`: those on which the two systems differ (None where
-    one system is held against a bound). `p_value`: two-sided, of no difference, by `test`.
+    or "%". `questions`: that the comparison rests on; `deciding`: those on which the two systems differ (None where one
+    system is held against a bound). `p_value`: two-sided, of no difference, by `test`. `reason`: why this run cannot
+    say anything of it, whatever it runs.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Claim:
     p_value: float | None = None
     test: str = ""
     verdict: Verdict = "not run"
+    reason: str = ""
 
     @property
     def agrees(self) -> bool | None:
@@ -187,7 +189,16 @@ _RULES: dict[Expectation, Callable[[Claim, Statement, float | None], Verdict]] =
 }
 
 
+def _without_level(statement: Statement, metrics: Sequence[Metric]) -> str:
+    levels = levels_of(metrics)
+    if statement.hardness in ("all", *levels):
+        return ""
+    return f"no question of this dataset is '{statement.hardness}': its levels are {', '.join(levels)}"
+
+
 def _check(statement: Statement, metrics: Sequence[Metric], claim: Claim, seed: int, resamples: int) -> Claim:
+    if reason := _without_level(statement, metrics):
+        return replace(claim, reason=reason)
     one = _sample(statement, metrics, statement.first)
     other = _sample(statement, metrics, statement.second) if statement.second else None
     if one is None or (statement.second and other is None):

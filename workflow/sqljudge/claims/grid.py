@@ -25,6 +25,7 @@ _FIELDS: dict[str, Callable[[Claim], str | int | float | None]] = {
     "p": lambda claim: _rounded(claim.p_value),
     "test": lambda claim: claim.test,
     "verdict": lambda claim: claim.verdict,
+    "reason": lambda claim: claim.reason,
 }
 _PARTS = {"reasoning": "the reasoning discriminator", "7b": "CodeLlama-7B", "13b": "CodeLlama-13B"}
 _NOTES = (
@@ -91,7 +92,7 @@ def _p(value: float | None) -> str:
 def _row(claim: Claim) -> tuple[str, ...]:
     published = "not published" if claim.published is None else _figure(claim.published, claim.unit)
     numbers = (published, _ours(claim), _interval(claim), _deciding(claim), _p(claim.p_value))
-    return (str(claim.number), claim.statement, *numbers, claim.verdict)
+    return (str(claim.number), claim.statement, *numbers, f"{claim.verdict}: {claim.reason}".removesuffix(": "))
 
 
 def _cast(roles: Mapping[str, Any], display: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from sqljudge.explorer.responses import shown_response
 from sqljudge.planning import rerank
 from sqljudge.records import (
     EMPTY_SQL,
+    HARDNESS,
     Candidate,
     CandidateSet,
     Execution,
@@ -76,8 +77,8 @@ def _order(setting: Setting) -> tuple[bool, Setting]:
     return bool(setting.discriminator and not setting.context), setting
 
 
-def summary(made: Made, display: Mapping[str, str]) -> dict[str, Any]:
-    """What the pages need beside the questions: the settings, the names to show, and the tags.
+def summary(made: Made, display: Mapping[str, str], levels: Sequence[str] = HARDNESS) -> dict[str, Any]:
+    """What the pages need beside the questions: the settings, the names to show, the levels in order, and the tags.
 
     Of a setting: `planned`, whether a planner chose by it; `reasons`, whether its discriminator wrote responses.
     """
@@ -85,7 +86,7 @@ def summary(made: Made, display: Mapping[str, str]) -> dict[str, Any]:
         {**asdict(each), "planned": each in made.selections, "reasons": _reasons(made.judgments.get(each.job, ()))}
         for each in settings_of(made)
     ]
-    return {"tags": TAGS, "names": dict(display), "settings": settings, "labelled": POOL}
+    return {"tags": TAGS, "names": dict(display), "settings": settings, "labelled": POOL, "levels": list(levels)}
 
 
 def _reasons(judgments: Sequence[Judgment]) -> bool:

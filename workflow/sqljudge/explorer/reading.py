@@ -57,7 +57,8 @@ class Made:
     """What a run has made of its questions.
 
     `questions` are by the name of their file, the dataset's or `pool`; `candidates` and `executions` by pool;
-    `evaluated`: execution match (None: undecided) and exact match of what was chosen, by question id.
+    `evaluated`: execution match (None: undecided) and exact match (None: unreadable gold) of what was chosen, by
+    question id.
     """
 
     questions: Mapping[str, Sequence[Question]]
@@ -66,7 +67,7 @@ class Made:
     judgments: Mapping[Judged, Sequence[Judgment]]
     scores: Mapping[Setting, Sequence[Score]]
     selections: Mapping[Setting, Sequence[Selection]]
-    evaluated: Mapping[Setting, Mapping[int, tuple[bool | None, bool]]]
+    evaluated: Mapping[Setting, Mapping[int, tuple[bool | None, bool | None]]]
 
 
 def read_made(files: Mapping[str, Sequence[str]]) -> Made:
@@ -95,7 +96,7 @@ def _below(path: str, folder: str) -> str:
     return place.removesuffix(Path(place).suffix)
 
 
-def _evaluated(path: str) -> dict[int, tuple[bool | None, bool]]:
+def _evaluated(path: str) -> dict[int, tuple[bool | None, bool | None]]:
     return {row["question_id"]: (row["exec"], row["exact"]) for row in read_json(path)["per_question"]}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqljudge.records import HARDNESS, Hardness
+from sqljudge.records import HARDNESS
 from sqljudge.sql.matching import COMPONENTS, PartialScores
 
 ALL = "all"
@@ -17,22 +17,27 @@ Interval = Callable[[Sequence[float]], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Scored:
-    """What is known of one prediction. `executes_right`: None where that could not be decided; it counts nowhere."""
+    """What is known of one prediction: None, which counts nowhere, where something could not be decided.
 
-    hardness: Hardness
+    `executes_right`: whether its result is right. `exact`, `partial`: None where the gold query cannot be read.
+    """
+
+    hardness: str
     executes_right: bool | None
-    exact: bool
-    partial: PartialScores
+    exact: bool | None
+    partial: PartialScores | None
 
 
-def end_to_end(scored: Sequence[Scored], interval: Interval | None = None) -> dict[str, Any]:
-    """The metrics by level (easy, medium, hard, extra, all), as fractions.
+def end_to_end(
+    scored: Sequence[Scored], interval: Interval | None = None, levels: Sequence[str] = HARDNESS
+) -> dict[str, Any]:
+    """The metrics by level (`levels`, by default easy, medium, hard, extra; and all), as fractions.
 
     `metrics`: level -> ex, em (each value, n and, with `interval`, low and high), partial_acc, partial_recall and
     partial_f1 (each the paper's mean over the ten components, and n). `components`: level -> component -> acc, rec,
     f1. A value that rests on no question is None.
     """
-    groups = {level: [one for one in scored if level in (one.hardness, ALL)] for level in LEVELS}
+    groups = {level: [one for one in scored if level in (one.hardness, ALL)] for level in (*levels, ALL)}
     components = {level: _components(group) for level, group in groups.items()}
     metrics = {level: _metrics(group, components[level], interval) for level, group in groups.items()}
     return {"metrics": metrics, "components": components}
@@ -42,10 +47,11 @@ def _metrics(
     group: Sequence[Scored], components: Mapping[str, Mapping[str, float | None]], interval: Interval | None
 ) -> dict[str, dict[str, float | int | None]]:
     decided = [float(one.executes_right) for one in group if one.executes_right is not None]
-    metrics = {"ex": _mean(decided, interval), "em": _mean([float(one.exact) for one in group], interval)}
+    compared = [float(one.exact) for one in group if one.exact is not None]
+    metrics = {"ex": _mean(decided, interval), "em": _mean(compared, interval)}
     for name, field in (("partial_acc", "acc"), ("partial_recall", "rec"), ("partial_f1", "f1")):
         values = [value for component in components.values() if (value := component[field]) is not None]
-        metrics[name] = {"value": sum(values) / len(values) if values else None, "n": len(group)}
+        metrics[name] = {"value": sum(values) / len(values) if values else None, "n": len(compared)}
     return metrics
 
 
@@ -57,7 +63,8 @@ def _mean(values: Sequence[float], interval: Interval | None) -> dict[str, float
 
 
 def _components(group: Sequence[Scored]) -> dict[str, dict[str, float | None]]:
-    return {name: component_scores(one.partial[name] for one in group) for name in COMPONENTS}
+    known = [one.partial for one in group if one.partial is not None]
+    return {name: component_scores(partial[name] for partial in known) for name in COMPONENTS}
 
 
 def component_scores(components: Iterable[tuple[int, int, int, int, int]]) -> dict[str, float | None]:

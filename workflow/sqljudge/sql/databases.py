@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqljudge.errors import DataError
+from sqljudge.sql.comparison import COMPARISONS, TEST_SUITE
 from sqljudge.sql.execute import QueryJob, Sandbox
-from sqljudge.sql.execution_match import for_sqlite, prepared
 from sqljudge.sql.schema import Schema
 
 Files = Mapping[str, tuple[Path, ...]]
@@ -32,15 +32,20 @@ def database_files(folder: Path, users: Mapping[str, str]) -> Files:
 
 
 def gold_faults(
-    sandbox: Sandbox, golds: Sequence[tuple[str, str, str]], files: Files, *, keep_distinct: bool = False
+    sandbox: Sandbox,
+    golds: Sequence[tuple[str, str, str]],
+    files: Files,
+    *,
+    keep_distinct: bool = False,
+    comparison: str = TEST_SUITE,
 ) -> None:
-    """Run every gold query (where it is from, its db_id, its SQL) on all files of its database.
+    """Run every gold query (where it is from, its db_id, its SQL) on all files of its database, as `comparison` does.
 
     Raises DataError naming the first that does not run to its end, or whose database is damaged.
     """
     by_database: dict[str, list[tuple[str, str]]] = {}
     for where, db_id, sql in golds:
-        by_database.setdefault(db_id, []).append((where, for_sqlite(prepared(sql, keep_distinct=keep_distinct) or "")))
+        by_database.setdefault(db_id, []).append((where, COMPARISONS[comparison].gold(sql, keep_distinct)))
     for db_id, queries in by_database.items():
         jobs = [QueryJob(path, sql, keep=0) for path in files[db_id] for _, sql in queries]
         try:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from sqljudge.errors import DataError, SqlRunError
+from sqljudge.sql.comparison import TEST_SUITE
 from sqljudge.sql.execution_match import ExecutionMatch
 from sqljudge.sql.limits import Limits, QueryResult, Row, failed
 from sqljudge.sql.pool import Batch, Pool
@@ -39,12 +40,13 @@ class QueryJob:
 
 @dataclass(frozen=True)
 class MatchJob:
-    """A prediction to compare with the gold query on every one of some database files."""
+    """A prediction to compare with the gold query on every one of some database files, by a rule of COMPARISONS."""
 
     databases: tuple[Path, ...]
     gold_sql: str
     pred_sql: str
     keep_distinct: bool = False
+    comparison: str = TEST_SUITE
 
 
 class Sandbox:
@@ -81,7 +83,7 @@ class Sandbox:
         return [_query_result(reply) for reply in self._answers(requests, [str(job.database) for job in queries])]
 
     def match(self, jobs: Sequence[MatchJob]) -> list[ExecutionMatch]:
-        """The official execution match of each prediction; results in the order of the jobs.
+        """The execution match of each prediction; results in the order of the jobs.
 
         A gold query is executed once for all the predictions that follow it.
         """
@@ -117,6 +119,7 @@ class Sandbox:
             "gold": job.gold_sql,
             "pred": job.pred_sql,
             "keep_distinct": job.keep_distinct,
+            "comparison": job.comparison,
         }
         return fields, 2 * self._limits.seconds * len(job.databases) + COMPARE_SECONDS
 

@@ -18,8 +18,9 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+from sqljudge.sql.comparison import COMPARISONS
 from sqljudge.sql.engine import DamagedDatabase, Engine
-from sqljudge.sql.execution_match import GoldFailure, execution_match
+from sqljudge.sql.execution_match import GoldFailure
 from sqljudge.sql.limits import Limits, QueryResult, failed
 
 Request = dict[str, Any]
@@ -63,8 +64,9 @@ def _query(engine: Engine, request: Request) -> Any:
 
 def _match(engine: Engine, request: Request) -> Any:
     """The execution match of `pred` with `gold` on all of `paths`."""
+    match = COMPARISONS[request["comparison"]].match
     gold, pred = request["gold"], request["pred"]
-    return astuple(execution_match(engine.run, request["paths"], gold, pred, keep_distinct=request["keep_distinct"]))
+    return astuple(match(engine.run, request["paths"], gold, pred, keep_distinct=request["keep_distinct"]))
 
 
 KINDS: dict[str, Callable[[Engine, Request], Any]] = {"query": _query, "match": _match}

@@ -29,7 +29,9 @@ from sqljudge.tables.measures import (
     Measure,
     Metric,
     Settings,
+    by_level,
     find,
+    levels_of,
     read_cell,
 )
 from sqljudge.tables.model import Cell, Row, Table
@@ -271,9 +273,9 @@ def _costless_lines(
     return sorted(lines, key=lambda line: line.uses_gold)
 
 
-def _groups(layout: Layout, experiment: Experiment, display: Display) -> list[Group]:
+def _groups(layout: Layout, experiment: Experiment, display: Display, levels: Sequence[str]) -> list[Group]:
     if layout.across is None:
-        return [Group(heading, measures) for heading, measures in layout.measures.items()]
+        return [Group(heading, by_level(measures, levels)) for heading, measures in layout.measures.items()]
     key = layout.across
     return [
         Group(word(key, value, display), measures, {key: value})
@@ -307,7 +309,7 @@ def build_table(
         lines += _greedy_lines(axes, experiment, heads, display)
     lines += _planner_lines(layout, axes, experiment, heads, display)
     lines += _costless_lines(axes, experiment, heads, display)
-    groups = _groups(layout, experiment, display)
+    groups = _groups(layout, experiment, display, levels_of(metrics))
     used: list[Metric] = []
     rows = tuple(
         Row(line.labels, _row_cells(name, line, groups, metrics, published, used), line.block, line.uses_gold)

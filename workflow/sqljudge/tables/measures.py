@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqljudge.errors import DataError
@@ -12,6 +12,9 @@ from sqljudge.tables.model import Better, Cell, Column
 
 Metric = dict[str, Any]
 Settings = Mapping[str, Any]
+EACH_LEVEL = "each level"
+"""In a measure's place: one for each of the levels that the metrics are given by."""
+
 Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive"]
 
 
@@ -102,8 +105,29 @@ def _intrinsic(key: str, label: str, **how: Any) -> Measure:
 
 
 def _by_hardness(family: str) -> tuple[Measure, ...]:
-    levels = (*HARDNESS, "all")
+    levels = (EACH_LEVEL, "all")
     return tuple(Measure("end_to_end", (level, family), family, level, level.title(), decimals=1) for level in levels)
+
+
+def levels_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
+    """The levels of difficulty that end-to-end metrics are given by; Spider's where none says so.
+
+    Raises DataError for metrics of datasets with different levels.
+    """
+    found = {tuple(metric["levels"]) for metric in metrics if "levels" in metric}
+    if len(found) > 1:
+        which = "; ".join(", ".join(levels) for levels in sorted(found))
+        raise DataError(f"metrics of questions with different levels ({which}); delete those of the other dataset")
+    return next(iter(found), HARDNESS)
+
+
+def by_level(measures: Sequence[Measure], levels: Sequence[str]) -> tuple[Measure, ...]:
+    """The measures, with one for each level in the place of what stands for them all."""
+    return tuple(
+        replace(measure, path=(level, *measure.path[1:]), key=level, label=level.title()) if level else measure
+        for measure in measures
+        for level in (levels if measure.key == EACH_LEVEL else ("",))
+    )
 
 
 def _reasoning(key: str, label: str, unit: str = "%") -> Measure:

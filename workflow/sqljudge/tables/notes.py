@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqljudge.planners import BESIDE
+from sqljudge.sql.comparison import TEST_SUITE
 from sqljudge.tables.measures import Metric
 from sqljudge.tables.model import Table, number
 from sqljudge.tables.published import Published, context_key, published_name
@@ -22,8 +23,6 @@ READING = {
     "Repetition": "Reasoning quality, mean over responses. Repetition: sentences that occur more than once. "
     "1 − TTR: 1 − distinct sentences / sentences. Repeated bigrams: word bigrams that occur more than once. Entropy: "
     "of the response's sentences. Diversity: 1 − mean cosine similarity of the sentences' embeddings.",
-    "Execution accuracy (EX)": "EX: share of questions whose query gives the gold query's result on the question's "
-    "own database (one database, not the test suite's many; an empty result equals an empty one).",
     "Exact match (EM)": "EM: share of questions whose query's clauses equal the gold query's, by the official "
     "evaluator's rules, values left out.",
     "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions. A "
@@ -53,6 +52,14 @@ READING = {
     WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "
     "the most that any choice among these candidates can reach. It uses the gold query and competes with no row.",
 }
+
+EXECUTION_ACCURACY = {
+    "test_suite": "EX: share of questions whose query gives the gold query's result on the question's "
+    "own database (one database, not the test suite's many; an empty result equals an empty one).",
+    "set": "EX: share of questions whose query gives the same set of rows as the gold query on the question's own "
+    "database (BIRD's rule: the order of rows and how often each occurs do not count, the order of columns does).",
+}
+"""What EX means, by the rule that results were compared by."""
 
 
 def count(value: float) -> str:
@@ -88,6 +95,21 @@ def _basis(used: Sequence[Metric]) -> str:
 def _left_out(used: Sequence[Metric]) -> str | None:
     most = max((metric.get("left_out", 0) for metric in used), default=0)
     return f"Left out, since a model request got no answer: up to {count(most)} questions a row." if most else None
+
+
+def _unreadable_gold(used: Sequence[Metric]) -> str | None:
+    most = max((metric.get("unreadable_gold", 0) for metric in used), default=0)
+    if not most:
+        return None
+    return (
+        f"EM and partial match leave out up to {count(most)} questions a row, whose gold query is beyond the official "
+        "evaluator's grammar; those that are left tend to be the plainer ones."
+    )
+
+
+def _execution_accuracy(used: Sequence[Metric]) -> str:
+    rules = {metric["comparison"] for metric in used if "comparison" in metric} or {TEST_SUITE}
+    return " ".join(EXECUTION_ACCURACY[rule] for rule in sorted(rules))
 
 
 def setting_text(key: str, value: Any, display: Mapping[str, str]) -> str:
@@ -166,7 +188,11 @@ def table_notes(
         notes.append(INTERVALS)
     names = {column.label for column in table.columns} | {column.group for column in table.columns}
     names |= {row.block for row in table.rows}
+    if "Execution accuracy (EX)" in names:
+        notes.append(_execution_accuracy(used))
     notes += [text for name, text in READING.items() if name in names]
+    if "Exact match (EM)" in names:
+        notes.append(_unreadable_gold(used))
     if "Failure rate" not in names:
         notes.append(_failures([metric for metric in used if "failure_rate" in metric["metrics"]], display))
     notes += _published(table, axes, published, display)

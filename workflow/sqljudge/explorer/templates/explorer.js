@@ -74,9 +74,8 @@
 
   function fillFilters() {
     const found = (name) => [...new Set(index.questions.map((question) => question[name]))];
-    const order = ["easy", "medium", "hard", "extra"];
     const names = [...new Set(index.settings.map((setting) => setting.discriminator))];
-    options(place("hardness"), [["", "all"], ...order.filter((level) => found("hardness").includes(level)).map((level) => [level, level])]);
+    options(place("hardness"), [["", "all"], ...index.levels.filter((level) => found("hardness").includes(level)).map((level) => [level, level])]);
     options(place("db"), [["", "all"], ...found("db").sort().map((name) => [name, name])]);
     options(place("discriminator"), [["", "all"], ...names.map((name) => [name || GREEDY, discriminatorName(index, name)])]);
     options(place("outcome"), [["", "all"], ...index.tags.map((tag) => [tag, TAGS[tag]])]);

@@ -57,7 +57,7 @@
       const setting = index.settings[at];
       const how = setting.discriminator ? howNames(setting).join(", ") : "–";
       return [el("th", { scope: "row" }, plannerName(index, setting)), poolName(index, setting.pool), how, chosen(choice), choice.reason,
-        badge(choice.right), choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.filter((tag) => tag !== rightness(choice.right)))];
+        badge(choice.right), choice.exact === null ? "–" : choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.filter((tag) => tag !== rightness(choice.right)))];
     });
     if (!rows.length) return null;
     const headers = ["Planner", "Candidates of", "Setting", "Chose", "Why", "Execution", "Exact match", "Outcome"];
