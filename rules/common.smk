@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts, captions, costless
+from sqljudge import artefacts, captions, costless, evidence
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (
@@ -14,6 +14,7 @@ from sqljudge.config import (
     experiment_descriptions,
     read_models,
     resolve,
+    settled,
 )
 from sqljudge.errors import SqljudgeError
 from sqljudge.provenance import code_digest
@@ -36,9 +37,16 @@ if POOL_FILE and not resolve(POOL_FILE).is_file():
         f"Error: configuration, pool.file: {POOL_FILE} does not exist; name a labelled pool, or leave it empty"
     )
 
+TRAINING_FILE = config["demonstrations"]["file"]
+if TRAINING_FILE and not resolve(TRAINING_FILE).is_file():
+    sys.exit(
+        f"Error: configuration, demonstrations.file: {TRAINING_FILE} does not exist; name training questions, or "
+        "leave it empty for the dataset's own"
+    )
+
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
-EXPERIMENTS = config["experiments"]
+EXPERIMENTS = settled(config)
 SHOWN = artefacts.all_tables(EXPERIMENTS)
 DESCRIPTIONS = {
     **experiment_descriptions(),
@@ -65,6 +73,7 @@ wildcard_constraints:
     discriminator="|".join(map(re.escape, config["discriminators"])),
     costless="|".join(map(re.escape, COSTLESS)) or "-",
     context="|".join(map(re.escape, config["contexts"])),
+    base="|".join(map(re.escape, config["contexts"])),
     pool="|".join(
         [POOL]
         + [
@@ -86,20 +95,29 @@ def model_threads(wildcards):
     return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
 
 
-def source_files(wildcards):
-    """What the staged dataset is made from: the folder's own files, the archive, or the download."""
+def in_source(names, endings=()):
+    """The dataset's archive, its download, or of a folder the files with some names or endings."""
     if not SOURCE:
         return [f"results/downloads/{DATASET}.zip"]
     path = resolve(SOURCE)
     if path.is_file():
         return [str(path)]
-    wanted = {config["dataset"]["questions_file"], "tables.json"}
     return [
         str(file)
         for file in sorted(path.rglob("*"))
-        if (file.name in wanted or file.suffix in {".sqlite", ".sql"})
-        and not file.name.startswith("._")
+        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
     ]
+
+
+def source_files(wildcards):
+    """What the staged dataset is made from."""
+    names = {config["dataset"]["questions_file"], "tables.json"}
+    return in_source(names, {".sqlite", ".sql"})
+
+
+def training_files(wildcards):
+    """What the dataset's own training file is made from."""
+    return in_source({config["dataset"]["training_file"]})
 
 
 def question_ids(wildcards):
@@ -152,6 +170,27 @@ def discriminator_prompt(wildcards):
     """The prompt template of a job's context and kind of discriminator."""
     kind = discriminator_entry(wildcards)["kind"]
     return str(resolve(config["contexts"][wildcards.context][kind]))
+
+
+def evidence_of(wildcards):
+    """What a job's prompts show beyond the question and the candidate: kinds of evidence, with their settings."""
+    settings = {"demonstrations": {"number": config["demonstrations"]["number"]}}
+    return {
+        name: settings.get(name, {}) for name in config["contexts"][wildcards.context]["evidence"]
+    }
+
+
+def evidence_files(wildcards):
+    """The files that a job's evidence is taken from, by name."""
+    training = str(resolve(TRAINING_FILE)) if TRAINING_FILE else f"{DATA}.training.json"
+    files = {
+        "executions": f"results/executions/{wildcards.pool}.jsonl",
+        "training": training,
+        "demonstration": str(resolve(config["demonstrations"]["prompt"])),
+    }
+    return {
+        name: files[name] for kind in evidence_of(wildcards) for name in evidence.KINDS[kind].files
+    }
 
 
 def executions_if_checked(wildcards):
@@ -214,6 +253,15 @@ def model_code(stage, entry):
     """A params function: the digest of a model stage's code, its backend included."""
     return lambda wildcards: code_digest(
         stage, f"backends.{MODELS[entry(wildcards)['model']].backend}"
+    )
+
+
+def judging_code(stage):
+    """A params function: the digest of a judging stage's code, that of its backend and of its evidence included."""
+    return lambda wildcards: code_digest(
+        stage,
+        f"backends.{MODELS[discriminator_entry(wildcards)['model']].backend}",
+        *(f"evidence.{kind}" for kind in evidence_of(wildcards)),
     )
 
 

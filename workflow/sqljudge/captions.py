@@ -7,14 +7,20 @@ from typing import Any
 
 from sqljudge.artefacts import Experiment, one_or_many
 
-CONTEXTS = {"no_schema": "without the schema", "schema": "with the schema"}
+CONTEXTS = {
+    "no_schema": "without the schema",
+    "schema": "with the schema",
+    "result": "with the candidate's result",
+    "few_shot": "with demonstrations",
+}
 
 
 def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[str, str]) -> dict[str, Any]:
     """Phrases for the captions of one experiment's table and figure.
 
     `questions`, `pool`: what was asked and on which candidates; `who`: the discriminators, `generator`: who proposed;
-    `context`: what the prompt shows; `settings`: a sentence on how responses were read; `bootstrap`: which intervals.
+    `context`, `contexts`: what the prompt shows; `settings`: a sentence on how responses were read; `bootstrap`: which
+    intervals.
     """
     budgets = one_or_many(experiment, "budget")
     context = CONTEXTS.get(experiment.get("context", ""), experiment.get("context", ""))
@@ -27,6 +33,7 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[
         "who": ", ".join(display.get(name, name) for name in one_or_many(experiment, "discriminator")),
         "generator": display.get(experiment.get("generator", ""), ""),
         "context": context,
+        "contexts": "; ".join(CONTEXTS.get(name, name) for name in one_or_many(experiment, "context")),
         "settings": f"{', '.join(read).capitalize()}." if read else "",
         "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
     }

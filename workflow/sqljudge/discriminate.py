@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from sqljudge.backends.base import ChoiceRequest, Failure, GenerationRequest, Prompt
 from sqljudge.errors import ConfigError
 from sqljudge.inference import Session
-from sqljudge.prompts import PromptTemplate, fill
+from sqljudge.prompts import Evidence, PromptTemplate, fill, no_evidence
 from sqljudge.records import UNANSWERED, Judgment, Question
 
 YES_NO_WORDS = ("Yes", "No")
@@ -52,18 +52,33 @@ KINDS: dict[str, Judge] = {"yes_no": _yes_no, "reasoning": _reasoning}
 """Kinds of discriminator, by name."""
 
 
+def asked(
+    session: Session, pairs: Sequence[Pair], *, template: PromptTemplate, frame: str, evidence: Evidence
+) -> list[Prompt]:
+    """The prompt in which each pair is judged, in order."""
+    chat = session.backend.render_chat
+    return [fill(template, question, sql=sql, frame=frame, chat=chat, evidence=evidence) for question, sql in pairs]
+
+
 def judge(
-    session: Session, pairs: Sequence[Pair], *, kind: str, template: PromptTemplate, frame: str, budget: int
+    session: Session,
+    pairs: Sequence[Pair],
+    *,
+    kind: str,
+    template: PromptTemplate,
+    frame: str,
+    budget: int,
+    evidence: Evidence = no_evidence,
 ) -> list[Judgment]:
     """One judgment a pair, in order; one that says UNANSWERED where the request failed.
 
-    `budget`: most new tokens of a reasoning response (a yes/no discriminator uses none). Raises ConfigError for an
-    unknown kind or, for a reasoning one, a budget below 1.
+    `evidence`: what the prompts show beyond question, schema and SQL. `budget`: most new tokens of a reasoning response
+    (a yes/no discriminator uses none). Raises ConfigError for an unknown kind or, for a reasoning one, a budget below
+    1.
     """
     if kind not in KINDS:
         raise ConfigError(f"discriminator kind '{kind}' is unknown; known: {', '.join(KINDS)}")
     if kind == "reasoning" and budget < 1:
         raise ConfigError(f"budget is {budget}; a reasoning discriminator needs at least 1 new token")
-    chat = session.backend.render_chat
-    prompts = [fill(template, question, sql=sql, frame=frame, chat=chat) for question, sql in pairs]
+    prompts = asked(session, pairs, template=template, frame=frame, evidence=evidence)
     return KINDS[kind](session, pairs, prompts, budget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqljudge.errors import DataError
@@ -12,7 +12,7 @@ from sqljudge.tables.model import Better, Cell, Column
 
 Metric = dict[str, Any]
 Settings = Mapping[str, Any]
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive", "contrast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive", "contrast"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -35,7 +35,12 @@ class Measure:
         return Column(group, self.label, self.unit, self.decimals, self.better)
 
 
-_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration", "checkpoints": "adaptive"}
+_MARKS: dict[str, Kind] = {
+    "responses": "reasoning",
+    "reliability": "calibration",
+    "checkpoints": "adaptive",
+    "against": "contrast",
+}
 """A field that only metrics of one kind have."""
 
 
@@ -141,7 +146,8 @@ THRESHOLDED = (
     _calibration("f1_fitted", "F1 fitted", "%", 2),
     _calibration("threshold", "Threshold", "median", 2, better=None),
 )
-RANKING = (_calibration("auroc", "AUROC"), _calibration("average_precision", "AP"))
+AUROC = _calibration("auroc", "AUROC")
+RANKING = (AUROC, _calibration("average_precision", "AP"))
 PROBABILITY = (
     _calibration("brier", "Brier", better="low"),
     _calibration("ece", "ECE", better="low"),
@@ -172,3 +178,7 @@ STOPPED = (
     _adaptive("adaptive", "confidence", "Confidence", "median", 3, better=None),
     _adaptive("adaptive", "patience", "Patience", "median", 1, better=None),
 )
+
+DISCRIMINATION = (*INTRINSIC, AUROC, FAILURE)
+CONTRAST = tuple(replace(each, kind="contrast", path=(each.path[-1],), family="contrast") for each in DISCRIMINATION)
+"""The same measures as differences to the same discriminator in the first context."""
