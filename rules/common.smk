@@ -172,12 +172,15 @@ def discriminator_prompt(wildcards):
     return str(resolve(config["contexts"][wildcards.context][kind]))
 
 
-def evidence_of(wildcards):
-    """What a job's prompts show beyond the question and the candidate: kinds of evidence, with their settings."""
+def evidence_in(context):
+    """What a context's prompts show beyond the question and the candidate: kinds of evidence, with their settings."""
     settings = {"demonstrations": {"number": config["demonstrations"]["number"]}}
-    return {
-        name: settings.get(name, {}) for name in config["contexts"][wildcards.context]["evidence"]
-    }
+    return {name: settings.get(name, {}) for name in config["contexts"][context]["evidence"]}
+
+
+def evidence_of(wildcards):
+    """The evidence that a job's prompts show."""
+    return evidence_in(wildcards.context)
 
 
 def evidence_files(wildcards):
@@ -279,6 +282,7 @@ def model_job(run):
         if folder == "candidates"
         else config["discriminators"][place[0]]
     )
+    shown = {} if folder == "candidates" else evidence_in(place[1])
     limits = {
         "candidates": entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"]),
         "judgments": BUDGETS[Judged(*place)] if entry.get("kind") == "reasoning" else 0,
@@ -291,5 +295,6 @@ def model_job(run):
         "result": run.replace(".run.json", RESULTS[folder]),
         "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
         "samples": config["decodings"][decoding]["samples"],
+        "evidence": evidence.tokens(shown),
         "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }

@@ -19,8 +19,8 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[
     """Phrases for the captions of one experiment's table and figure.
 
     `questions`, `pool`: what was asked and on which candidates; `who`: the discriminators, `generator`: who proposed;
-    `context`, `contexts`: what the prompt shows; `settings`: a sentence on how responses were read; `bootstrap`: which
-    intervals.
+    `context`, `contexts`: what the prompt shows, `unasked`: a sentence on each discriminator that is left out of one;
+    `settings`: a sentence on how responses were read; `bootstrap`: which intervals.
     """
     budgets = one_or_many(experiment, "budget")
     context = CONTEXTS.get(experiment.get("context", ""), experiment.get("context", ""))
@@ -34,6 +34,10 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[
         "generator": display.get(experiment.get("generator", ""), ""),
         "context": context,
         "contexts": "; ".join(CONTEXTS.get(name, name) for name in one_or_many(experiment, "context")),
+        "unasked": [
+            f"{display.get(who, who)} is not asked {CONTEXTS.get(shown, shown)}: there is no such prompt of its kind."
+            for who, shown in experiment.get("unasked", ())
+        ],
         "settings": f"{', '.join(read).capitalize()}." if read else "",
         "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
     }
