@@ -20,9 +20,9 @@ A single key can be set on the command line: `--config seed=7`. An unknown key o
 made, and names the nearest that exists. Paths are looked for below the working directory, then below this project.
 
 Prompts are text files under `prompts/`: the request, a line `=== answer ===`, and the opening of the model's answer.
-`${question}`, `${schema}`, `${db_id}` and `${sql}` are filled in; under `contexts` also `${result}` and
-`${demonstrations}`, where the context's `evidence` lists them. Put another wording in their place by naming another file
-under `contexts` or `generators`; what was asked with the old wording stays in the journal.
+`${question}`, `${schema}`, `${db_id}` and `${sql}` are filled in, and in a context the `evidence` that it lists:
+`${result}`, `${demonstrations}`. Put another wording in their place by naming another file under `contexts` or
+`generators`; what was asked with the old wording stays in the journal.
 
 This page is written from `workflow/schemas/` by `python -m sqljudge.config_docs`.
 """
