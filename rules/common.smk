@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts, captions, costless
+from sqljudge import artefacts, captions, costless, evidence
 from sqljudge.artefacts import POOL, Judged
 from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (
@@ -14,6 +14,7 @@ from sqljudge.config import (
     experiment_descriptions,
     read_models,
     resolve,
+    settled,
 )
 from sqljudge.errors import SqljudgeError
 from sqljudge.kinds import KINDS
@@ -39,10 +40,17 @@ if POOL_FILE and not resolve(POOL_FILE).is_file():
         f"Error: configuration, pool.file: {POOL_FILE} does not exist; name a labelled pool, or leave it empty"
     )
 
+TRAINING_FILE = config["demonstrations"]["file"]
+if TRAINING_FILE and not resolve(TRAINING_FILE).is_file():
+    sys.exit(
+        f"Error: configuration, demonstrations.file: {TRAINING_FILE} does not exist; name training questions, or "
+        "leave it empty for the dataset's own"
+    )
+
 SEED = config["seed"]
 DATASET = config["dataset"]["name"]
 FORM = FORMATS[config["dataset"]["format"]]
-EXPERIMENTS = config["experiments"]
+EXPERIMENTS = settled(config)
 SHOWN = artefacts.all_tables(EXPERIMENTS)
 DESCRIPTIONS = {
     **experiment_descriptions(),
@@ -69,6 +77,7 @@ wildcard_constraints:
     discriminator="|".join(map(re.escape, config["discriminators"])),
     costless="|".join(map(re.escape, COSTLESS)) or "-",
     context="|".join(map(re.escape, config["contexts"])),
+    base="|".join(map(re.escape, config["contexts"])),
     pool="|".join(
         [POOL]
         + [
@@ -91,20 +100,29 @@ def model_threads(wildcards):
     return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
 
 
-def source_files(wildcards):
-    """What the staged dataset is made from: the folder's own files, the archive, or the download."""
+def in_source(names, endings=()):
+    """The dataset's archive, its download, or of a folder the files with some names or endings."""
     if not SOURCE:
         return [f"results/downloads/{DATASET}.zip"]
     path = resolve(SOURCE)
     if path.is_file():
         return [str(path)]
-    wanted = {config["dataset"]["questions_file"], FORM.tables_file, FORM.databases_archive}
     return [
         str(file)
         for file in sorted(path.rglob("*"))
-        if (file.name in wanted or file.suffix in {".sqlite", ".sql"})
-        and not file.name.startswith("._")
+        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
     ]
+
+
+def source_files(wildcards):
+    """What the staged dataset is made from."""
+    names = {config["dataset"]["questions_file"], FORM.tables_file, FORM.databases_archive}
+    return in_source(names, {".sqlite", ".sql"})
+
+
+def training_files(wildcards):
+    """What the dataset's own training file is made from."""
+    return in_source({config["dataset"]["training_file"]})
 
 
 def question_ids(wildcards):
@@ -164,6 +182,30 @@ def discriminator_prompt(wildcards):
     return str(resolve(config["contexts"][wildcards.context][kind]))
 
 
+def evidence_in(context):
+    """What a context's prompts show beyond the question and the candidate: kinds of evidence, with their settings."""
+    settings = {"demonstrations": {"number": config["demonstrations"]["number"]}}
+    return {name: settings.get(name, {}) for name in config["contexts"][context]["evidence"]}
+
+
+def evidence_of(wildcards):
+    """The evidence that a job's prompts show."""
+    return evidence_in(wildcards.context)
+
+
+def evidence_files(wildcards):
+    """The files that a job's evidence is taken from, by name."""
+    training = str(resolve(TRAINING_FILE)) if TRAINING_FILE else f"{DATA}.training.json"
+    files = {
+        "executions": f"results/executions/{wildcards.pool}.jsonl",
+        "training": training,
+        "demonstration": str(resolve(config["demonstrations"]["prompt"])),
+    }
+    return {
+        name: files[name] for kind in evidence_of(wildcards) for name in evidence.KINDS[kind].files
+    }
+
+
 def executions_if_checked(wildcards):
     """Executions, where the executability check needs them."""
     return [f"results/executions/{wildcards.pool}.jsonl"] if wildcards.mode == "check" else []
@@ -221,12 +263,20 @@ def model_environment(entry):
 
 
 def model_code(stage, entry):
-    """A params function: the digest of a model stage's code, its backend and kind of discriminator included."""
+    """A params function: the digest of a model stage's code, its backend included."""
+    return lambda wildcards: code_digest(
+        stage, f"backends.{MODELS[entry(wildcards)['model']].backend}"
+    )
+
+
+def judging_code(stage):
+    """A params function: the digest of a judging stage's code, that of its backend, kind and evidence included."""
 
     def digest(wildcards):
-        found = entry(wildcards)
-        kinds = [f"kinds.{found['kind']}"] if "kind" in found else []
-        return code_digest(stage, f"backends.{MODELS[found['model']].backend}", *kinds)
+        entry = discriminator_entry(wildcards)
+        shown = [f"evidence.{kind}" for kind in evidence_of(wildcards)]
+        engine = f"backends.{MODELS[entry['model']].backend}"
+        return code_digest(stage, engine, f"kinds.{entry['kind']}", *shown)
 
     return digest
 
@@ -245,6 +295,7 @@ def model_job(run):
         if folder == "candidates"
         else config["discriminators"][place[0]]
     )
+    shown = {} if folder == "candidates" else evidence_in(place[1])
     new_tokens = 0
     if folder == "candidates":
         new_tokens = entry.get("max_new_tokens", config["decodings"][decoding]["max_new_tokens"])
@@ -257,5 +308,6 @@ def model_job(run):
         "result": run.replace(".run.json", RESULTS[folder]),
         "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
         "samples": config["decodings"][decoding]["samples"],
+        "evidence": evidence.tokens(shown),
         "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }

@@ -35,3 +35,23 @@ rule stage_dataset:
         code=code_digest("acquire"),
     script:
         "../scripts/stage_dataset.py"
+
+
+rule stage_training:
+    """Take the training questions, which demonstrations come from, out of the dataset."""
+    input:
+        training_files,
+    output:
+        f"{DATA}.training.json",
+    log:
+        f"logs/stage_training/{DATASET}.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
+        questions_file=config["dataset"]["questions_file"],
+        training_file=config["dataset"]["training_file"],
+        form=config["dataset"]["format"],
+        code=code_digest("acquire"),
+    script:
+        "../scripts/stage_training.py"

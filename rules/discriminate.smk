@@ -2,6 +2,7 @@
 rule discriminate:
     """Judge every candidate: probability of Yes, or a reasoned response with its tokens' log-probabilities."""
     input:
+        unpack(evidence_files),
         questions=questions_of,
         candidates="results/candidates/{pool}.jsonl",
         prompt=discriminator_prompt,
@@ -25,8 +26,9 @@ rule discriminate:
         kind=lambda wildcards: discriminator_entry(wildcards)["kind"],
         frame=lambda wildcards: discriminator_entry(wildcards)["frame"],
         budget=judged_budget,
+        evidence=evidence_of,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],
-        code=model_code("discriminate", discriminator_entry),
+        code=judging_code("discriminate"),
     script:
         "../scripts/discriminate.py"

@@ -41,6 +41,27 @@ rule evaluate_calibration:
         "../scripts/evaluate_calibration.py"
 
 
+rule evaluate_contrast:
+    """What a discriminator gains or loses in one context against another: paired differences, with intervals."""
+    input:
+        candidates="results/candidates/{pool}.jsonl",
+        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        base="results/scores/{discriminator}/{base}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+    output:
+        "results/metrics/contrast/{discriminator}/{context}/against/{base}/{pool}.b{budget}.{scoring}.{mode}.json",
+    log:
+        "logs/evaluate/contrast/{discriminator}/{context}/against/{base}/{pool}.b{budget}.{scoring}.{mode}.log",
+    conda:
+        HARDWARE_CPU
+    params:
+        settings=wildcard_settings,
+        seed=SEED,
+        resamples=config["resamples"],
+        code=code_digest("metrics.contrast"),
+    script:
+        "../scripts/evaluate_contrast.py"
+
+
 rule evaluate_end_to_end:
     """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
     input:

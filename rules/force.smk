@@ -2,6 +2,7 @@
 rule force_verdicts:
     """Read the verdict that a discriminator gives when its thought is closed at each of the budgets asked for."""
     input:
+        unpack(evidence_files),
         questions=questions_of,
         candidates="results/candidates/{pool}.jsonl",
         judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
@@ -27,9 +28,10 @@ rule force_verdicts:
         kind=lambda wildcards: discriminator_entry(wildcards)["kind"],
         frame=lambda wildcards: discriminator_entry(wildcards)["frame"],
         budgets=forced_budgets,
+        evidence=evidence_of,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],
-        code=model_code("forced", discriminator_entry),
+        code=judging_code("forced"),
     script:
         "../scripts/force_verdicts.py"
 

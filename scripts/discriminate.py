@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.backends import spec_of
 from sqljudge.devices import own_device
 from sqljudge.discriminate import judge
+from sqljudge.evidence import gathered
 from sqljudge.inference import open_session
 from sqljudge.parquet import write_judgments
 from sqljudge.prompts import read_template
@@ -18,16 +19,13 @@ if TYPE_CHECKING:
 
 
 def main(
-    questions: str,
-    candidates: str,
-    prompt: str,
-    judgments: str,
-    run: str,
+    files: dict[str, str],
     *,
     model: dict[str, Any],
     kind: str,
     frame: str,
     budget: int,
+    evidence: dict[str, dict[str, Any]],
     journal: str,
     failures_tolerated: float,
     device: str,
@@ -39,25 +37,30 @@ def main(
     session = open_session(
         spec_of(model, weights), device=device, journal=journal, writer=label, tolerated=failures_tolerated
     )
-    sets = [group for group in read_jsonl(candidates, CandidateSet) if dealt(group.question_id, shard)]
-    pairs = candidate_questions(read_jsonl(questions, Question), sets)
-    template = read_template(prompt, required=("question", "sql"))
-    write_judgments(judgments, judge(session, pairs, kind=kind, template=template, frame=frame, budget=budget))
-    write_json(run, session.report())
+    questions = read_jsonl(files["questions"], Question)
+    sets = [group for group in read_jsonl(files["candidates"], CandidateSet) if dealt(group.question_id, shard)]
+    judgments = judge(
+        session,
+        candidate_questions(questions, sets),
+        kind=kind,
+        template=read_template(files["prompt"], required=("question", "sql", *evidence), further=evidence),
+        frame=frame,
+        budget=budget,
+        evidence=gathered(evidence, files, questions),
+    )
+    write_judgments(files["judgments"], judgments)
+    write_json(files["run"], session.report())
 
 
 if "snakemake" in globals():
     with job(snakemake.log[0]), own_device(snakemake.resources.get("gpu", 0)) as device:
         main(
-            snakemake.input.questions,
-            snakemake.input.candidates,
-            snakemake.input.prompt,
-            snakemake.output.judgments,
-            snakemake.output.run,
+            {name: str(path) for part in (snakemake.input, snakemake.output) for name, path in part.items()},
             model=snakemake.params.model,
             kind=snakemake.params.kind,
             frame=snakemake.params.frame,
             budget=snakemake.params.budget,
+            evidence=snakemake.params.evidence,
             journal=snakemake.params.journal,
             failures_tolerated=snakemake.params.failures_tolerated,
             device=device,

@@ -20,7 +20,8 @@ def counted(entry: dict[str, Any], questions: int) -> Job:
     if entry["candidates"] and Path(entry["candidates"]).is_file():
         requests = sum(len(group.candidates) for group in read_jsonl(entry["candidates"], CandidateSet))
     made = Path(entry["result"]).is_file()
-    return Job(entry["name"], entry["model"], requests * entry["times"], entry["new_tokens"], made)
+    shown = entry["evidence"]
+    return Job(entry["name"], entry["model"], requests * entry["times"], entry["new_tokens"], made, shown)
 
 
 def main(jobs: list[dict[str, Any]], journal: str, questions: str, expected: int) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends import spec_of
 from sqljudge.devices import own_device
+from sqljudge.evidence import gathered
 from sqljudge.forced import force, read_closing
 from sqljudge.inference import open_session
 from sqljudge.parquet import read_judgments
@@ -23,6 +24,7 @@ def main(
     kind: str,
     frame: str,
     budgets: list[int],
+    evidence: dict[str, dict[str, Any]],
     journal: str,
     failures_tolerated: float,
     device: str,
@@ -33,15 +35,17 @@ def main(
     session = open_session(
         spec_of(model, weights), device=device, journal=journal, writer=label, tolerated=failures_tolerated
     )
+    questions = read_jsonl(files["questions"], Question)
     verdicts = force(
         session,
-        candidate_questions(read_jsonl(files["questions"], Question), read_jsonl(files["candidates"], CandidateSet)),
+        candidate_questions(questions, read_jsonl(files["candidates"], CandidateSet)),
         read_judgments(files["judgments"]),
         kind=kind,
-        template=read_template(files["prompt"], required=("question", "sql")),
+        template=read_template(files["prompt"], required=("question", "sql", *evidence), further=evidence),
         closing=read_closing(files["closing"]),
         frame=frame,
         budgets=budgets,
+        evidence=gathered(evidence, files, questions),
     )
     write_jsonl(files["forced"], verdicts)
     write_json(files["run"], session.report())
@@ -55,6 +59,7 @@ if "snakemake" in globals():
             kind=snakemake.params.kind,
             frame=snakemake.params.frame,
             budgets=snakemake.params.budgets,
+            evidence=snakemake.params.evidence,
             journal=snakemake.params.journal,
             failures_tolerated=snakemake.params.failures_tolerated,
             device=device,

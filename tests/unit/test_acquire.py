@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from sqljudge import acquire
-from sqljudge.acquire import download, print_progress, sha256_file, stage_dataset
+from sqljudge.acquire import download, print_progress, sha256_file, stage_dataset, stage_training
 from sqljudge.errors import DataError
 
 SQL = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('é');\n"
@@ -368,3 +368,25 @@ def test_progress_is_shown_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert 4 <= len(lines) <= 8
     assert "downloaded 16 of 40 MiB" in lines
     assert lines[-1] == "downloaded 16 MiB"
+
+
+HOW = {"training_file": "train.json", "questions_file": "dev.json"}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_training_questions_lie_beside_the_questions(source: Path, tmp_path: Path, packed: bool) -> None:
+    (source / "train.json").write_text("[1]")
+    (source / "other").mkdir()
+    (source / "other" / "train.json").write_text("[2]")
+    given = zipped(source, tmp_path / "s.zip", inside="spider_data/") if packed else source
+    stage_training(given, tmp_path / "out" / "t.json", **HOW)
+    assert (tmp_path / "out" / "t.json").read_text() == "[1]"
+
+
+def test_a_dataset_without_training_questions(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        stage_training(source, tmp_path / "t.json", **HOW)
+    assert str(error.value).startswith(f"{source}: holds no train.json, which demonstrations come from; name")
+    assert not (tmp_path / "t.json").exists()
+    with pytest.raises(DataError, match=r"holds no spider_data/train\.json"):
+        stage_training(zipped(source, tmp_path / "s.zip", inside="spider_data/"), tmp_path / "t.json", **HOW)

@@ -24,6 +24,7 @@ from sqljudge.config import (
     read_models,
     resolve,
     schema,
+    settled,
 )
 from sqljudge.errors import ConfigError
 
@@ -60,7 +61,9 @@ def test_the_configurations_of_bird_fit_and_birds_own_only_lacks_a_source() -> N
     check_references(check_config(mini), models())
     for config in (bird, mini):
         prompts = [entry["prompt"] for entry in config["generators"].values() if "bird" in entry["prompt"]]
-        prompts += [path for context in config["contexts"].values() for path in context.values()]
+        prompts += [
+            path for context in config["contexts"].values() for key, path in context.items() if key != "evidence"
+        ]
         for path in prompts:
             assert "${knowledge}" in (ROOT / path).read_text(encoding="utf-8"), path
 
@@ -261,7 +264,7 @@ def test_a_name_that_is_a_number() -> None:
         (
             "experiments/table1/context",
             "zzz",
-            "experiments.table1.context: 'zzz' is not defined; known: no_schema, no_thinking, schema",
+            "experiments.table1.context: 'zzz' is not defined; known: few_shot, no_schema, no_thinking, result, schema",
         ),
         (
             "contexts/no_schema",
@@ -275,6 +278,51 @@ def test_a_name_that_is_a_number() -> None:
 )
 def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None:
     assert message in refused(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "contexts/result/evidence",
+            [],
+            "contexts.result.evidence: config/prompts/yes_no_result.txt shows ${result}, which is not listed; add",
+        ),
+        (
+            "contexts/no_schema/evidence",
+            ["result"],
+            "contexts.no_schema.evidence: 'result' is listed, but config/prompts/yes_no.txt shows no ${result}; take",
+        ),
+        (
+            "contexts/result/reasoning",
+            "config/prompts/reasoning.txt",
+            "contexts.result.evidence: 'result' is listed, but config/prompts/reasoning.txt shows no ${result}",
+        ),
+        (
+            "contexts/few_shot/reasoning",
+            "config/prompts/reasoning.txt",
+            "contexts.few_shot.reasoning: demonstrations are for yes_no prompts only; take the reasoning prompt out",
+        ),
+        ("contexts/result/evidence", ["reslt"], "'reslt' is not possible; did you mean 'result'?"),
+        ("contexts/result/yes_no", "no/such.txt", "contexts.result.yes_no: prompt "),
+        (
+            "experiments/evidence/contexts",
+            ["few_shot", "result"],
+            "experiments.evidence.contexts: 'distill-r1-1.5b' cannot be asked in 'few_shot', the first, to which all",
+        ),
+        ("demonstrations/number", 3, "demonstrations.number: 3 is not a multiple of 2"),
+    ],
+)
+def test_evidence_that_does_not_fit(path: str, value: Any, message: str) -> None:
+    assert message in refused(changed(path, value))
+
+
+def test_a_discriminator_without_a_prompt_is_left_out_of_a_table_of_contexts() -> None:
+    experiments = settled(check_config(paper()))
+    assert experiments["evidence"]["unasked"] == [["distill-r1-1.5b", "few_shot"]]
+    assert not any("unasked" in experiment for name, experiment in experiments.items() if name != "evidence")
+    config = changed("experiments/evidence/contexts", ["no_schema", "result"])
+    assert "unasked" not in settled(config)["evidence"], "without the few-shot context nothing is left out"
 
 
 def test_no_model_at_all() -> None:
@@ -312,19 +360,21 @@ def test_a_verdict_is_not_forced_from_a_server_but_its_yes_is_taken() -> None:
 
 
 def test_the_largest_budgets_of_the_paper() -> None:
-    largest = largest_budgets(paper()["experiments"])
+    largest = largest_budgets(settled(paper()))
     reasoner = "distill-r1-1.5b"
     assert largest[Judged(reasoner, "no_schema", POOL)] == 2048
     assert largest[Judged(reasoner, "schema", POOL)] == 1024
     assert largest[Judged(reasoner, "no_schema", "stable-code-3b.sample")] == 512
     assert largest[Judged(reasoner, "no_thinking", POOL)] == 256
-    assert len(largest) == 6 + 1 + 1 + 6
+    assert largest[Judged(reasoner, "result", POOL)] == 512
+    assert Judged(reasoner, "few_shot", POOL) not in largest, "it has no yes/no prompt"
+    assert len(largest) == 6 + 1 + 1 + 6 + 6 + 5
     assert not any(job.pool.endswith(".greedy") for job in largest)
 
 
 def test_the_largest_budget_is_over_all_experiments() -> None:
     experiments = paper()["experiments"]
-    del experiments["table8"], experiments["adaptive"]
+    del experiments["table8"], experiments["adaptive"], experiments["evidence"]
     assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 1024
     del experiments["table4"]
     assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 512

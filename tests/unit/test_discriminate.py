@@ -75,6 +75,13 @@ def test_frames_reach_the_model(scripted: Rules) -> None:
     assert [j.p_yes for j in judged(backend, "yes_no", frame="chat")] == [0.5] * 4
 
 
+def test_evidence_reaches_the_model(scripted: Rules) -> None:
+    template = PromptTemplate("${sql} ${result}", "A:")
+    backend = scripted({"match": r"^(a|b); \d/\1;\nA:$", "probabilities": {"Yes": 0.5}})
+    shown = judged(backend, "yes_no", template=template, evidence=lambda q, sql: {"result": f"{q.id}/{sql}"})
+    assert [j.p_yes for j in shown] == [0.5] * 4
+
+
 def test_each_distinct_pair_is_asked_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x"}), None, "job")
     judge(session, PAIRS, kind="reasoning", template=TEMPLATE, frame="raw", budget=3)

@@ -66,6 +66,16 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(kept: dict
     assert grid.rows[-2][-1] == "speed not known yet"
 
 
+def test_evidence_makes_prompts_longer_until_the_jobs_own_are_known(kept: dict[tuple[str, str], Kept]) -> None:
+    jobs = [
+        Job("discriminate.d.result.pool", "m-1b", 10, 0, evidence=100),
+        Job("discriminate.d.c.pool", "m-1b", 10, 0, evidence=100),
+        Job("discriminate.d.result.pool", "new", 10, 0, evidence=100),
+    ]
+    found = [one.prompt_tokens for one in missing(jobs, kept)]
+    assert found == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
+
+
 def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, str], Kept]) -> None:
     asked: list[int] = []
 

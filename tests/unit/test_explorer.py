@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge import artefacts
 from sqljudge.artefacts import Judged
+from sqljudge.config import settled
 from sqljudge.errors import DataError
 from sqljudge.explorer import Made, gold_results, read_made, shown_questions, summary, write_explorer
 from sqljudge.explorer.outcomes import TAGS, bits, outcome
@@ -374,7 +375,7 @@ def test_a_path_names_its_setting() -> None:
 
 
 def test_all_files_behind_the_papers_tables_are_named() -> None:
-    experiments = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["experiments"]
+    experiments = settled(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
     files = artefacts.behind(experiments, "spider")
     assert files["questions"] == ["results/questions/spider.jsonl", "results/questions/pool.jsonl"]
     counts = {kind: len(some) for kind, some in files.items()}
@@ -382,8 +383,8 @@ def test_all_files_behind_the_papers_tables_are_named() -> None:
         "questions": 2,
         "candidates": 6,
         "executions": 6,
-        "judgments": 14,
-        "scores": 76,
+        "judgments": 25,
+        "scores": 87,
         "selections": 48,
         "metrics": 48,
     }

@@ -93,6 +93,22 @@ def test_verdicts_come_pair_by_pair_and_budget_by_budget(scripted: Rules) -> Non
     assert [v.mass for v in found] == pytest.approx([0.4, 0.5, 0, 0, 0.5, 0.5])
 
 
+def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
+    """The judgments answer a prompt with evidence; the forced verdict's begins with the same."""
+    shown = {
+        "template": PromptTemplate("${sql} ${result}", "<think>"),
+        "evidence": lambda q, sql: {"result": f"r{q.id}"},
+    }
+    backend = scripted(
+        {"match": r"^[ab]; r[01]\n<think>$", "response": "x"},
+        {"match": r"^[ab]; r[01]\n<think>x\n</think>\n\n\{\"correct\":$", "probabilities": {"true": 0.5}},
+    )
+    session = Session(backend, None, "job")
+    judgments = judge(session, PAIRS, kind="reasoning", frame="raw", budget=8, **shown)
+    how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "frame": "raw", "budgets": [3], **shown}
+    assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
+
+
 def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
     judgments = judge(session, PAIRS, kind="reasoning", template=TEMPLATE, frame="raw", budget=20)

@@ -12,6 +12,7 @@ from sqljudge import planning
 from sqljudge.backends import BACKENDS
 from sqljudge.config import schema
 from sqljudge.config_docs import page
+from sqljudge.evidence import KINDS as EVIDENCE
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE, PLANNERS
 from sqljudge.provenance import closure
@@ -94,6 +95,8 @@ def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
     assert all(callable(getattr(planning, name)) for name in PLANNERS)
     discriminators, contexts = (schema("config")["properties"][key] for key in ("discriminators", "contexts"))
     kinds = discriminators["additionalProperties"]["properties"]["kind"]["enum"]
-    assert kinds == [*contexts["additionalProperties"]["properties"]] == [*KINDS]
+    templates = dict(contexts["additionalProperties"]["properties"])
+    assert templates.pop("evidence")["items"]["enum"] == [*EVIDENCE]
+    assert kinds == [*templates] == [*KINDS]
     assert schema("models")["properties"]["backend"]["enum"] == [*BACKENDS]
     assert schema("experiments")["$defs"]["planners"]["items"]["enum"] == [*BESIDE]

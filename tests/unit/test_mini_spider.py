@@ -67,6 +67,7 @@ def read(name: str) -> Any:
 
 
 DEV: list[dict[str, Any]] = read("dev.json")
+TRAIN: list[dict[str, Any]] = read("train.json")
 POOL: list[dict[str, Any]] = read("pool.json")
 KINDS: list[list[str]] = read("pool_kinds.json")
 TABLES: dict[str, dict[str, Any]] = {entry["db_id"]: entry for entry in read("tables.json")}
@@ -166,9 +167,9 @@ def without_values(query: str) -> list[str]:
     return [part for token in NLTKWordTokenizer().tokenize(text.lower()) for part in token.replace(".", " . ").split()]
 
 
-@pytest.mark.parametrize("at", range(len(DEV)))
-def test_tokens_belong_to_their_text(at: int) -> None:
-    row, split = DEV[at], NLTKWordTokenizer().tokenize
+@pytest.mark.parametrize("row", [*DEV, *TRAIN], ids=lambda row: row["question"])
+def test_tokens_belong_to_their_text(row: dict[str, Any]) -> None:
+    split = NLTKWordTokenizer().tokenize
     fields = ["db_id", "question", "question_toks", "query", "query_toks", "query_toks_no_value"]
     assert list(row) == fields
     assert row["question_toks"] == split(row["question"])
@@ -176,10 +177,29 @@ def test_tokens_belong_to_their_text(at: int) -> None:
     assert row["query_toks_no_value"] == without_values(row["query"])
 
 
-@pytest.mark.parametrize("at", range(len(DEV)))
-def test_gold_returns_rows_with_something_in_them(connections: dict[str, sqlite3.Connection], at: int) -> None:
-    rows = connections[DEV[at]["db_id"]].execute(DEV[at]["query"]).fetchall()
+@pytest.mark.parametrize("row", [*DEV, *TRAIN], ids=lambda row: row["question"])
+def test_gold_returns_rows_with_something_in_them(
+    connections: dict[str, sqlite3.Connection], row: dict[str, Any]
+) -> None:
+    rows = connections[row["db_id"]].execute(row["query"]).fetchall()
     assert any(cell is not None and cell != 0 for row in rows for cell in row)
+
+
+def test_no_training_question_is_an_evaluated_one() -> None:
+    schemas = load_schemas(HERE / "tables.json")
+    assert len(TRAIN) >= 24
+    assert min(Counter(row["db_id"] for row in TRAIN).values()) >= 4
+    assert len({row["question"].casefold() for row in [*DEV, *TRAIN]}) == len(DEV) + len(TRAIN)
+    known = {(row["db_id"], normalize_sql(sql)) for row in POOL for sql in (row["sql"], *row["top_n"])}
+    for row in TRAIN:
+        assert (row["db_id"], normalize_sql(row["query"])) not in known, row["question"]
+        assert hardness(row["query"], schemas[row["db_id"]]) in HARDNESS
+
+
+def test_no_two_training_queries_of_a_database_give_one_result(connections: dict[str, sqlite3.Connection]) -> None:
+    """So another question's query is a wrong answer, as demonstrations have it."""
+    results = [(row["db_id"], str(connections[row["db_id"]].execute(row["query"]).fetchall())) for row in TRAIN]
+    assert len(set(results)) == len(TRAIN)
 
 
 # --- the pool ---------------------------------------------------------------------------------------------------------

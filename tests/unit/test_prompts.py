@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.backends.base import Prompt
 from sqljudge.errors import ConfigError
+from sqljudge.evidence import KINDS
 from sqljudge.prompts import FIELDS, PromptTemplate, fill, read_template
 from sqljudge.records import Question
 
+FURTHER = (*KINDS, "answer")
 QUESTION = Question(0, "shop", "How much is $5 & ${sql}?", "SELECT 1", "-- Table item: id", "easy")
 
 
@@ -85,6 +87,26 @@ def test_all_fields_are_filled_once() -> None:
     )
 
 
+def test_evidence_fills_further_fields(tmp_path: Path) -> None:
+    template = read_template(write(tmp_path, "${sql}: ${result}\n=== answer ===\n"), required=(), further=("result",))
+    assert template.fields == {"sql", "result"}
+    shown = fill(
+        template,
+        QUESTION,
+        sql="s",
+        frame="raw",
+        chat=chat,
+        evidence=lambda question, sql: {"result": f"{question.id} {sql} ${{sql}}"},
+    )
+    assert shown.text == "s: 0 s ${sql}", "what is shown is never taken for a field"
+
+
+def test_an_unknown_further_field(tmp_path: Path) -> None:
+    path = write(tmp_path, "${sql} ${reslt}\n=== answer ===\n")
+    with pytest.raises(ConfigError, match=r"unknown field \$\{reslt\}; did you mean \$\{result\}\?"):
+        read_template(path, required=(), further=("result",))
+
+
 @pytest.mark.parametrize(
     ("frame", "opening", "expected"),
     [
@@ -109,15 +131,17 @@ def test_an_unknown_frame() -> None:
 def test_shipped_prompts(path: Path) -> None:
     wanted = {"generator": ("question", "schema"), "forced": ()}
     required = wanted.get(path.stem.partition("_")[0], ("question", "sql"))
-    template = read_template(path, required=required)
+    template = read_template(path, required=required, further=FURTHER)
     assert template.opening
-    assert "$" not in fill(template, Question(0, "d", "q", "s", "t", "easy"), sql="s", frame="inst", chat=chat).text
+    asked = Question(0, "d", "q", "s", "t", "easy")
+    text = fill(template, asked, sql="s", frame="inst", chat=chat, evidence=lambda *_: dict.fromkeys(FURTHER, "")).text
+    assert "$" not in text
 
 
 def test_reasoning_prompts_open_the_thought() -> None:
     """Paper, sections 3 and 4."""
     for path in (ROOT / "config" / "prompts").glob("*reasoning*.txt"):
-        assert read_template(path, required=()).opening == "<think>\nOkay,"
+        assert read_template(path, required=(), further=FURTHER).opening == "<think>\nOkay,"
 
 
 @given(st.text(alphabet="a$#{} =\n", max_size=30), st.text(max_size=30))

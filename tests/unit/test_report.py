@@ -12,7 +12,7 @@ import jinja2
 import pytest
 import yaml
 from sqljudge import captions
-from sqljudge.config import check_config
+from sqljudge.config import check_config, settled
 from sqljudge.origins import facts
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
     shown = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}
     table = {**shown, "pareto": "adaptive"}.get(name, name)
-    experiment = config["experiments"].get(table, {})
+    experiment = settled(config).get(table, {})
     display = {
         key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
     }
@@ -137,6 +137,21 @@ def test_captions_name_the_runs_own_settings() -> None:
     assert budgets in caption("figure4", config)
 
 
+def test_the_caption_of_evidence_says_what_was_shown_and_from_where() -> None:
+    config = configuration("config.yaml")
+    text = caption("evidence", config)
+    for said in (
+        "with the candidate's result; with demonstrations",
+        "``train_spider.json`` of ``spider``",
+        "4 training",
+    ):
+        assert said in text, said
+    assert "Distill-R1-1.5B is not asked with demonstrations" in text
+    config["demonstrations"] = {"file": "mine.json", "number": 8}
+    assert "8 training examples" in caption("evidence", config)
+    assert "``mine.json``," in caption("evidence", config)
+
+
 def test_caption_names_the_users_question_ids() -> None:
     config = configuration("config.yaml")
     config["dataset"]["question_ids"] = "ids.txt"
@@ -150,6 +165,7 @@ def test_there_is_a_caption_for_each_artefact() -> None:
         "claims",
         "workflow",
         "thresholds",
+        "evidence",
         "reliability",
         "costs",
         "provenance",

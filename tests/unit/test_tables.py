@@ -365,3 +365,39 @@ def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
     assert [cell.published for cell in first.cells[1:]] == [None] * (len(first.cells) - 1)
     assert (shown["Ranking", "AUROC"].value, shown["Classification", "F1 fitted"].value) == (0.5, 50.0)
     assert any("each database at the threshold" in note for note in table.notes)
+
+
+def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_not_asked_has_no_row() -> None:
+    """A metric of one context is taken for neither another context nor a difference."""
+    experiment = {
+        "discriminators": ["mine", "codellama-7b"],
+        "contexts": ["no_schema", "result", "few_shot"],
+        "modes": ["naive"],
+        "unasked": [["mine", "few_shot"]],
+    }
+    names = ("pwacc", "f1", "hit1", "mrr", "auroc", "failure_rate")
+    difference = {
+        **intrinsic("mine", 0.5, context="result", base="no_schema"),
+        "against": "no_schema",
+        "metrics": {name: around(-0.125) for name in names},
+    }
+    ranked = {**intrinsic("mine", 0.5, context="result"), "reliability": {}, "metrics": {"auroc": around(0.75)}}
+    metrics = [intrinsic("mine", 0.25), intrinsic("mine", 0.5, context="result"), ranked, difference]
+    table = build_table("evidence", experiment, metrics, PUBLISHED, DISPLAY)
+    assert [row.labels for row in table.rows] == [
+        (DISPLAY["mine"], "No schema"),
+        (DISPLAY["mine"], "Result"),
+        ("codellama-7b", "No schema"),
+        ("codellama-7b", "Result"),
+        ("codellama-7b", "Demonstrations"),
+    ]
+    first, second = "Discrimination", "Difference to the first context"
+    assert [cell.value for _, column, cell in table.cells() if column.label == "PwAcc"][0:2] == [25.0, None]
+    shown = {(column.group, column.label): cell.value for row, column, cell in table.cells() if row is table.rows[1]}
+    assert (shown[first, "PwAcc"], shown[first, "AUROC"], shown[first, "Failure rate"]) == (50.0, 0.75, 25.0)
+    assert (shown[second, "PwAcc"], shown[second, "AUROC"], shown[second, "Failure rate"]) == (-12.5, -0.125, -12.5)
+    assert {cell.status for row, _, cell in table.cells() if row is table.rows[4]} == {"not run"}
+    said = f"{DISPLAY['mine']} is not asked in Demonstrations: that context has no prompt of its kind."
+    assert table.notes[-1] == said
+    assert any(note.startswith("Difference: to the same discriminator") for note in table.notes)
+    assert not any("average precision" in note for note in table.notes), "what is not shown is not explained"

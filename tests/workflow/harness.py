@@ -17,6 +17,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = [
     {"match": "Write one SQLite query", "response": [" count(*) FROM loan", " 1;", " nonsense FROM nowhere"]},
+    {"match": r"Is the SQL query a correct[^~]*Result: \d+ row", "probabilities": {"Yes": 0.7, "No": 0.2}},
+    {
+        "match": r"Is the SQL query a correct[^~]*Answer: No\n[^~]*Answer: Yes\n",
+        "probabilities": {"Yes": 0.4, "No": 0.5},
+    },
     {"match": "Is the SQL query a correct", "probabilities": {"Yes": 0.6, "No": 0.3}},
     {"match": r"SQL: SELECT .*[aeiou]{2}.*</think>\s+\{\"correct\":$", "probabilities": {"true": 0.6, "false": 0.2}},
     {"match": r"</think>\s+\{\"correct\":$", "probabilities": {"true": 0.3, "false": 0.6}},
@@ -26,7 +31,12 @@ SCRIPT = [
 WHO = ["thinker", "taster"]
 FREE = ["majority", "likelihood", "oracle:1"]
 SCRIPTED: dict[str, Any] = {
-    "dataset": {"name": "mini_spider", "source": "resources/mini_spider", "per_hardness": 2},
+    "dataset": {
+        "name": "mini_spider",
+        "source": "resources/mini_spider",
+        "training_file": "train.json",
+        "per_hardness": 2,
+    },
     "pool": {"file": "resources/mini_spider/pool.json", "questions": 6},
     "models_table": "models.tsv",
     "resamples": 200,
@@ -53,6 +63,7 @@ SCRIPTED: dict[str, Any] = {
                 {"discriminator": "taster", "context": "no_schema", "budget": 60, "scoring": "soft"},
             ],
         },
+        "evidence": {"discriminators": WHO, "budget": 60},
     },
 }
 

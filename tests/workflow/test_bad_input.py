@@ -26,6 +26,7 @@ NewProject = Callable[[], Project]
         ("dataset.source", "no/such/folder", "dataset.source: no/such/folder does not exist"),
         ("pool.file", "no_pool.json", "pool.file: no_pool.json does not exist"),
         ("models_table", "no.tsv", "models_table: "),
+        ("demonstrations", {"file": "no.json"}, "demonstrations.file: no.json does not exist"),
     ],
 )
 def test_the_configuration_is_refused_before_anything_runs(
@@ -49,6 +50,25 @@ def own_dataset(project: Project) -> Path:
     shutil.copytree(ROOT / "resources/mini_spider", folder)
     project.change("dataset.source", "own")
     return folder
+
+
+def test_a_dataset_without_training_questions(new_project: NewProject) -> None:
+    project = new_project()
+    (own_dataset(project) / "train.json").unlink()
+    line = project.refused("results/judgments/taster/few_shot/pool.parquet")
+    assert "holds no train.json, which demonstrations come from; name a training file in demonstrations.file" in line
+
+
+def test_a_training_file_that_holds_evaluated_questions_alone(new_project: NewProject) -> None:
+    project = new_project()
+    rows = json.loads((ROOT / "resources/mini_spider/dev.json").read_text(encoding="utf-8"))[:3]
+    pool = json.loads((ROOT / "resources/mini_spider/pool.json").read_text(encoding="utf-8"))[:3]
+    (project.folder / "train.json").write_text(json.dumps(rows), encoding="utf-8")
+    (project.folder / "pool.json").write_text(json.dumps(pool), encoding="utf-8")
+    project.change("pool", {"file": "pool.json"})
+    project.change("demonstrations", {"file": "train.json"})
+    line = project.refused("results/judgments/taster/few_shot/pool.parquet")
+    assert "train.json: none of its 3 examples is left when the evaluated questions are taken out" in line
 
 
 def test_a_missing_database(new_project: NewProject) -> None:

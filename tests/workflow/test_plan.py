@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 from harness import ROOT, Project
+from sqljudge.parquet import read_judgments
 
 MODEL_RULES = {"generate", "discriminate", "force_verdicts"}
 
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
     jobs = Project(tmp_path).snakemake("-n").jobs
-    assert jobs["discriminate"] == 14  # six over the pool, six over the samples, one with the schema, one not thinking
+    # six over the pool, six over the samples, one with the schema, one not thinking, six with results, five few-shot
+    assert jobs["discriminate"] == 25
+    assert jobs["stage_training"] == 1
     assert jobs["force_verdicts"] == 1
     assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
     assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
@@ -42,6 +45,7 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
     assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
     assert (finished.folder / "results/tables/adaptive.html").stat().st_size > 0
+    assert (finished.folder / "results/tables/evidence.html").stat().st_size > 0
     for name in ("figure4", "figure5", "reliability", "pareto"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
@@ -135,6 +139,38 @@ def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     drawn = {"figure4", "figure5", "reliability", "pareto"}
     assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
+
+
+def test_prompts_show_the_evidence_of_their_context(finished: Project) -> None:
+    """The scripted model answers a prompt by what stands in it."""
+
+    def said(context: str) -> set[float | None]:
+        path = finished.folder / f"results/judgments/taster/{context}/pool.parquet"
+        return {judgment.p_yes for judgment in read_judgments(path)}
+
+    assert (said("no_schema"), said("few_shot")) == ({0.6}, {0.4})
+    assert said("result") == {0.6, 0.7}, "some candidates give rows, others do not run"
+
+
+def test_what_demonstrations_come_from_asks_again_for_them_alone(made: Project) -> None:
+    training = made.root / "resources/mini_spider/train.json"
+    training.write_text(training.read_text(encoding="utf-8").replace("How many members", "How many readers"))
+    jobs = made.snakemake("-n").jobs
+    assert (jobs["stage_training"], jobs["discriminate"]) == (1, 1)
+    assert not {"stage_dataset", "generate", "execute", "table1"} & set(jobs)
+    (made.folder / "mine.json").write_text(training.read_text(encoding="utf-8"), encoding="utf-8")
+    made.change("demonstrations", {"file": "mine.json", "number": 2})
+    jobs = made.snakemake("-n").jobs
+    assert jobs["discriminate"] == 1
+    assert "stage_training" not in jobs
+
+
+def test_without_demonstrations_no_training_file_is_needed(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.configure({"experiments": {"evidence": {"contexts": ["no_schema", "result"]}}})
+    jobs = project.snakemake("evidence", "-n").jobs
+    assert jobs["discriminate"] == 12
+    assert "stage_training" not in jobs
 
 
 def test_forced_verdicts_are_cut_from_the_judgments_that_exist(made: Project) -> None:

@@ -148,6 +148,22 @@ def stage_dataset(
     return names
 
 
+def stage_training(
+    source: str | Path, target: str | Path, *, training_file: str, questions_file: str, form: DatasetFormat = SPIDER
+) -> None:
+    """Copy a dataset's training questions, which lie beside its question file, out of a folder or zip archive.
+
+    Raises DataError where there are none.
+    """
+    with _open_source(Path(source)) as opened:
+        name = f"{_root(opened, questions_file, form)}{training_file}"
+        if name not in opened.names:
+            what = f"holds no {name}, which demonstrations come from"
+            advice = "name a training file in demonstrations.file, or leave out contexts that show demonstrations"
+            raise DataError(f"{opened.label}: {what}; {advice}")
+        _copy(opened, name, Path(target))
+
+
 def _database_names(questions: Path) -> list[str]:
     """The databases that a question file uses, as plain folder names."""
     rows = read_json(questions)

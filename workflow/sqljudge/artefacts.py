@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 POOL = "pool"
@@ -42,11 +43,16 @@ def parts(experiment: Experiment) -> list[Experiment]:
     return [experiment, *experiment.get("beside", ())]
 
 
+def asked(part: Experiment) -> list[tuple[str, str]]:
+    """Who is asked in which context: every discriminator in every context, but for the pairs that are `unasked`."""
+    every = product(one_or_many(part, "discriminator"), one_or_many(part, "context"))
+    return [pair for pair in every if list(pair) not in part.get("unasked", ())]
+
+
 def jobs(part: Experiment) -> Iterator[Judged]:
     """The jobs of judgments of a part of an experiment."""
-    for discriminator in one_or_many(part, "discriminator"):
-        for context in one_or_many(part, "context"):
-            yield Judged(discriminator, context, sampled_pool(part))
+    for discriminator, context in asked(part):
+        yield Judged(discriminator, context, sampled_pool(part))
 
 
 def judged(experiment: Experiment) -> Iterator[tuple[Judged, int]]:
@@ -99,6 +105,13 @@ def intrinsic(experiment: Experiment, **changes: Any) -> str:
 def calibration(experiment: Experiment, **changes: Any) -> str:
     """The threshold-free and calibration metrics of one discriminator under one group of settings."""
     return f"results/metrics/calibration/{_scored({**experiment, **changes})}.json"
+
+
+def contrast(experiment: Experiment, base: str, **changes: Any) -> str:
+    """The paired differences of one discriminator's metrics in a context to those in another, `base`."""
+    values = {**experiment, **changes}
+    place, _, name = _scored(values).rpartition("/")
+    return f"results/metrics/contrast/{place}/against/{base}/{name}.json"
 
 
 def reranked(experiment: Experiment, **changes: Any) -> str:
@@ -204,6 +217,22 @@ def _stopped_and_beside(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(files))
 
 
+def _in_contexts(experiment: Experiment) -> list[str]:
+    """Of every discriminator in every context that it is asked in: metrics, and differences to the first context."""
+    base = experiment["contexts"][0]
+    return [
+        file
+        for discriminator, context in asked(experiment)
+        for mode in experiment["modes"]
+        for settings in [{"discriminator": discriminator, "context": context, "mode": mode}]
+        for file in (
+            intrinsic(experiment, **settings),
+            calibration(experiment, **settings),
+            contrast(experiment, base, **settings),
+        )
+    ]
+
+
 METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
@@ -215,6 +244,7 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table8": _with_reasoning("budget"),
     "thresholds": _by_discriminator_and_mode(calibration),
     "adaptive": _stopped_and_beside,
+    "evidence": _in_contexts,
 }
 """The metrics files that each table is made of (the paper's: paper, section 7)."""
 

@@ -8,16 +8,22 @@ from typing import Any
 from sqljudge.artefacts import Experiment, one_or_many
 from sqljudge.formats import FORMATS
 
-CONTEXTS = {"no_schema": "without the schema", "schema": "with the schema"}
 MODES = {"naive": "when every candidate is scored", "check": "with the executability check"}
+CONTEXTS = {
+    "no_schema": "without the schema",
+    "schema": "with the schema",
+    "result": "with the candidate's result",
+    "few_shot": "with demonstrations",
+}
 
 
 def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[str, str]) -> dict[str, Any]:
     """Phrases for the captions of one experiment's table and figure.
 
     `questions`, `pool`: what was asked and on which candidates; `level`: what the dataset calls hardness; `who`: the
-    discriminators, `generator`: who proposed; `context`: what the prompt shows; `modes`: which candidates are asked
-    about; `settings`: a sentence on how responses were read; `bootstrap`: which intervals.
+    discriminators, `generator`: who proposed; `context`, `contexts`: what the prompt shows, `unasked`: a sentence on
+    each discriminator that is left out of one; `modes`: which candidates are asked about; `settings`: a sentence on
+    how responses were read; `bootstrap`: which intervals.
     """
     budgets = one_or_many(experiment, "budget")
     context = CONTEXTS.get(experiment.get("context", ""), experiment.get("context", ""))
@@ -32,6 +38,11 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Mapping[
         "generator": display.get(experiment.get("generator", ""), ""),
         "context": context,
         "modes": " and ".join(MODES.get(mode, mode) for mode in one_or_many(experiment, "mode")),
+        "contexts": "; ".join(CONTEXTS.get(name, name) for name in one_or_many(experiment, "context")),
+        "unasked": [
+            f"{display.get(who, who)} is not asked {CONTEXTS.get(shown, shown)}: there is no such prompt of its kind."
+            for who, shown in experiment.get("unasked", ())
+        ],
         "settings": f"{', '.join(read).capitalize()}." if read else "",
         "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
     }

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, 
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
+from sqljudge.evidence import KINDS as EVIDENCE
 from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
+from sqljudge.prompts import read_template
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -58,6 +61,7 @@ def _kinds(loaded: dict[str, Any]) -> None:
     kind["description"] += f" {'; '.join(f'{name} - {known.says}' for name, known in KINDS.items())}."
     templates = properties["contexts"]["additionalProperties"]["properties"]
     templates.update({name: {"type": "string", "description": known.prompt} for name, known in KINDS.items()})
+    templates["evidence"]["items"] = {"enum": list(EVIDENCE)}
 
 
 def _backends(loaded: dict[str, Any]) -> None:
@@ -215,13 +219,18 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
                             known_model(group, name)
         for name in experiment.get("costless", ()):
             _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
-    for job in largest_budgets(config["experiments"]):
+    experiments = settled(config)
+    for job in largest_budgets(experiments):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
             raise ConfigError(
                 f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
             )
-    for job in checkpoints(config["experiments"]):
+    for table, experiment in experiments.items():
+        _check_first_context(table, experiment)
+    for name in {job.context: None for job in largest_budgets(experiments)}:
+        _check_evidence(f"contexts.{name}", config["contexts"][name])
+    for job in checkpoints(experiments):
         _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
 
 
@@ -230,6 +239,49 @@ def _check_source(dataset: Mapping[str, Any]) -> None:
         what = "it is empty, and dataset.mirrors gives no address to download from"
         title = FORMATS[dataset["format"]].title
         raise ConfigError(f"configuration, dataset.source: {what}; name the folder or zip archive of {title}")
+
+
+def settled(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The experiments; those of several discriminators in several contexts with the pairs that are left out.
+
+    `unasked`: pairs of a discriminator and a context that has no prompt for its kind.
+    """
+    found = {}
+    for name, experiment in config["experiments"].items():
+        unasked = [
+            [who, context]
+            for who, context in product(experiment.get("discriminators", ()), experiment.get("contexts", ()))
+            if config["discriminators"][who]["kind"] not in config["contexts"][context]
+        ]
+        found[name] = {**experiment, **({"unasked": unasked} if unasked else {})}
+    return found
+
+
+def _check_first_context(table: str, experiment: Mapping[str, Any]) -> None:
+    for who, context in experiment.get("unasked", ()):
+        if context == experiment["contexts"][0]:
+            what = f"'{who}' cannot be asked in '{context}', the first, to which all others are compared"
+            raise ConfigError(f"configuration, experiments.{table}.contexts: {what}; put one first that all can answer")
+
+
+def _check_evidence(where: str, context: Mapping[str, Any]) -> None:
+    """Check that the evidence of a context stands in all of its templates, and no other."""
+    for kind in (key for key in context if key != "evidence"):
+        try:
+            template = read_template(resolve(context[kind]), required=("question", "sql"), further=EVIDENCE)
+        except ConfigError as error:
+            raise ConfigError(f"configuration, {where}.{kind}: {error}") from None
+        for name, evidence in EVIDENCE.items():
+            listed, shown = name in context["evidence"], name in template.fields
+            if listed and kind not in evidence.judges:
+                what = f"{name} are for {', '.join(evidence.judges)} prompts only; take the {kind} prompt out"
+                raise ConfigError(f"configuration, {where}.{kind}: {what}")
+            if shown and not listed:
+                what = f"{context[kind]} shows ${{{name}}}, which is not listed; add '{name}' to it"
+                raise ConfigError(f"configuration, {where}.evidence: {what}")
+            if listed and not shown:
+                what = f"'{name}' is listed, but {context[kind]} shows no ${{{name}}}; take it out, or put it in there"
+                raise ConfigError(f"configuration, {where}.evidence: {what}")
 
 
 def _check_budgets(table: str, part: Mapping[str, Any]) -> None:

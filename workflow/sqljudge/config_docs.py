@@ -22,8 +22,9 @@ made, and names the nearest that exists. Paths are looked for below the working 
 
 Prompts are text files under `prompts/`: the request, a line `=== answer ===`, and the opening of the model's answer.
 `${question}`, `${schema}`, `${db_id}`, `${sql}` and `${knowledge}` (what a dataset adds to a question, BIRD's evidence;
-"none" where there is none) are filled in. Put another wording in their place by naming another file under `contexts` or
-`generators`; what was asked with the old wording stays in the journal.
+"none" where there is none) are filled in, and in a context the `evidence` that it lists: `${result}`,
+`${demonstrations}`. Put another wording in their place by naming another file under `contexts` or `generators`; what
+was asked with the old wording stays in the journal.
 
 This page is written from `workflow/schemas/` by `python -m sqljudge.config_docs`.
 """

@@ -83,6 +83,8 @@ class Job:
     new_tokens: int
     made: bool = False
     """Whether its result is there already."""
+    evidence: int = 0
+    """About how many tokens the evidence in its prompts has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def missing(
 
     `operations`: floating-point operations a second of this machine, asked for a model that has not run here yet.
 
-    An answer is taken to be as long as the job's own so far, else as its limit: an estimate from above. Answers that
+    A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its evidence. An
+    answer is taken to be as long as the job's own so far, else as its limit: an estimate from above. Answers that
     one job takes from another one's part of the journal are not foreseen.
     """
     return [_missing(job, kept, operations) for job in jobs]
@@ -116,7 +119,7 @@ def _missing(job: Job, kept: Mapping[tuple[str, str], Kept], operations: Callabl
     stage = job.name.partition(".")[0]
     alike = sum((one for (model, name), one in kept.items() if model == job.model and name.startswith(stage)), Kept())
     left = 0 if job.made else max(0, job.requests - own.requests)
-    prompts = alike.prompt_tokens / alike.requests if alike.requests else PROMPT_TOKENS
+    prompts = own.prompt_tokens / own.requests if own.requests else _prompt(alike) + job.evidence
     answers = own.new_tokens / own.requests if own.requests else job.new_tokens
     read, written = round(left * prompts), round(left * answers)
     speed = (own if own.seconds else alike).tokens_per_second
@@ -126,6 +129,10 @@ def _missing(job: Job, kept: Mapping[tuple[str, str], Kept], operations: Callabl
         speed = ATTAINED * operations() / (2 * size)
     seconds = 0.0 if not left else (read + written) / speed if speed else None
     return Missing(job, left, read, written, seconds, rough)
+
+
+def _prompt(alike: Kept) -> float:
+    return alike.prompt_tokens / alike.requests if alike.requests else PROMPT_TOKENS
 
 
 def parameters(model: str) -> float | None:

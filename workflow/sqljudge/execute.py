@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqljudge.errors import DataError, SqljudgeError
-from sqljudge.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question
+from sqljudge.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question, shortened
 from sqljudge.scripting import command
 from sqljudge.sql.comparison import TEST_SUITE
 from sqljudge.sql.databases import database_files, gold_faults, holding_rows
@@ -88,6 +88,7 @@ def _execution(question_id: int, sql: str, result: QueryResult, match: Execution
         steps=result.steps,
         ms=round(result.ms, 3),
         correct=match.correct if has_rows else None,
+        columns=tuple(shortened(name, SHOWN_CHARACTERS) for name in result.columns),
     )
 
 
@@ -100,9 +101,7 @@ def as_cell(cell: RawCell, longest: int | None = None) -> Cell:
         cell = f"x'{cell.hex()}'"
     elif isinstance(cell, float) and math.isinf(cell):
         cell = "Inf" if cell > 0 else "-Inf"
-    if longest is not None and isinstance(cell, str) and len(cell) > longest:
-        return cell[: longest - 1] + "…"
-    return cell
+    return shortened(cell, longest) if longest is not None and isinstance(cell, str) else cell
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

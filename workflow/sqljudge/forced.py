@@ -13,11 +13,11 @@ from itertools import product
 from pathlib import Path
 
 from sqljudge.backends.base import Choice, ChoiceRequest, Failure, Prompt
-from sqljudge.discriminate import Pair
+from sqljudge.discriminate import Pair, asked
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.inference import Session
 from sqljudge.kinds import KINDS
-from sqljudge.prompts import PromptTemplate, fill, read_template
+from sqljudge.prompts import Evidence, PromptTemplate, fill, no_evidence, read_template
 from sqljudge.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment
 from sqljudge.verdicts import by_candidate, text_within
 
@@ -116,20 +116,22 @@ def force(
     closing: PromptTemplate,
     frame: str,
     budgets: Sequence[int],
+    evidence: Evidence = no_evidence,
 ) -> list[ForcedVerdict]:
     """A forced verdict for each pair at each budget (0: before the first token), pair by pair.
 
-    `template`, `frame`: of the prompt that the judgments answer. `closing`: see `read_closing`. Raises ConfigError for
-    an unknown kind, DataError, naming the candidate, if a judgment is missing or does not reach a budget.
+    `template`, `frame`, `evidence`: of the prompt that the judgments answer. `closing`: see `read_closing`. Raises
+    ConfigError for an unknown kind, DataError, naming the candidate, if a judgment is missing or does not reach a
+    budget.
     """
     if kind not in KINDS:
         raise ConfigError(f"discriminator kind '{kind}' is unknown; known: {', '.join(KINDS)}")
     known, chat = by_candidate(judgments), session.backend.render_chat
+    prompts = asked(session, pairs, template=template, frame=frame, evidence=evidence)
     thoughts = []
-    for question, sql in pairs:
+    for (question, sql), prompt in zip(pairs, prompts, strict=True):
         if (question.id, sql) not in known:
             raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        prompt = fill(template, question, sql=sql, frame=frame, chat=chat)
         closed = fill(closing, question, sql=sql, frame="raw", chat=chat).text
         thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
     return (_cut if KINDS[kind].responds else _as_given)(session, thoughts, budgets)

@@ -64,7 +64,7 @@ def read_pool(
     asked, groups = [], []
     for position, row in enumerate(rows):
         where = f"{path}, entry {position}"
-        _check_entry(row, where)
+        check_entry(row, where)
         if position in kept:
             if row["db_id"] not in schemas:
                 raise DataError(f"{where}: database '{row['db_id']}' is not in {tables_json}")
@@ -76,7 +76,8 @@ def read_pool(
     return asked, groups
 
 
-def _check_entry(row: Any, where: str) -> None:
+def check_entry(row: Any, where: str) -> None:
+    """Check one entry of a labelled pool. Raises DataError naming `where` for what is missing or malformed."""
     if not isinstance(row, Mapping):
         raise DataError(f"{where}: not an object with the fields {', '.join(FIELDS)}")
     for name, kind in FIELDS.items():

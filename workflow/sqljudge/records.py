@@ -86,7 +86,7 @@ class Execution:
     `outcome` and `rows` are of the candidate as written; `correct` is the execution match with the gold query by the
     rule of the dataset's format (`sql.comparison`), None where the database holds no rows to compare (so it is left out
     of execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
-    `steps`: SQLite virtual-machine steps.
+    `steps`: SQLite virtual-machine steps; `columns`: the names of the result's columns, as SQLite gives them.
     """
 
     question_id: int
@@ -98,6 +98,7 @@ class Execution:
     steps: int
     ms: float
     correct: bool | None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,11 @@ class Selection:
 Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection)
 
 
+def shortened(text: str, longest: int) -> str:
+    """A text of at most so many characters: a longer one is cut, with an ellipsis at its end."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def to_json(record: Any) -> str:
     """One line of JSON for a record: fields in their declared order, text as it is."""
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
@@ -197,7 +203,7 @@ def _from_dict(kind: type[Record], row: dict[str, Any]) -> Record:
     if kind is CandidateSet:
         row = {**row, "candidates": tuple(Candidate(**c) for c in row["candidates"])}
     elif kind is Execution:
-        row = {**row, "rows": tuple(tuple(r) for r in row["rows"])}
+        row = {**row, "rows": tuple(tuple(r) for r in row["rows"]), "columns": tuple(row.get("columns", ()))}
     return kind(**row)
 
 

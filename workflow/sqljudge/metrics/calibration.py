@@ -193,9 +193,24 @@ def _counts(pool: _Pool, threshold: Array) -> Array:
     return pool.sums(*(part & known for part in parts))
 
 
+def level_counts(candidates: Sequence[CandidateSet], *runs: Sequence[Score]) -> list[Array]:
+    """For each run of scores of one pool a table as `auroc` takes it, over the scores that occur in any of the runs.
+
+    Raises DataError if a label or a score is missing.
+    """
+    nowhere = {group.question_id: "" for group in candidates}
+    pools = [_pool(candidates, scores, nowhere) for scores in runs]
+    levels = np.unique(np.concatenate([-pool.score for pool in pools]))
+    return [_at_levels(pool, levels) for pool in pools]
+
+
 def _level_counts(pool: _Pool) -> Array:
-    """For each question, its correct and then its wrong candidates at each score that occurs, from the highest."""
-    levels, level = np.unique(-pool.score, return_inverse=True)
+    return _at_levels(pool, np.unique(-pool.score))
+
+
+def _at_levels(pool: _Pool, levels: Array) -> Array:
+    """For each question, its correct and then its wrong candidates at each score, from the highest."""
+    level = np.searchsorted(levels, -pool.score)
     table = np.zeros((pool.questions, 2 * max(1, len(levels))))
     np.add.at(table, (pool.question, np.where(pool.label, level, level + len(levels))), 1.0)
     return table

@@ -12,7 +12,9 @@ from sqljudge.artefacts import file_name
 from sqljudge.errors import ConfigError
 from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import (
+    CONTRAST,
     COOLED,
+    DISCRIMINATION,
     EM,
     EX,
     FAILURE,
@@ -35,7 +37,7 @@ from sqljudge.tables.measures import (
     read_cell,
 )
 from sqljudge.tables.model import Cell, Row, Table
-from sqljudge.tables.notes import WITH_GOLD, WITHOUT_MODEL, table_notes
+from sqljudge.tables.notes import CONTRASTED, WITH_GOLD, WITHOUT_MODEL, table_notes, unasked_notes
 from sqljudge.tables.published import Published, context_key, published_value
 
 Experiment = Mapping[str, Any]
@@ -60,6 +62,8 @@ WORDS = {
     "no_schema": "No schema",
     "schema": "Schema",
     "no_thinking": "No thinking",
+    "result": "Result",
+    "few_shot": "Demonstrations",
 }
 
 
@@ -180,6 +184,13 @@ LAYOUTS: dict[str, Layout] = {
         2,
         {"Full thought": OWN, "Full thought, forced verdict": FULL, "Adaptive, forced verdict": STOPPED},
         defaults={"mode": _MODES},
+    ),
+    "evidence": Layout(
+        "What more of a candidate and of others like it is worth in the prompt",
+        ("discriminator", "context", "mode", "pool", "budget", "scoring"),
+        2,
+        {"Discrimination": DISCRIMINATION, CONTRASTED: CONTRAST},
+        defaults={"mode": "naive", "context": ("no_schema", "result")},
     ),
 }
 
@@ -304,7 +315,12 @@ def build_table(
     layout = layout_of(name)
     axes = _axes(layout, experiment, name)
     heads = [key for position, key in enumerate(axes) if position < layout.shown or len(axes[key]) > 1]
-    lines = _lines(layout, axes, heads, display)
+    unasked = experiment.get("unasked", ())
+    lines = [
+        line
+        for line in _lines(layout, axes, heads, display)
+        if [line.settings.get("discriminator"), line.settings.get("context")] not in unasked
+    ]
     if layout.greedy:
         lines += _greedy_lines(axes, experiment, heads, display)
     lines += _planner_lines(layout, axes, experiment, heads, display)
@@ -316,7 +332,9 @@ def build_table(
         for line in lines
     )
     columns = tuple(measure.column(group.heading) for group in groups for measure in group.measures)
-    table = Table(name, layout.title, tuple(HEADERS[key] for key in heads), columns, rows)
+    named = [(word("discriminator", who, display), word("context", context, display)) for who, context in unasked]
+    headers = tuple(HEADERS[key] for key in heads)
+    table = Table(name, layout.title, headers, columns, rows, unasked_notes(named))
     return table_notes(table, axes, used, published, display)
 
 

@@ -15,7 +15,7 @@ Settings = Mapping[str, Any]
 EACH_LEVEL = "each level"
 """In a measure's place: one for each of the levels that the metrics are given by."""
 
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive", "contrast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive", "contrast"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -38,7 +38,12 @@ class Measure:
         return Column(group, self.label, self.unit, self.decimals, self.better)
 
 
-_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration", "checkpoints": "adaptive"}
+_MARKS: dict[str, Kind] = {
+    "responses": "reasoning",
+    "reliability": "calibration",
+    "checkpoints": "adaptive",
+    "against": "contrast",
+}
 """A field that only metrics of one kind have."""
 
 
@@ -165,7 +170,8 @@ THRESHOLDED = (
     _calibration("f1_fitted", "F1 fitted", "%", 2),
     _calibration("threshold", "Threshold", "median", 2, better=None),
 )
-RANKING = (_calibration("auroc", "AUROC"), _calibration("average_precision", "AP"))
+AUROC = _calibration("auroc", "AUROC")
+RANKING = (AUROC, _calibration("average_precision", "AP"))
 PROBABILITY = (
     _calibration("brier", "Brier", better="low"),
     _calibration("ece", "ECE", better="low"),
@@ -196,3 +202,7 @@ STOPPED = (
     _adaptive("adaptive", "confidence", "Confidence", "median", 3, better=None),
     _adaptive("adaptive", "patience", "Patience", "median", 1, better=None),
 )
+
+DISCRIMINATION = (*INTRINSIC, AUROC, FAILURE)
+CONTRAST = tuple(replace(each, kind="contrast", path=(each.path[-1],), family="contrast") for each in DISCRIMINATION)
+"""The same measures as differences to the same discriminator in the first context."""

@@ -13,6 +13,7 @@ from sqljudge.tables.model import Table, number
 from sqljudge.tables.published import Published, context_key, published_name
 
 INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."
+CONTRASTED = "Difference to the first context"
 WITHOUT_MODEL = "No model judges"
 WITH_GOLD = "Bounds that look at the gold query"
 READING = {
@@ -30,8 +31,9 @@ READING = {
     "F1 fitted": "F1 at 0.5: as in Table 1. F1 fitted: each database at the threshold that gives the highest macro F1 "
     "on all other databases (of equally good ones, the one nearest to 0.5). Threshold: the median of these.",
     "AUROC": "AUROC: chance that a correct candidate scores above a wrong one, of any question, a tie counting half; "
-    "0.5 is chance. AP: average precision; the share of correct candidates is chance. Both rank all candidates: one "
-    "without a verdict, or kept from the model, stands at its score, below all others.",
+    "0.5 is chance. It ranks all candidates: one without a verdict, or kept from the model, stands at its score, below "
+    "all others.",
+    "AP": "AP: average precision of the same ranking; the share of correct candidates is chance.",
     "ECE": "Brier: mean squared distance between probability and label. ECE: mean distance between probability and "
     "share of correct candidates, over bins of equal width; resampling raises it, so its interval may lie above it. "
     "Both are over candidates with a probability; None given: the share without one (no verdict, or kept from the "
@@ -47,6 +49,8 @@ READING = {
     "was asked about; reading a verdict writes none. Saved, difference: to the full thought with a forced verdict. "
     "Intervals keep what was chosen.",
     **{planner.heading: planner.reading for planner in BESIDE.values()},
+    CONTRASTED: "Difference: to the same discriminator in the first of its contexts, on the same questions, in points "
+    "(AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test).",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
     "samples agree on; the highest mean token probability by the generator itself.",
     WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "
@@ -142,6 +146,11 @@ def _failures(used: Sequence[Metric], display: Mapping[str, str]) -> str | None:
     return f"Candidates without a verdict (scored −0.5): {'; '.join(parts)}." if parts else None
 
 
+def unasked_notes(pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """A note on each discriminator and context that have no row, since the context has no prompt of that kind."""
+    return tuple(f"{who} is not asked in {context}: that context has no prompt of its kind." for who, context in pairs)
+
+
 def differing_settings(
     name: str, axes: Mapping[str, tuple[Any, ...]], published: Published, display: Mapping[str, str]
 ) -> list[str]:
@@ -181,7 +190,10 @@ def table_notes(
     published: Published,
     display: Mapping[str, str],
 ) -> Table:
-    """The table with its notes. `axes`: all settings of the rows; `used`: the metrics that its cells were read from."""
+    """The table with its notes, those that it has last.
+
+    `axes`: all settings of the rows; `used`: the metrics that its cells were read from.
+    """
     hidden = [key for key in axes if len(axes[key]) == 1 and key not in ("discriminator", "pool")]
     notes: list[str | None] = [_settings(axes, hidden, display), _basis(used), _left_out(used)]
     if any(cell.low is not None for _, _, cell in table.cells()):
@@ -196,4 +208,4 @@ def table_notes(
     if "Failure rate" not in names:
         notes.append(_failures([metric for metric in used if "failure_rate" in metric["metrics"]], display))
     notes += _published(table, axes, published, display)
-    return dataclasses.replace(table, notes=tuple(note for note in notes if note))
+    return dataclasses.replace(table, notes=tuple(note for note in (*notes, *table.notes) if note))

@@ -1,0 +1,20 @@
+"""Take a dataset's training questions out of its folder or archive."""
+
+from typing import TYPE_CHECKING
+
+from sqljudge.acquire import stage_training
+from sqljudge.formats import FORMATS
+from sqljudge.scripting import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]):
+        stage_training(
+            snakemake.params.source,
+            snakemake.output[0],
+            training_file=snakemake.params.training_file,
+            questions_file=snakemake.params.questions_file,
+            form=FORMATS[snakemake.params.form],
+        )

@@ -1,0 +1,53 @@
+"""What one discriminator gains or loses by what its prompt shows: paired differences of two runs on one pool.
+
+Knows no file. The questions are those of which no request failed in either run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqljudge.metrics.calibration import auroc, level_counts
+from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_bootstrap
+from sqljudge.metrics.intrinsic import compare, question_rows
+from sqljudge.records import CandidateSet, Score
+
+COMPARED = ("pwacc", "f1", "hit1", "mrr", "failure_rate")
+"""The intrinsic metrics that are compared; AUROC comes beside them."""
+
+
+def contrast_metrics(
+    candidates: Sequence[CandidateSet],
+    scores: Sequence[Score],
+    base: Sequence[Score],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Each metric of `scores` minus that of `base`, as fractions, with 95 % intervals and p-values.
+
+    JSON-able: the counts `questions`, `left_out` (of which a request failed in one of the runs) and `candidates`;
+    `metrics`, each with value (the difference), low, high, p_value, n (questions) and deciding (those on which the runs
+    differ). Hit@1 is tested by McNemar's exact test, all else by the paired bootstrap. Raises DataError if a label or a
+    score is missing.
+    """
+    ids = [{row["question_id"] for row in question_rows(candidates, some)} for some in (scores, base)]
+    shared = [group for group in candidates if all(group.question_id in each for each in ids)]
+    rows, others = question_rows(shared, scores), question_rows(shared, base)
+    how = {"seed": seed, "resamples": resamples}
+    found = {name: compare(name, rows, others, **how) for name in COMPARED}
+    levels, other_levels = level_counts(shared, scores, base)
+    found["auroc"] = paired_bootstrap(levels, other_levels, auroc, **how)
+    return {
+        "questions": len(rows),
+        "left_out": len(candidates) - len(rows),
+        "candidates": sum(row["candidates"] for row in rows),
+        "metrics": {name: _as_metric(test) for name, test in found.items()},
+    }
+
+
+def _as_metric(test: PairedTest) -> dict[str, Any]:
+    values = asdict(test)
+    return {"value": values.pop("difference"), **values}
