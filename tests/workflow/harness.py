@@ -16,6 +16,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = [
+    {"match": "Wrong query: SELECT", "response": [" name FROM member;", " 2;"]},
+    {"match": "SELECT count\\(\\*\\)$", "response": [" FROM loan;", " FROM loan WHERE nothing;"]},
     {"match": "Write one SQLite query", "response": [" count(*) FROM loan", " 1;", " nonsense FROM nowhere"]},
     {"match": "Is the SQL query a correct", "probabilities": {"Yes": 0.6, "No": 0.3}},
     {"match": r"SQL: SELECT .*[aeiou]{2}.*</think>\s+\{\"correct\":$", "probabilities": {"true": 0.6, "false": 0.2}},
@@ -36,6 +38,7 @@ SCRIPTED: dict[str, Any] = {
         "thinker": {"model": "actor", "kind": "reasoning"},
         "taster": {"model": "actor", "kind": "yes_no"},
     },
+    "planners": {"correction": {"rounds": 2, "completions": 2}, "tree_search": {"expansions": 4, "completions": 3}},
     "experiments": {
         "table1": {"discriminators": WHO, "budget": 60},
         "table2": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
@@ -53,6 +56,7 @@ SCRIPTED: dict[str, Any] = {
                 {"discriminator": "taster", "context": "no_schema", "budget": 60, "scoring": "soft"},
             ],
         },
+        "planners": {"generator": "writer", "discriminators": ["thinker"], "budget": 60, "costless": ["oracle:1"]},
     },
 }
 

@@ -17,10 +17,11 @@ from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
 from sqljudge import costless
-from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, one_or_many, parts
+from sqljudge.artefacts import CHOOSING, FORCED, GREEDY, checkpoints, file_name, largest_budgets, one_or_many, parts
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
+from sqljudge.search.kinds import KINDS, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -185,6 +186,10 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
                             known_model(group, name)
         for name in experiment.get("costless", ()):
             _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
+        for name in experiment.get("planners", ()):
+            known(f"experiments.{table}.planners", name, [*CHOOSING, *config["planners"]])
+            if name in config["planners"]:
+                _check_planner(f"experiments.{table}", name, experiment, config)
     for job in largest_budgets(config["experiments"]):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
@@ -217,6 +222,25 @@ def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> Non
         raise ConfigError(
             f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
         )
+
+
+def _check_planner(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
+    entry, place = config["planners"][name], f"configuration, planners.{name}"
+    if name in (*CHOOSING, GREEDY):
+        raise ConfigError(f"{place}: that name is taken by a planner that asks no model; use another")
+    try:
+        settings_of(entry)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    generator = experiment["generator"]
+    if KINDS[entry["kind"]].opens and config["generators"][generator]["extraction"] == "fenced":
+        what = f"opens answers with SQL, but generator '{generator}' writes a fenced block (extraction)"
+        raise ConfigError(f"{place}: the kind '{entry['kind']}' {what}; use another generator in {where}")
+    for free in experiment.get("costless", ()):
+        if costless.parse(free)[0] not in costless.ALONE:
+            what = f"'{free}' scores candidates against each other and cannot value a new query"
+            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {', '.join(sorted(costless.ALONE))}")
 
 
 def experiment_descriptions() -> dict[str, str]:

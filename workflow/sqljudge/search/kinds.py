@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqljudge.errors import ConfigError
-from sqljudge.prompts import PromptTemplate
+from sqljudge.prompts import PromptTemplate, read_template
 from sqljudge.search.correction import Correction, correction
 from sqljudge.search.driver import Plan
 from sqljudge.search.tree import Tree, tree
@@ -72,3 +72,15 @@ def settings_of(entry: Mapping[str, Any]) -> Any:
     if kind.own_prompt and "prompt" not in entry:
         raise ConfigError("the key 'prompt' is missing: the template by which a query is corrected")
     return kind.settings(**numbers)
+
+
+def asking(entry: Mapping[str, Any], generator_prompt: str, planner_prompt: str) -> Callable[[str], Asked]:
+    """What a configured planner's steps ask of a generator, by what they start from.
+
+    `planner_prompt`: the planner's own template file, "" where its kind has none. Raises ConfigError for a template
+    that cannot be read or lacks a field.
+    """
+    plain = read_template(generator_prompt, required=("question", "schema"))
+    own = read_template(planner_prompt, required=("question", "schema", "sql")) if planner_prompt else None
+    ask = KINDS[entry["kind"]].ask
+    return lambda start: ask(plain, own, start)

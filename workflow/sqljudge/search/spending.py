@@ -28,11 +28,12 @@ class Ledger:
 
     def costs(self, tried: Sequence[CandidateSet]) -> list[Cost]:
         """The cost of each question, in the order of what was tried for it."""
-        booked = ((each, self._spent[each.question_id]) for each in tried)
-        return [
-            Cost(each.question_id, *spent["generator"], *spent["discriminator"], len(each.candidates))
-            for each, spent in booked
-        ]
+        costs = []
+        for each in tried:
+            (asked, read, written), judged = self._spent[each.question_id].values()
+            queries = len(each.candidates)
+            costs.append(Cost(each.question_id, asked, read, written, judged[0], judged[1], judged[2], queries))
+        return costs
 
 
 def of_completion(completion: Completion) -> Spent:

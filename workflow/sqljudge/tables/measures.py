@@ -12,7 +12,7 @@ from sqljudge.tables.model import Better, Cell, Column
 
 Metric = dict[str, Any]
 Settings = Mapping[str, Any]
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive", "planned"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -35,16 +35,20 @@ class Measure:
         return Column(group, self.label, self.unit, self.decimals, self.better)
 
 
-_MARKS: dict[str, Kind] = {"responses": "reasoning", "reliability": "calibration", "checkpoints": "adaptive"}
+_MARKS: dict[str, Kind] = {
+    "responses": "reasoning",
+    "reliability": "calibration",
+    "checkpoints": "adaptive",
+    "compared": "planned",
+}
 """A field that only metrics of one kind have."""
 
 
 def kind_of(metric: Metric) -> Kind:
     """Which of the kinds a metric file is of, by the fields that only that kind has."""
     planner = metric["settings"].get("planner")
-    if planner is not None:
-        return "greedy" if planner == "greedy" else "rerank"
-    return next((kind for field, kind in _MARKS.items() if field in metric), "intrinsic")
+    plain: Kind = "intrinsic" if planner is None else "greedy" if planner == "greedy" else "rerank"
+    return next((kind for field, kind in _MARKS.items() if field in metric), plain)
 
 
 def _agrees(settings: Settings, key: str, wanted: Any) -> bool:
@@ -171,4 +175,26 @@ STOPPED = (
     _adaptive("adaptive", "difference", "Difference"),
     _adaptive("adaptive", "confidence", "Confidence", "median", 3, better=None),
     _adaptive("adaptive", "patience", "Patience", "median", 1, better=None),
+)
+
+
+def _planned(key: str, label: str, unit: str = "a question", decimals: int = 1, **how: Any) -> Measure:
+    return Measure("planned", (key,), "planned", key, label, unit=unit, decimals=decimals, **how)
+
+
+REACHED = (_planned("ex", "All", "%", better="high"),)
+AGAINST = (
+    _planned("difference", "Difference", "%", better="high"),
+    _planned("p_value", "p value", "0–1", 3),
+    _planned("extra", "Extra tokens", decimals=0, better="low"),
+    _planned("gain", "Gain", "points per 1,000 tokens", 2, better="high"),
+)
+NEEDED = (_planned("tokens", "Tokens", decimals=0, better="low"), _planned("queries", "Queries"))
+OF_GENERATOR, OF_DISCRIMINATOR = (
+    (
+        _planned(f"{role}_calls", "Calls", better="low"),
+        _planned(f"{role}_read", "Read", decimals=0, better="low"),
+        _planned(f"{role}_written", "Written", decimals=0, better="low"),
+    )
+    for role in ("generator", "discriminator")
 )

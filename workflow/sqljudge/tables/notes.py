@@ -47,6 +47,13 @@ READING = {
     "there; the medians are shown (a confidence of 1: none). Tokens: new tokens, mean over candidates that the model "
     "was asked about; reading a verdict writes none. Saved, difference: to the full thought with a forced verdict. "
     "Intervals keep what was chosen.",
+    "Against re-ranking": "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: "
+    "McNemar's exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them "
+    "(none where a planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with: "
+    "no data.",
+    "Both models": "Means over questions of what a planner needs were it run alone, answers from the journal included. "
+    "Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: distinct ones "
+    "that it chose from. Executing queries is not counted.",
     WITH_MAJORITY: "Majority × discriminator: candidates with equal results are one group, which weighs the sum of its "
     "samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
