@@ -148,13 +148,18 @@ def test_expansions_are_limited() -> None:
     assert found.stop == "the best step is a whole query"
 
 
-def test_equal_steps_prefer_a_whole_query_then_more_clauses_then_the_smallest() -> None:
-    made = Scripted({"": ["SELECT 1;", OLD]}, {"SELECT 1;": 0.4, OLD: 0.4})
-    assert made.run(growing())[0].steps == 1
-    answers = {"": [NAME, OLD], "SELECT age": [OLD], "SELECT age FROM t": [OLD]}
+def test_of_equal_steps_a_whole_query_comes_first_if_its_verdict_is_positive() -> None:
+    answers = {"": ["SELECT 1;", OLD], "SELECT age": [OLD], "SELECT age FROM t": [OLD]}
+    for score, steps in ((0.6, 1), (0.5, 3)):
+        (found,) = Scripted(answers, {"SELECT 1;": score, OLD: score}).run(growing())
+        assert found.steps == steps, score
+
+
+def test_of_equal_steps_the_one_with_more_clauses_comes_first_then_the_smallest() -> None:
+    answers = {"": [NAME, OLD], "SELECT age": [OLD], "SELECT age FROM t": [OLD], "SELECT name": [NAME]}
     made = Scripted(answers, {NAME: 0.4, OLD: 0.4})
     made.run(growing())
-    assert [asked[0][1].start for asked in made.steps] == ["", "SELECT age", "SELECT age FROM t"]
+    assert [asked[0][1].start for asked in made.steps] == ["", "SELECT age", "SELECT age FROM t", "SELECT name"]
 
 
 def test_the_same_clauses_are_one_step_and_never_expanded_twice() -> None:

@@ -129,7 +129,8 @@ class Session:
     ) -> Iterator[tuple[str, Answer | Failure]]:
         budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
         progress, last, in_a_row = Progress(self.writer, len(requests), budget), time.monotonic(), 0
-        progress.begin()
+        if self.usage.distinct - self.usage.from_journal == len(requests):  # the first that the backend is asked
+            progress.begin()
         with _Writer(self.journal, self.writer) as put_all:
             for group in self._groups(requests, ask, progress.beat):
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()

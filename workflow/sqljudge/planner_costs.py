@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sqljudge import costless
 from sqljudge.artefacts import GREEDY, file_name
@@ -20,6 +20,8 @@ from sqljudge.tables.measures import Metric, find
 
 Experiment = Mapping[str, Any]
 Display = Mapping[str, str]
+LEAST_SPAN = 5.0
+"""Points of EX that the axis shows at least, so that equal planners look equal."""
 
 
 def series_of(experiment: Experiment, metrics: Sequence[Metric], display: Display) -> list[Series]:
@@ -54,14 +56,17 @@ def _point(metrics: Sequence[Metric], wanted: Mapping[str, Any]) -> Iterator[Poi
 def accuracy_of_planners(experiment: Experiment, metrics: Sequence[Metric], display: Display) -> Figure:
     """EX against the tokens of a question, both models together; the front leaves out what looks at the gold query."""
     drawn = series_of(experiment, metrics, display)
-    figure = Figure(figsize=(6.4, 4.6 + 0.13 * len(drawn)), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.4 + 0.1 * len(drawn)), layout="constrained")
     axes = figure.add_subplot()
     keys = [draw_series(axes, each) for each in drawn]
     keys.append(draw_front(axes, [point for each in drawn if not each.hollow for point in each.points]))
     if drawn:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+        axes.xaxis.set_minor_locator(NullLocator())
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(-1.0, min(low, high - LEAST_SPAN)), max(high, LEAST_SPAN))
     axes.tick_params(labelsize=8)
     axes.set_xlabel("Tokens a question, read and written, of both models (mean)", fontsize=9)
     axes.set_ylabel("Execution accuracy (%)", fontsize=9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+from sqljudge.records import CORRECT_THRESHOLD
 from sqljudge.search.driver import Plan, Scored, Step
 from sqljudge.sql.steps import first_clauses
 
@@ -45,8 +46,9 @@ def tree(settings: Tree, _samples: int) -> Plan:
     A state's completions are both its children and their Monte-Carlo roll-outs: each is cut after its next clause, and
     a child's value is the mean score of all completions that went through it, as often as they were drawn. That is an
     estimate of what the generator makes of the step, where the best one would reward luck. The most valuable open step
-    is expanded next; of equally valuable ones a whole query, then the one with more clauses, then the smallest text.
-    Ends when that step is a whole query, when nothing is left, or after all expansions.
+    is taken next; of equally valuable ones a whole query comes first if its verdict is positive (a score above
+    CORRECT_THRESHOLD) and last if not, then the one with more clauses, then the smallest text. Ends when that step is a
+    whole query, when nothing is left, or after all expansions.
     """
     scores: dict[Node, list[float]] = {}
     closed: set[Node] = set()
@@ -59,7 +61,11 @@ def tree(settings: Tree, _samples: int) -> Plan:
         frontier = [node for node in scores if node not in closed]
         if not frontier:
             return EXHAUSTED
-        state = min(frontier, key=lambda node: (-fmean(scores[node]), not node.whole, -node.clauses, node.text))
+        state = min(frontier, key=lambda node: _rank(node, fmean(scores[node])))
         if state.whole:
             return COMPLETE
     return f"{settings.expansions} expansions"
+
+
+def _rank(node: Node, value: float) -> tuple[float, bool, int, str]:
+    return -value, node.whole != (value > CORRECT_THRESHOLD), -node.clauses, node.text

@@ -199,6 +199,7 @@ LAYOUTS: dict[str, Layout] = {
         },
         planner="rerank",
         greedy=True,
+        defaults={"planner": RERANK},
     ),
 }
 
