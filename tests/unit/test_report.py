@@ -61,7 +61,7 @@ def page(tmp_path: Path) -> Path:
 def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
     shown = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}
-    table = {**shown, "pareto": "adaptive"}.get(name, name)
+    table = {**shown, "pareto": "adaptive", "planner_costs": "planners"}.get(name, name)
     experiment = config["experiments"].get(table, {})
     display = {
         key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
@@ -90,7 +90,7 @@ def test_caption_is_well_formed(name: str, names: tuple[str, ...], page: Path) -
     assert len(shown) > 200
 
 
-@pytest.mark.parametrize("name", ["claims", "thresholds", *(f"table{number}" for number in range(1, 9))])
+@pytest.mark.parametrize("name", ["claims", "thresholds", "planners", *(f"table{number}" for number in range(1, 9))])
 def test_captions_give_what_this_run_found(name: str, page: Path) -> None:
     assert "In this run *A* is 1.00 %." in caption(name, configuration("config.yaml"), page)
     assert "In this run" not in caption(name, configuration("config.yaml")), "of another page"
@@ -131,5 +131,7 @@ def test_there_is_a_caption_for_each_artefact() -> None:
         "reliability",
         "costs",
         "provenance",
+        "planners",
+        "planner_costs",
     }
     assert wanted <= set(CAPTIONS)

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 from sqljudge.errors import ConfigError
-from sqljudge.planning import NOTHING
 from sqljudge.prompts import PromptTemplate
 from sqljudge.records import EMPTY_SQL, UNANSWERED, Candidate
 from sqljudge.search.correction import Correction, correction
@@ -219,7 +218,7 @@ def test_a_failed_request_leaves_its_question_out(answers: Answers, scores: Mapp
 
 
 @pytest.mark.parametrize(
-    ("plan", "stop"), [(correcting(), NOTHING), (growing(), "nothing left to expand")], ids=["correction", "tree"]
+    ("plan", "stop"), [(correcting(), "no queries"), (growing(), "nothing left to expand")], ids=["correction", "tree"]
 )
 def test_without_any_query_nothing_is_chosen(plan: Callable[[], Plan], stop: str) -> None:
     (found,) = Scripted({}, {}).run(plan)

@@ -174,6 +174,8 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         known("pool.generator", config["pool"]["generator"], config["generators"])
         known("pool.decoding", config["pool"]["decoding"], config["decodings"])
         known_model("generators", config["pool"]["generator"])
+    for name, entry in config["planners"].items():
+        _check_planner(name, entry)
     plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
     for table, experiment in config["experiments"].items():
         for part in parts(experiment):
@@ -189,7 +191,7 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         for name in experiment.get("planners", ()):
             known(f"experiments.{table}.planners", name, [*CHOOSING, *config["planners"]])
             if name in config["planners"]:
-                _check_planner(f"experiments.{table}", name, experiment, config)
+                _check_searched(f"experiments.{table}", name, experiment, config)
     for job in largest_budgets(config["experiments"]):
         kind = config["discriminators"][job.discriminator]["kind"]
         if kind not in config["contexts"][job.context]:
@@ -224,23 +226,27 @@ def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> Non
         )
 
 
-def _check_planner(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
-    entry, place = config["planners"][name], f"configuration, planners.{name}"
+def _check_planner(name: str, entry: Mapping[str, Any]) -> None:
+    where = f"configuration, planners.{name}"
     if name in (*CHOOSING, GREEDY):
-        raise ConfigError(f"{place}: that name is taken by a planner that asks no model; use another")
+        raise ConfigError(f"{where}: that name is taken by a planner that asks no model; use another")
     try:
         settings_of(entry)
     except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from None
-    generator = experiment["generator"]
-    if KINDS[entry["kind"]].opens and config["generators"][generator]["extraction"] == "fenced":
-        what = f"opens answers with SQL, but generator '{generator}' writes a fenced block (extraction)"
-        raise ConfigError(f"{place}: the kind '{entry['kind']}' {what}; use another generator in {where}")
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _check_searched(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
+    kind, generator = config["planners"][name]["kind"], experiment["generator"]
+    if KINDS[kind].opens and config["generators"][generator]["extraction"] == "fenced":
+        what = f"the kind '{kind}' opens answers with SQL, but generator '{generator}' writes a fenced block"
+        raise ConfigError(f"configuration, {where}.planners: '{name}': {what}; use another generator")
     for free in experiment.get("costless", ()):
         if costless.parse(free)[0] not in costless.ALONE:
-            what = f"'{free}' scores candidates against each other and cannot value a new query"
-            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {', '.join(sorted(costless.ALONE))}")
+            what = f"'{free}' scores candidates against each other, so it cannot value a new query"
+            known = ", ".join(sorted(costless.ALONE))
+            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {known}")
 
 
 def experiment_descriptions() -> dict[str, str]:

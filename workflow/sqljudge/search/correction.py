@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqljudge.planning import NOTHING
 from sqljudge.records import CORRECT_THRESHOLD
 from sqljudge.search.driver import Plan, Scored, Step, best_of
 
 POSITIVE = "positive verdict"
+NOTHING = "no queries"
 
 
 @dataclass(frozen=True, slots=True)

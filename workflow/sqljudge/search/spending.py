@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqljudge.artefacts import FORCED
 from sqljudge.backends.base import Completion
 from sqljudge.records import CandidateSet, Cost, Judgment, Score
+from sqljudge.verdicts import SCORINGS
 
 Spent = tuple[float, float, float]
 """Calls, tokens read, tokens written."""
@@ -47,7 +47,7 @@ def of_judging(judgment: Judgment, score: Score, scoring: str) -> Spent:
     A forced verdict reads the prompt and the thought once more (what closes the thought, a few tokens, is left out);
     before the first token nothing else is asked. A yes/no discriminator's is its own.
     """
-    if scoring != FORCED or judgment.p_yes is not None:
+    if scoring in SCORINGS or judgment.p_yes is not None:
         return 1, judgment.prompt_tokens, score.tokens
     forced = (1, judgment.prompt_tokens + score.tokens, 0)
     return (1 + forced[0], judgment.prompt_tokens + forced[1], score.tokens) if score.tokens else forced
