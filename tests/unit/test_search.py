@@ -155,10 +155,11 @@ def test_of_equal_steps_a_whole_query_comes_first_if_its_verdict_is_positive() -
 
 
 def test_of_equal_steps_the_one_with_more_clauses_comes_first_then_the_smallest() -> None:
-    answers = {"": [NAME, OLD], "SELECT age": [OLD], "SELECT age FROM t": [OLD], "SELECT name": [NAME]}
-    made = Scripted(answers, {NAME: 0.4, OLD: 0.4})
-    made.run(growing())
-    assert [asked[0][1].start for asked in made.steps] == ["", "SELECT age", "SELECT age FROM t", "SELECT name"]
+    longer, other = "SELECT z FROM t LIMIT 1;", "SELECT c FROM t;"
+    answers = {"": ["SELECT d FROM t;", other], "SELECT c": [longer], "SELECT z FROM t": [longer]}
+    made = Scripted(answers, dict.fromkeys(("SELECT d FROM t;", other, longer), 0.4))
+    made.run(growing(expansions=3))
+    assert [asked[0][1].start for asked in made.steps] == ["", "SELECT c", "SELECT z FROM t"]
 
 
 def test_the_same_clauses_are_one_step_and_never_expanded_twice() -> None:

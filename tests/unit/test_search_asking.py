@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.backends.base import Failure, GenerationRequest
+from sqljudge.backends.base import ChoiceRequest, Failure, GenerationRequest
 from sqljudge.backends.scripted import ScriptedBackend
 from sqljudge.errors import ConfigError
 from sqljudge.generate import Decoding, generate_candidates
@@ -27,6 +27,7 @@ QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in range(3)
 BY_ID = {question.id: question for question in QUESTIONS}
 RULES = (
     {"match": "Fix SELECT a; for q", "response": " b;"},
+    {"match": "Fix SELECT s;", "response": [" x;", " y;", " z;"]},
     {"match": r"Ask q\d+</user>SELECT a$", "response": " FROM t;"},
     {"match": "Ask q", "response": [" a;", " a FROM u;"]},
     {"match": r'\{"correct":$', "probabilities": {"true": 0.2, "false": 0.6}},
@@ -65,12 +66,17 @@ def test_a_step_is_answered_from_what_it_starts_from(session: Session) -> None:
     ledger = Ledger(BY_ID)
     found = proposing(writer(session), BY_ID, ledger)([(0, Step("", 2)), (1, Step("SELECT a;", 3, 2))])
     assert found == [["SELECT a;", "SELECT a FROM u;"], ["SELECT b;"] * 3]
+    (later,) = proposing(writer(session), BY_ID, ledger)([(2, Step("SELECT s;", 2, 1))])
+    assert later == ["SELECT y;", "SELECT z;"], "samples are counted on"
     (tree,) = proposing(writer(session, "tree"), BY_ID, ledger)([(2, Step("SELECT a", 1))])
     assert tree == ["SELECT a FROM t;"]
     costs = ledger.costs([CandidateSet(i, ()) for i in range(3)])
-    assert [cost.generator_calls for cost in costs] == [2, 3, 1]
+    assert [cost.generator_calls for cost in costs] == [2, 3, 3]
     assert costs[0].generator_read == 2 * len("<user>Ask q0</user>SELECT")
-    assert (costs[0].generator_written, costs[2].generator_written) == (len(" a;") + len(" a FROM u;"), len(" FROM t;"))
+    assert (costs[0].generator_written, costs[2].generator_written) == (
+        len(" a;") + len(" a FROM u;"),
+        len(" y;") + len(" z;") + len(" FROM t;"),
+    )
 
 
 def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Session, tmp_path: Path) -> None:
@@ -121,7 +127,11 @@ def test_a_discriminator_without_a_model_values_new_queries(name: str, mode: str
 
 
 class Flaky(ScriptedBackend):
-    """Gives no answer about the second question."""
+    """Gives no completion about the second question, and no score about the third."""
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Any:
+        for i, answer in super().choose(requests):
+            yield i, Failure("lost") if "Judge SELECT b; for q2" in requests[i].prompt.text else answer
 
     def generate(self, requests: Sequence[GenerationRequest], heartbeat: Any = None) -> Any:
         for i, answer in super().generate(requests):
@@ -141,9 +151,9 @@ def planned(session: Session, kind: str) -> Any:
 def test_a_failed_request_leaves_its_question_out_and_no_other(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted(*RULES)
     found = planned(Session(Flaky(backend.spec, backend.rules), None, "job", tolerated=0.9), "correction")
-    assert [each.sql for each in found.selections] == ["SELECT b;", ";", "SELECT b;"]
-    assert [each.reason == UNANSWERED for each in found.selections] == [False, True, False]
-    assert [each.unanswered for each in found.tried] == [False, True, False]
+    assert [each.sql for each in found.selections] == ["SELECT b;", ";", ";"]
+    assert [each.reason == UNANSWERED for each in found.selections] == [False, True, True]
+    assert [each.unanswered for each in found.tried] == [False, True, True]
 
 
 @pytest.mark.parametrize("kind", ["correction", "tree"])
@@ -183,6 +193,9 @@ def test_equal_models_are_loaded_once(scripted: Callable[..., ScriptedBackend], 
     assert {session.tolerated for session in made.values()} == {0.5}
 
 
+ENDS = tuple(range(1, 20))
+
+
 def test_re_ranking_is_booked_what_its_search_would_be(session: Session) -> None:
     """Judgments cut at the budget, candidates kept from the model, and a share of the generator's job."""
     sets = generate_candidates(
@@ -191,8 +204,9 @@ def test_re_ranking_is_booked_what_its_search_would_be(session: Session) -> None
     run = session.report()
     response = ' {"correct": false}'
     judgments = [
-        Judgment(each.id, "SELECT a;", None, response, (1,) * 19, (-0.1,) * 19, tuple(range(1, 20)), "stop", 40, 15)
-        for each in QUESTIONS
+        Judgment(each.question_id, one.sql, None, response, (1,) * 19, (-0.1,) * 19, ENDS, "stop", 40, 15)
+        for each in sets
+        for one in each.candidates
     ]
     executable = {(each.question_id, one.sql): one.sql == "SELECT a;" for each in sets for one in each.candidates}
     scores = score_judgments(sets, judgments, budget=7, scoring="soft", mode="check", executable=executable)
