@@ -21,6 +21,7 @@ from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
 from sqljudge.formats import FORMATS
 from sqljudge.provenance import code_digest
+from sqljudge.search.kinds import settings_of
 
 try:
     config = check_config(config)
@@ -90,8 +91,11 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     checkpoints=r"\d+(-\d+)*",
     scoring="soft|hard|forced",
+    planner="|".join(map(re.escape, config["planners"])) or "-",
+    choosing="|".join(artefacts.CHOOSING),
+    searched="({})/.+".format("|".join(map(re.escape, config["planners"])) or "-"),
     mode="naive|check",
-    planner="|".join(map(re.escape, BESIDE)),
+    beside="|".join(map(re.escape, BESIDE)),
 
 
 def model_threads(wildcards):
@@ -217,10 +221,11 @@ def wildcard_settings(wildcards):
 
 
 def display_names():
-    """What tables and figures call each generator and discriminator: how its weights are held, too, if not as usual."""
+    """What tables and figures call planners, generators and discriminators: how weights are held, too, if not as usual."""
     named = {**config["generators"], **config["discriminators"]}
     used = {name: entry for name, entry in named.items() if entry["model"] in MODELS}
-    return {
+    planners = {name: entry.get("label", name) for name, entry in config["planners"].items()}
+    return planners | {
         name: entry.get("label", name) + held_as(MODELS[entry["model"]])
         for name, entry in used.items()
     }
@@ -284,6 +289,26 @@ def judging_code(stage):
 RESULTS = {"candidates": ".jsonl", "judgments": ".parquet", "forced": ".jsonl"}
 
 
+def search_job(run):
+    """What a search asks of one of its models, at most: a request a completion, and one a query to be scored."""
+    selected, role = run.removeprefix("results/search/").removesuffix(".run.json").rsplit(".", 1)
+    values = artefacts.selection_settings(selected)
+    entry = config[f"{role}s"][values[role]]
+    decoding = config["decodings"][values["decoding"]]
+    new_tokens = entry.get("max_new_tokens", decoding["max_new_tokens"])
+    if role == "discriminator":
+        new_tokens = values["budget"] if responds(entry) else 0
+    return {
+        "name": f"search.{selected.replace('/', '.')}.{role}",
+        "model": entry["model"],
+        "new_tokens": new_tokens,
+        "result": f"results/selections/{selected}.jsonl",
+        "candidates": "",
+        "samples": settings_of(config["planners"][values["planner"]]).most(decoding["samples"]),
+        "times": 1,
+    }
+
+
 def model_job(run):
     """A model job, named by the file in which it records itself, with what counts its requests."""
     folder, *place = run.removesuffix(".run.json").split("/")[1:]
@@ -311,3 +336,50 @@ def model_job(run):
         "evidence": evidence.tokens(shown),
         "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }
+
+
+JOBS = {"candidates": model_job, "judgments": model_job, "forced": model_job, "search": search_job}
+
+
+def counted_jobs():
+    """Every model job of the configuration, with what counts its requests."""
+    runs = sorted({run for name in EXPERIMENTS for run in artefacts.runs(EXPERIMENTS[name])})
+    return [JOBS[run.split("/")[1]](run) for run in runs]
+
+
+def planner_entry(wildcards):
+    """The configuration of a search's planner."""
+    return config["planners"][wildcards.planner]
+
+
+def planner_prompt(wildcards):
+    """The planner's own prompt template, if its kind has one."""
+    prompt = planner_entry(wildcards).get("prompt")
+    return [str(resolve(prompt))] if prompt else []
+
+
+def heaviest_environment(*entries):
+    """A conda function: the environment that holds the backends of all of a job's models."""
+    order = ["cpu", "gpu", "vllm"]
+    return lambda wildcards: "../envs/{}.yaml".format(
+        max((engine_of(entry(wildcards)).environment for entry in entries), key=order.index)
+    )
+
+
+def search_code(*entries):
+    """A params function: the digest of a search's code, its backends included."""
+    return lambda wildcards: code_digest(
+        "search.asking",
+        "execute",
+        *(f"backends.{MODELS[entry(wildcards)['model']].backend}" for entry in entries),
+    )
+
+
+def reference_of(folder):
+    """An input function: the file of the re-ranking that a planner is compared with; none for what has none."""
+
+    def reference(wildcards):
+        place = artefacts.compared_with(wildcards.selected)
+        return [f"results/{folder.format(place)}"] if place else []
+
+    return reference

@@ -24,12 +24,7 @@ rule estimate:
         HARDWARE_CPU
     params:
         journal=JOURNAL,
-        jobs=[
-            model_job(run)
-            for run in sorted(
-                {run for name in EXPERIMENTS for run in artefacts.runs(EXPERIMENTS[name])}
-            )
-        ],
+        jobs=counted_jobs(),
         questions=f"results/questions/{DATASET}.jsonl",
         expected=len(FORM.levels) * config["dataset"]["per_hardness"],
     script:

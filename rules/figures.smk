@@ -13,6 +13,10 @@ FIGURES = {
         "adaptive",
         "Pairwise accuracy against the tokens that a discriminator writes, with the Pareto front.",
     ),
+    "planner_costs": (
+        "planners",
+        "Execution accuracy of planners against the tokens that they need, with the Pareto front.",
+    ),
 }
 DRAWN = [name for name, (table, _) in FIGURES.items() if table in SHOWN]
 

@@ -40,9 +40,9 @@ use rule rerank as replan with:
         scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
         groups="results/groups/{pool}.jsonl",
     output:
-        "results/selections/{planner}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        "results/selections/{beside}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
     log:
-        "logs/plan/{planner}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+        "logs/plan/{beside}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
     params:
-        planner=lambda wildcards: wildcards.planner,
+        planner=lambda wildcards: wildcards.beside,
         code=code_digest("planning"),

@@ -31,6 +31,8 @@ def main(jobs: list[dict[str, Any]], journal: str, questions: str, expected: int
     kept = read_kept(journal) if journal else {}
     found = missing([counted(entry, expected) for entry in jobs], kept, cache(operations))
     print(render(estimate_grid(found), "md"))
+    if any(entry["name"].startswith("search.") for entry in jobs):
+        print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
     print("'about': by the model's size and this machine's arithmetic, since the model has not been timed here.")
 
 

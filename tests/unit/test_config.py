@@ -207,6 +207,12 @@ def refused(config: dict[str, Any]) -> str:
         ("generators/a b", {"model": "m", "prompt": "p"}, "generators: 'a b' does not match"),
         ("failures_tolerated", 1.5, "failures_tolerated: 1.5 is greater than the maximum of 1"),
         ("failures_tolerated", -0.1, "failures_tolerated: -0.1 is too small; the least is 0"),
+        (
+            "planners/tree_search/expansions",
+            51,
+            "planners.tree_search.expansions: 51 is greater than the maximum of 50",
+        ),
+        ("planners/tree_search/kind", "beam", "planners.tree_search.kind: 'beam' is not possible"),
         ("journal", "yes", "journal: 'yes' is not of type 'boolean'"),
         ("dataset", [], "dataset: [] is not of type 'object'"),
     ],
@@ -274,6 +280,16 @@ def test_a_name_that_is_a_number() -> None:
         ("experiments/table8/budgets", [512, 0], "experiments.table8.budgets: 0 is too small; the least is 1, but for"),
         ("experiments/table1/budget", 0, "experiments.table1.budget: 0 is too small; the least is 1, but for"),
         ("experiments/table1/context", "schema", "contexts.schema: has no yes_no prompt, which 'codellama-13b' needs"),
+        (
+            "experiments/planners/planners",
+            ["rerank", "tree"],
+            "experiments.planners.planners: 'tree' is not defined; did you mean 'tree_search'?",
+        ),
+        ("experiments/planners/generator", "distill-r1-1.5b", "'tree_search': the kind 'tree' opens answers with SQL"),
+        ("experiments/planners/costless", ["oracle:1", "first"], "'first' scores candidates against each other"),
+        ("planners/majority", {"kind": "tree"}, "planners.majority: that name is taken"),
+        ("planners/tree_search/rounds", 3, "planners.tree_search: the kind 'tree' has no 'rounds'"),
+        ("planners/correction/prompt", None, "planners.correction: the key 'prompt' is missing"),
     ],
 )
 def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None:

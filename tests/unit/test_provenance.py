@@ -128,6 +128,11 @@ def test_no_plotting_fix_re_runs_a_model() -> None:
     assert not {name for name in reached if name.startswith("sql.")} - {"sql.normalize"}
 
 
+def test_no_plotting_fix_searches_again() -> None:
+    late = set(LATE) - {"verdicts"}
+    assert not {name for name in closure(["search.planning", "search.kinds"]) if name.split(".")[0] in late}
+
+
 def test_tables_and_figures_know_no_model() -> None:
     reached = closure(["tables", "figures", "claims"])
     assert not {name for name in reached if name.startswith("backends") or name in ("inference", "journal", "prompts")}

@@ -62,7 +62,7 @@ def page(tmp_path: Path) -> Path:
 def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
     shown = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}
-    table = {**shown, "pareto": "adaptive"}.get(name, name)
+    table = {**shown, "pareto": "adaptive", "planner_costs": "planners"}.get(name, name)
     experiment = settled(config).get(table, {})
     display = {
         key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
@@ -169,5 +169,7 @@ def test_there_is_a_caption_for_each_artefact() -> None:
         "reliability",
         "costs",
         "provenance",
+        "planners",
+        "planner_costs",
     }
     assert wanted <= set(CAPTIONS)

@@ -16,6 +16,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = [
+    {"match": "Wrong query: SELECT", "response": [" name FROM member;", " 2;"]},
+    {"match": "SELECT count\\(\\*\\)$", "response": [" FROM loan;", " FROM loan WHERE nothing;"]},
     {"match": "Write one SQLite query", "response": [" count(*) FROM loan", " 1;", " nonsense FROM nowhere"]},
     {"match": r"Is the SQL query a correct[^~]*Result: \d+ row", "probabilities": {"Yes": 0.7, "No": 0.2}},
     {
@@ -46,6 +48,7 @@ SCRIPTED: dict[str, Any] = {
         "thinker": {"model": "actor", "kind": "reasoning"},
         "taster": {"model": "actor", "kind": "yes_no"},
     },
+    "planners": {"correction": {"rounds": 2, "completions": 2}, "tree_search": {"expansions": 4, "completions": 3}},
     "experiments": {
         "table1": {"discriminators": WHO, "budget": 60},
         "table2": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
@@ -64,6 +67,7 @@ SCRIPTED: dict[str, Any] = {
             ],
         },
         "evidence": {"discriminators": WHO, "budget": 60},
+        "planners": {"generator": "writer", "discriminators": ["thinker"], "budget": 60, "costless": ["oracle:1"]},
     },
 }
 

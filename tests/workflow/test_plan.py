@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -9,12 +10,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import ROOT, Project
 from sqljudge.parquet import read_judgments
 
-MODEL_RULES = {"generate", "discriminate", "force_verdicts"}
+MODEL_RULES = {"generate", "discriminate", "force_verdicts", "search", "search_without_model"}
 
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
@@ -23,6 +25,7 @@ def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) 
     assert jobs["discriminate"] == 25
     assert jobs["stage_training"] == 1
     assert jobs["force_verdicts"] == 1
+    assert (jobs["search"], jobs["search_without_model"]) == (4, 6)  # two planners, two discriminators, three oracles
     assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
     assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
 
@@ -46,7 +49,8 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
     assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
     assert (finished.folder / "results/tables/adaptive.html").stat().st_size > 0
     assert (finished.folder / "results/tables/evidence.html").stat().st_size > 0
-    for name in ("figure4", "figure5", "reliability", "pareto"):
+    assert (finished.folder / "results/tables/planners.html").stat().st_size > 0
+    for name in ("figure4", "figure5", "reliability", "pareto", "planner_costs"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
     asked = len((finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines())
@@ -137,7 +141,7 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    drawn = {"figure4", "figure5", "reliability", "pareto"}
+    drawn = {"figure4", "figure5", "reliability", "pareto", "planner_costs"}
     assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
 
 
@@ -205,6 +209,76 @@ def test_what_is_tried_to_stop_a_thought_runs_no_model(made: Project) -> None:
     jobs = set(made.snakemake("-n").jobs)
     assert {"evaluate_adaptive", "adaptive", "pareto"} <= jobs
     assert not {"score_forced", "table1", "evaluate_intrinsic", *MODEL_RULES} & jobs
+
+
+SEARCHED = "thinker/no_schema/writer.sample.b60.soft.check"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON Lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_searches_leave_choices_costs_and_how_they_came_about(finished: Project) -> None:
+    results = finished.folder / "results"
+    questions = [each["id"] for each in lines(results / "questions/mini_spider.jsonl")]
+    for planner in ("correction", "tree_search"):
+        chosen = lines(results / f"selections/{planner}/{SEARCHED}.jsonl")
+        trace = lines(results / f"search/{planner}/{SEARCHED}.trace.jsonl")
+        assert [each["question_id"] for each in chosen] == [each["question_id"] for each in trace] == questions
+        for one, how in zip(chosen, trace, strict=True):
+            best = max(how["tried"], key=lambda each: each["score"])["score"]
+            assert one["score"] == how["score"] == best
+            assert one["sql"] in {each["sql"] for each in how["tried"] if each["score"] == best}
+        ran = lines(results / f"executions/search/{planner}/{SEARCHED}.jsonl")
+        assert {(run["question_id"], run["sql"]) for run in ran} >= {(one["question_id"], one["sql"]) for one in chosen}
+        costs = lines(results / f"spent/{planner}/{SEARCHED}.jsonl")
+        run = json.loads((results / f"search/{planner}/{SEARCHED}.generator.run.json").read_text(encoding="utf-8"))
+        assert sum(cost["generator_calls"] for cost in costs) == run["requests"]
+        assert sum(cost["generator_written"] for cost in costs) == run["new_tokens"]
+    table = csv.DictReader((results / "tables/planners.csv").open(encoding="utf-8"))
+    rows = {(row["discriminator"], row["planner"]) for row in table if row["status"] == "ok"}
+    assert len(rows) == 8  # four planners with the model, the generator alone, three with the oracle
+    costs = (results / "tables/costs.md").read_text(encoding="utf-8")
+    assert f"tree_search / {SEARCHED.replace('/', ' / ')}.generator".replace("_", "\\_") in costs
+
+
+def test_the_first_round_of_a_correction_is_what_is_re_ranked(finished: Project) -> None:
+    results = finished.folder / "results"
+    candidates = lines(results / "candidates/writer.sample.jsonl")
+    trace = lines(results / f"search/correction/{SEARCHED}.trace.jsonl")
+    for group, how in zip(candidates, trace, strict=True):
+        first = [(each["sql"], each["count"]) for each in how["tried"] if each["step"] == 0]
+        assert first == [(each["sql"], each["count"]) for each in group["candidates"]]
+
+
+def test_a_search_that_was_killed_goes_on_from_the_journal_to_the_same_bytes(made: Project) -> None:
+    results = made.folder / "results"
+    names = [f"selections/tree_search/{SEARCHED}.jsonl", f"search/tree_search/{SEARCHED}.trace.jsonl"]
+    names.append(f"spent/tree_search/{SEARCHED}.jsonl")
+    before = [(results / name).read_bytes() for name in names]
+    for file in results.glob("journal/actor/search.tree_search*.jsonl"):
+        kept = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text("".join(kept[: len(kept) // 2]), encoding="utf-8")
+    (results / names[0]).unlink()
+    run = made.snakemake(f"results/{names[0]}")
+    assert run.code == 0, run.output
+    assert [(results / name).read_bytes() for name in names] == before
+
+
+def test_a_planners_number_searches_again_and_judges_nothing_again(made: Project) -> None:
+    made.change("planners.tree_search.expansions", 2)
+    jobs = made.snakemake("-n").jobs
+    assert (jobs["search"], jobs["search_without_model"], jobs["planners"]) == (1, 1, 1)
+    assert not {"generate", "discriminate", "score", "rerank", "table2"} & set(jobs)
+
+
+def test_estimates_of_searches_are_bounds(made: Project) -> None:
+    made.change("planners.tree_search.expansions", 6)
+    said = made.snakemake("estimate").output
+    (row,) = (line for line in said.splitlines() if "search.tree\\_search.thinker" in line and "generator" in line)
+    assert "| 144 |" in re.sub(" +", " ", row), "8 questions, 6 expansions, 3 completions"
+    assert "at most" in said
 
 
 def test_a_report_holds_every_table_and_figure(finished: Project) -> None:

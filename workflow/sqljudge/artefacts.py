@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from sqljudge.planners import BESIDE
+
 POOL = "pool"
 """The name of the labelled pool among the pools of candidates."""
 
@@ -116,7 +118,7 @@ def contrast(experiment: Experiment, base: str, **changes: Any) -> str:
 
 def reranked(experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of one discriminator that re-ranks a generator's candidates."""
-    return planned("rerank", experiment, **changes)
+    return replanned("rerank", experiment, **changes)
 
 
 def adaptive(experiment: Experiment, **changes: Any) -> str:
@@ -148,7 +150,7 @@ def reranked_without_model(experiment: Experiment, costless: str, mode: str) -> 
     return f"results/metrics/end_to_end/rerank/{file_name(costless)}/{sampled_pool(experiment)}.{mode}.json"
 
 
-def planned(planner: str, experiment: Experiment, **changes: Any) -> str:
+def replanned(planner: str, experiment: Experiment, **changes: Any) -> str:
     """The end-to-end metrics of another planner that chooses by a discriminator's scores."""
     return f"results/metrics/end_to_end/{planner}/{_scored({**experiment, **changes})}.json"
 
@@ -170,7 +172,7 @@ def _all_reranked(experiment: Experiment) -> list[str]:
     if "greedy_decoding" in experiment:
         files.append(greedy(experiment["generator"], experiment["greedy_decoding"]))
     for planner in experiment.get("planners", ()):
-        files += [planned(planner, experiment, discriminator=name) for name in experiment["discriminators"]]
+        files += [replanned(planner, experiment, discriminator=name) for name in experiment["discriminators"]]
     return files + _all_without_model(experiment)
 
 
@@ -233,6 +235,54 @@ def _in_contexts(experiment: Experiment) -> list[str]:
     ]
 
 
+RERANK, GREEDY = "rerank", "greedy"
+CHOOSING = (RERANK, *BESIDE)
+"""Planners that choose among candidates that are there; all others but `greedy` ask models while they plan."""
+
+
+def planned(experiment: Experiment, planner: str, **changes: Any) -> str:
+    """What one planner with one discriminator reaches and spends."""
+    return f"results/metrics/planned/{planner}/{_scored({**experiment, **changes})}.json"
+
+
+def planned_without_model(experiment: Experiment, planner: str, costless: str) -> str:
+    """The same with a discriminator that is no model."""
+    place = f"{file_name(costless)}/{sampled_pool(experiment)}.{experiment['mode']}"
+    return f"results/metrics/planned/{planner}/{place}.json"
+
+
+def compared_with(selected: str) -> str | None:
+    """The re-ranking that a planner is compared with: its place below results/selections; None for what has none."""
+    planner, _, place = selected.partition("/")
+    return f"{RERANK}/{place}" if planner not in (RERANK, GREEDY) else None
+
+
+def _all_planned(experiment: Experiment) -> list[str]:
+    """Each planner with each discriminator, the generator alone, and those that can plan without a model's verdict."""
+    names, free = experiment["planners"], [name for name in experiment["planners"] if name not in BESIDE]
+    files = [planned(experiment, planner, discriminator=d) for d in experiment["discriminators"] for planner in names]
+    if "greedy_decoding" in experiment:
+        files.append(f"results/metrics/planned/{GREEDY}/{experiment['generator']}.{experiment['greedy_decoding']}.json")
+    return files + [
+        planned_without_model(experiment, planner, name) for name in experiment.get("costless", ()) for planner in free
+    ]
+
+
+def searches(experiment: Experiment) -> list[str]:
+    """What every search of an experiment recorded of each model that it asked."""
+    files = []
+    for planner in experiment.get("planners", ()):
+        if planner in CHOOSING:
+            continue
+        for name in experiment["discriminators"]:
+            place = f"results/search/{planner}/{_scored({**experiment, 'discriminator': name})}"
+            files += [f"{place}.{role}.run.json" for role in ("generator", "discriminator")]
+        for name in experiment.get("costless", ()):
+            place = f"{file_name(name)}/{sampled_pool(experiment)}.{experiment['mode']}"
+            files.append(f"results/search/{planner}/{place}.generator.run.json")
+    return files
+
+
 METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "table1": _by_discriminator_and_mode(intrinsic),
     "table2": _all_reranked,
@@ -245,6 +295,7 @@ METRICS: dict[str, Callable[[Experiment], list[str]]] = {
     "thresholds": _by_discriminator_and_mode(calibration),
     "adaptive": _stopped_and_beside,
     "evidence": _in_contexts,
+    "planners": _all_planned,
 }
 """The metrics files that each table is made of (the paper's: paper, section 7)."""
 
@@ -263,7 +314,7 @@ def all_tables(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
     return {**experiments, **beyond}
 
 
-STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force"}
+STAGES = {"candidates": "generate", "judgments": "discriminate", "forced": "force", "search": "search"}
 """The model stage whose jobs record themselves below each folder of results."""
 
 
@@ -273,8 +324,10 @@ def runs(experiment: Experiment) -> list[str]:
     if "greedy_decoding" in experiment:
         pools.append(f"{experiment['generator']}.{experiment['greedy_decoding']}")
     asked = [("judgments", job) for job, _ in judged(experiment)] + [("forced", job) for job, _ in forced(experiment)]
-    return [f"results/candidates/{pool}.run.json" for pool in pools] + [
-        f"results/{stage}/{job.discriminator}/{job.context}/{job.pool}.run.json" for stage, job in asked
+    return [
+        *(f"results/candidates/{pool}.run.json" for pool in pools),
+        *(f"results/{stage}/{job.discriminator}/{job.context}/{job.pool}.run.json" for stage, job in asked),
+        *searches(experiment),
     ]
 
 

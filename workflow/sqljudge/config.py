@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
 from sqljudge import costless
-from sqljudge.artefacts import FORCED, checkpoints, file_name, largest_budgets, one_or_many, parts
+from sqljudge.artefacts import CHOOSING, FORCED, GREEDY, checkpoints, file_name, largest_budgets, one_or_many, parts
 from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
@@ -27,6 +27,8 @@ from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
 from sqljudge.prompts import read_template
+from sqljudge.search.kinds import KINDS as SEARCHES
+from sqljudge.search.kinds import settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -207,6 +209,8 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         known("pool.generator", config["pool"]["generator"], config["generators"])
         known("pool.decoding", config["pool"]["decoding"], config["decodings"])
         known_model("generators", config["pool"]["generator"])
+    for name, entry in config["planners"].items():
+        _check_planner(name, entry)
     plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
     for table, experiment in config["experiments"].items():
         for part in parts(experiment):
@@ -219,6 +223,10 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
                             known_model(group, name)
         for name in experiment.get("costless", ()):
             _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
+        for name in experiment.get("planners", ()):
+            known(f"experiments.{table}.planners", name, [*CHOOSING, *config["planners"]])
+            if name in config["planners"]:
+                _check_searched(f"experiments.{table}", name, experiment, config)
     experiments = settled(config)
     for job in largest_budgets(experiments):
         kind = config["discriminators"][job.discriminator]["kind"]
@@ -306,6 +314,32 @@ def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> Non
         raise ConfigError(
             f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
         )
+
+
+def _check_planner(name: str, entry: Mapping[str, Any]) -> None:
+    where = f"configuration, planners.{name}"
+    if name in (*CHOOSING, GREEDY):
+        raise ConfigError(f"{where}: that name is taken by a planner that asks no model; use another")
+    try:
+        settings_of(entry)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _check_searched(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
+    kind, generator = config["planners"][name]["kind"], experiment["generator"]
+    if SEARCHES[kind].opens and config["generators"][generator]["extraction"] == "fenced":
+        what = f"the kind '{kind}' opens answers with SQL, but generator '{generator}' writes a fenced block"
+        raise ConfigError(f"configuration, {where}.planners: '{name}': {what}; use another generator")
+    if config["contexts"][experiment["context"]]["evidence"]:
+        what = f"'{experiment['context']}' shows evidence, which a query that a planner finds does not have yet"
+        raise ConfigError(f"configuration, {where}.context: {what}; use a context without evidence")
+    for free in experiment.get("costless", ()):
+        if costless.parse(free)[0] not in costless.ALONE:
+            what = f"'{free}' scores candidates against each other, so it cannot value a new query"
+            known = ", ".join(sorted(costless.ALONE))
+            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {known}")
 
 
 def experiment_descriptions() -> dict[str, str]:

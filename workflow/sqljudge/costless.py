@@ -96,6 +96,9 @@ PARAMETRIC = frozenset({"oracle"})
 WITH_GOLD = frozenset({"oracle"})
 """Those that look at the gold query: no discriminator can be had so, they bound and calibrate what one could gain."""
 
+ALONE = frozenset({"random", "executable", "oracle"})
+"""Those whose score of a candidate does not rest on the question's other candidates: they can value a new query."""
+
 
 def parse(name: str) -> tuple[str, float]:
     """The scorer and the parameter of a name: `oracle:0.9` is ("oracle", 0.9), a name without a colon has 1.

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.pareto import accuracy_against_tokens
+from sqljudge.planner_costs import accuracy_of_planners
 from sqljudge.plotting import INK, STYLE, shades
 from sqljudge.reliability import reliability_diagram
 from sqljudge.tables import Cell, Column, Table, build_table
@@ -237,6 +238,9 @@ FIGURES: dict[str, Draw] = {
         experiment, metrics, display
     ),
     "pareto": lambda experiment, metrics, _published, display, _table: accuracy_against_tokens(
+        experiment, metrics, display
+    ),
+    "planner_costs": lambda experiment, metrics, _published, display, _table: accuracy_of_planners(
         experiment, metrics, display
     ),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqljudge.backends.base import Completion, Failure, GenerationRequest
+from sqljudge.backends.base import Completion, Failure, GenerationRequest, Prompt
 from sqljudge.errors import ConfigError
 from sqljudge.inference import Session
 from sqljudge.prompts import PromptTemplate, fill
@@ -81,6 +81,28 @@ def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Can
     return tuple(Candidate(sql, len(means), mean_logprob=round(max(means), 6)) for sql, means in seen.items())
 
 
+def sample_requests(
+    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, first: int = 0
+) -> list[GenerationRequest]:
+    """A decoding's samples of one prompt, the indices from `first` on.
+
+    A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return [
+        GenerationRequest(
+            prompt,
+            decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            seed=seed,
+            sample=sample,
+            stop=EXTRACTIONS[extraction].stop,
+        )
+        for sample in range(first, first + decoding.samples)
+    ]
+
+
 def generate_candidates(
     session: Session,
     questions: Sequence[Question],
@@ -101,16 +123,9 @@ def generate_candidates(
         raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
     prompts = [fill(template, question, frame=frame, chat=session.backend.render_chat) for question in questions]
     requests = [
-        GenerationRequest(
-            prompt,
-            decoding.max_new_tokens,
-            temperature=decoding.temperature,
-            seed=seed,
-            sample=sample,
-            stop=EXTRACTIONS[extraction].stop,
-        )
+        request
         for prompt in prompts
-        for sample in range(decoding.samples)
+        for request in sample_requests(prompt, extraction=extraction, decoding=decoding, seed=seed)
     ]
     completions = session.complete(requests)
     sets = []

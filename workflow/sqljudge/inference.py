@@ -9,7 +9,7 @@ import dataclasses
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,7 +129,8 @@ class Session:
     ) -> Iterator[tuple[str, Answer | Failure]]:
         budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
         progress, last, in_a_row = Progress(self.writer, len(requests), budget), time.monotonic(), 0
-        progress.begin()
+        if self.usage.distinct - self.usage.from_journal == len(requests):  # the first that the backend is asked
+            progress.begin()
         with _Writer(self.journal, self.writer) as put_all:
             for group in self._groups(requests, ask, progress.beat):
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
@@ -204,6 +205,25 @@ def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tol
     """
     folder = Path(journal) / spec.name if journal else None
     return Session(load_backend(spec, device=device), folder, writer, tolerated=tolerated)
+
+
+def open_sessions(
+    specs: Mapping[str, ModelSpec], *, device: str, journal: str, writer: str, tolerated: float = 0.0
+) -> dict[str, Session]:
+    """A session for each role of a job that asks several models; equal models are loaded once and share their journal.
+
+    `writer`: what a session's file in the journal is called, before its role. Otherwise as `open_session`.
+    """
+    opened: dict[str, Session] = {}
+    for role, spec in specs.items():
+        name = f"{writer}.{role}"
+        twin = next((opened[other] for other in opened if specs[other] == spec), None)
+        opened[role] = (
+            Session(twin.backend, twin.journal, name, tolerated=tolerated)
+            if twin
+            else open_session(spec, device=device, journal=journal, writer=name, tolerated=tolerated)
+        )
+    return opened
 
 
 class _Writer:

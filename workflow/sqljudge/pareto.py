@@ -113,18 +113,18 @@ def accuracy_against_tokens(experiment: Experiment, metrics: Sequence[Metric], d
     for axes, mode in zip(panels, modes, strict=True):
         drawn = series_of(experiment, metrics, display, mode)
         for each in drawn:
-            keys[each.label] = _draw(axes, each)
-        _front(axes, [point for each in drawn for point in each.points])
+            keys[each.label] = draw_series(axes, each)
+        dashed = draw_front(axes, [point for each in drawn for point in each.points])
         _axis(axes, sorted(experiment["checkpoints"]))
         axes.set_title(word("mode", mode, display), fontsize=9, loc="left")
     figure.supxlabel("New tokens a candidate (mean)", fontsize=9)
     figure.supylabel("Pairwise accuracy (%)", fontsize=9)
-    dashed = Line2D([], [], color=INK, lw=0.9, linestyle="--", label="Pareto front")
     figure.legend(handles=[*keys.values(), dashed], loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
-def _draw(axes: Axes, series: Series) -> Line2D:
+def draw_series(axes: Axes, series: Series) -> Line2D:
+    """Draw a series with its intervals; its key for a legend."""
     tokens, accuracy = [point.tokens for point in series.points], [point.accuracy for point in series.points]
     arms = [[max(0.0, point.accuracy - point.low) for point in series.points]]
     arms.append([max(0.0, point.high - point.accuracy) for point in series.points])
@@ -145,12 +145,14 @@ def _draw(axes: Axes, series: Series) -> Line2D:
     return Line2D([], [], **{**look, "ms": min(look["ms"], 8)}, label=series.label)
 
 
-def _front(axes: Axes, points: Sequence[Point]) -> None:
+def draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
+    """Draw the front of some points, dashed, or say that there are none; its key for a legend."""
     best = front(points)
     tokens, accuracy = [point.tokens for point in best], [point.accuracy for point in best]
     axes.step(tokens, accuracy, where="post", color=INK, lw=0.9, linestyle="--", zorder=2, gid="front")
     if not points:
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=INK, style="italic")
+    return Line2D([], [], color=INK, lw=0.9, linestyle="--", label="Pareto front")
 
 
 def _axis(axes: Axes, budgets: Sequence[int]) -> None:

@@ -186,7 +186,25 @@ class Selection:
     reason: str
 
 
-Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection)
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a planner needs for one question, were it run alone: calls of each model, tokens that they read and wrote.
+
+    Answers that came from the journal count like others. Where a job records its sum alone, a question's share of it.
+    `queries`: distinct ones that it chose from.
+    """
+
+    question_id: int
+    generator_calls: float = 0
+    generator_read: float = 0
+    generator_written: float = 0
+    discriminator_calls: float = 0
+    discriminator_read: float = 0
+    discriminator_written: float = 0
+    queries: int = 0
+
+
+Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection, Cost)
 
 
 def shortened(text: str, longest: int) -> str:

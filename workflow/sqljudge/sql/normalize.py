@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterator
 
 from sqljudge.records import EMPTY_SQL
 
@@ -77,3 +78,9 @@ def _rewritten(kind: str, text: str, quoted_names: bool) -> str:
     if kind == "word" and text.isascii() and text.upper() in KEYWORDS:
         return text.upper()
     return text.translate(_LOWER)
+
+
+def pieces(sql: str) -> Iterator[tuple[str, int, str]]:
+    """What a text is made of, as `normalize_sql` sees it: each piece's kind (a group of _PIECE), place and text."""
+    for match in _PIECE.finditer(sql):
+        yield str(match.lastgroup), match.start(), match.group()

@@ -8,10 +8,11 @@ from itertools import product
 from typing import Any
 
 from sqljudge import costless
-from sqljudge.artefacts import file_name
+from sqljudge.artefacts import RERANK, file_name
 from sqljudge.errors import ConfigError
 from sqljudge.planners import BESIDE
 from sqljudge.tables.measures import (
+    AGAINST,
     CONTRAST,
     COOLED,
     DISCRIMINATION,
@@ -20,10 +21,14 @@ from sqljudge.tables.measures import (
     FAILURE,
     FULL,
     INTRINSIC,
+    NEEDED,
+    OF_DISCRIMINATOR,
+    OF_GENERATOR,
     OWN,
     PARTIAL,
     PROBABILITY,
     RANKING,
+    REACHED,
     REASONING,
     STOPPED,
     THRESHOLDED,
@@ -52,6 +57,7 @@ HEADERS = {
     "context": "Context",
     "budget": "Budget (tokens)",
     "pool": "Pool",
+    "planner": "Planner",
 }
 WORDS = {
     "naive": "Naive",
@@ -64,6 +70,8 @@ WORDS = {
     "no_thinking": "No thinking",
     "result": "Result",
     "few_shot": "Demonstrations",
+    "rerank": "Re-ranking",
+    "majority": "Majority of results, weighed",
 }
 
 
@@ -192,6 +200,21 @@ LAYOUTS: dict[str, Layout] = {
         {"Discrimination": DISCRIMINATION, CONTRASTED: CONTRAST},
         defaults={"mode": "naive", "context": ("no_schema", "result")},
     ),
+    "planners": Layout(
+        "When is search worth it? Planners and what they need",
+        ("discriminator", "planner", "generator", "decoding", "mode", "context", "budget", "scoring"),
+        2,
+        {
+            "Execution accuracy (EX)": REACHED,
+            "Against re-ranking": AGAINST,
+            "Both models": NEEDED,
+            "Generator": OF_GENERATOR,
+            "Discriminator": OF_DISCRIMINATOR,
+        },
+        planner="rerank",
+        greedy=True,
+        defaults={"planner": RERANK},
+    ),
 }
 
 
@@ -241,7 +264,7 @@ def _lines(layout: Layout, axes: dict[str, tuple[Any, ...]], heads: Sequence[str
     for values in product(*axes.values()):
         settings = dict(zip(axes, values, strict=True))
         labels = tuple(word(key, settings[key], display) for key in heads)
-        lines.append(_Line(labels, layout.planner, settings))
+        lines.append(_Line(labels, settings.get("planner", layout.planner), settings))
     return lines
 
 
@@ -260,7 +283,9 @@ def _greedy_lines(
 def _planner_lines(
     layout: Layout, axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
 ) -> list[_Line]:
-    """The models' rows again, for each of the experiment's planners beside re-ranking."""
+    """The models' rows again, for each planner beside re-ranking; none where planners are rows themselves."""
+    if "planner" in axes:
+        return []
     lines = []
     for name, line in product(experiment.get("planners", ()), _lines(layout, axes, heads, display)):
         labels = (f"{BESIDE[name].label} × {line.labels[0]}", *line.labels[1:])
@@ -272,15 +297,16 @@ def _costless_lines(
     axes: dict[str, tuple[Any, ...]], experiment: Experiment, heads: Sequence[str], display: Display
 ) -> list[_Line]:
     """Rows for the experiment's discriminators without a model; those that look at the gold query last."""
-    modes = [(mode,) for mode in axes.get("mode", ())]
+    planners = [name for name in axes.get("planner", (RERANK,)) if name not in BESIDE]
     common = {key: axes[key][0] for key in ("generator", "decoding") if axes.get(key)}
     lines = []
-    for name, (mode,) in product(experiment.get("costless", ()), modes):
+    for name, planner, mode in product(experiment.get("costless", ()), planners, axes.get("mode", ())):
         settings = {**common, "discriminator": file_name(name), "mode": mode}
-        shown = {"discriminator": costless.label(name), "mode": word("mode", mode, display)}
+        shown = {key: word(key, value, display) for key, value in (("mode", mode), ("planner", planner))}
+        shown["discriminator"] = costless.label(name)
         labels = tuple(shown.get(key, "–") for key in heads)
         gold = costless.uses_gold(name)
-        lines.append(_Line(labels, "rerank", settings, WITH_GOLD if gold else WITHOUT_MODEL, gold))
+        lines.append(_Line(labels, planner, settings, WITH_GOLD if gold else WITHOUT_MODEL, gold))
     return sorted(lines, key=lambda line: line.uses_gold)
 
 

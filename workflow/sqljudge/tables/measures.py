@@ -15,7 +15,7 @@ Settings = Mapping[str, Any]
 EACH_LEVEL = "each level"
 """In a measure's place: one for each of the levels that the metrics are given by."""
 
-Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive", "contrast"]
+Kind = Literal["intrinsic", "rerank", "greedy", "reasoning", "calibration", "adaptive", "contrast", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Measure:
     `family` and `key` name it in the published figures: ("intrinsic", "pwacc"), ("ex", "easy"), ("partial", "f1").
     """
 
-    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive", "contrast"]
+    kind: Literal["intrinsic", "end_to_end", "reasoning", "calibration", "adaptive", "contrast", "planned"]
     path: tuple[str, ...]
     family: str
     key: str
@@ -43,6 +43,7 @@ _MARKS: dict[str, Kind] = {
     "reliability": "calibration",
     "checkpoints": "adaptive",
     "against": "contrast",
+    "compared": "planned",
 }
 """A field that only metrics of one kind have."""
 
@@ -50,9 +51,8 @@ _MARKS: dict[str, Kind] = {
 def kind_of(metric: Metric) -> Kind:
     """Which of the kinds a metric file is of, by the fields that only that kind has."""
     planner = metric["settings"].get("planner")
-    if planner is not None:
-        return "greedy" if planner == "greedy" else "rerank"
-    return next((kind for field, kind in _MARKS.items() if field in metric), "intrinsic")
+    plain: Kind = "intrinsic" if planner is None else "greedy" if planner == "greedy" else "rerank"
+    return next((kind for field, kind in _MARKS.items() if field in metric), plain)
 
 
 def _agrees(settings: Settings, key: str, wanted: Any) -> bool:
@@ -206,3 +206,25 @@ STOPPED = (
 DISCRIMINATION = (*INTRINSIC, AUROC, FAILURE)
 CONTRAST = tuple(replace(each, kind="contrast", path=(each.path[-1],), family="contrast") for each in DISCRIMINATION)
 """The same measures as differences to the same discriminator in the first context."""
+
+
+def _planned(key: str, label: str, unit: str = "a question", decimals: int = 1, **how: Any) -> Measure:
+    return Measure("planned", (key,), "planned", key, label, unit=unit, decimals=decimals, **how)
+
+
+REACHED = (_planned("ex", "All", "%", better="high"),)
+AGAINST = (
+    _planned("difference", "Difference", "%", better="high"),
+    _planned("p_value", "p value", "0–1", 3),
+    _planned("extra", "Extra tokens", decimals=0, better="low"),
+    _planned("gain", "Gain", "points per 1,000 tokens", 2, better="high"),
+)
+NEEDED = (_planned("tokens", "Tokens", decimals=0, better="low"), _planned("queries", "Queries"))
+OF_GENERATOR, OF_DISCRIMINATOR = (
+    (
+        _planned(f"{role}_calls", "Calls", better="low"),
+        _planned(f"{role}_read", "Read", decimals=0, better="low"),
+        _planned(f"{role}_written", "Written", decimals=0, better="low"),
+    )
+    for role in ("generator", "discriminator")
+)

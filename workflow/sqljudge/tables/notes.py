@@ -51,6 +51,13 @@ READING = {
     **{planner.heading: planner.reading for planner in BESIDE.values()},
     CONTRASTED: "Difference: to the same discriminator in the first of its contexts, on the same questions, in points "
     "(AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test).",
+    "Against re-ranking": "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: "
+    "McNemar's exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them "
+    "(none where a planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with: "
+    "no data.",
+    "Both models": "Means over questions of what a planner needs were it run alone, answers from the journal included. "
+    "Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: distinct ones "
+    "that it chose from. Executing queries is not counted.",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
     "samples agree on; the highest mean token probability by the generator itself.",
     WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "

@@ -1,0 +1,99 @@
+"""Plan with a generator and a discriminator at hand."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqljudge.backends import spec_of
+from sqljudge.devices import own_device
+from sqljudge.forced import read_closing
+from sqljudge.formats import FORMATS
+from sqljudge.generate import Decoding
+from sqljudge.inference import open_sessions
+from sqljudge.prompts import read_template
+from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
+from sqljudge.scripting import job
+from sqljudge.search.asking import Reader, Writer, valuing
+from sqljudge.search.kinds import asking
+from sqljudge.search.planning import executing, search_questions
+from sqljudge.sql.execute import Limits
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    files: dict[str, str],
+    weights: dict[str, list[str]],
+    *,
+    planner: dict[str, Any],
+    models: dict[str, dict[str, Any]],
+    generator: dict[str, Any],
+    discriminator: dict[str, Any],
+    decoding: dict[str, Any],
+    reading: dict[str, str],
+    form: str,
+    limits: dict[str, Any],
+    seed: int,
+    journal: str,
+    failures_tolerated: float,
+    device: str,
+    workers: int,
+    label: str,
+) -> None:
+    """Write what was chosen, tried and spent, how it went, and what each model cost."""
+    specs = {role: spec_of(row, weights[role]) for role, row in models.items()}
+    sessions = open_sessions(specs, device=device, journal=journal, writer=label, tolerated=failures_tolerated)
+    questions, own = read_jsonl(files["questions"], Question), FORMATS[form]
+    reader = Reader(
+        sessions["discriminator"],
+        discriminator["kind"],
+        read_template(files["discriminator_prompt"], required=("question", "sql")),
+        read_closing(files["closing"]),
+        discriminator["frame"],
+        int(reading["budget"]),
+        reading["scoring"],
+    )
+    ask = asking(planner, files["generator_prompt"], files.get("planner_prompt", ""))
+    execute = executing(questions, Path(files["databases"]), Limits(**limits), workers, own.comparison)
+    found = search_questions(
+        questions,
+        Writer(
+            sessions["generator"],
+            ask,
+            generator["frame"],
+            generator["extraction"],
+            Decoding(**decoding),
+            seed,
+            own.quoted_names,
+        ),
+        lambda known, ledger: valuing(reader, known, ledger, mode=reading["mode"], execute=execute),
+        planner=planner,
+    )
+    write_jsonl(files["selections"], found.selections)
+    write_jsonl(files["costs"], found.costs)
+    write_jsonl(files["tried"], found.tried)
+    write_jsonl(files["trace"], found.outcomes)
+    for role, session in sessions.items():
+        write_json(files[f"{role}_run"], session.report())
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0]), own_device(snakemake.resources.get("gpu", 0)) as device:
+        main(
+            {name: str(path) for part in (snakemake.input, snakemake.output) for name, path in part.items()},
+            {role: list(snakemake.input.get(f"{role}_weights", [])) for role in snakemake.params.models},
+            planner=snakemake.params.planner,
+            models=snakemake.params.models,
+            generator=snakemake.params.generator,
+            discriminator=snakemake.params.discriminator,
+            decoding=snakemake.params.decoding,
+            reading={name: snakemake.wildcards[name] for name in ("budget", "scoring", "mode")},
+            form=snakemake.params.form,
+            limits=snakemake.params.limits,
+            seed=snakemake.params.seed,
+            journal=snakemake.params.journal,
+            failures_tolerated=snakemake.params.failures_tolerated,
+            device=device,
+            workers=snakemake.threads,
+            label=snakemake.params.label,
+        )
