@@ -30,7 +30,7 @@ _FIELDS: dict[str, Callable[[Claim], str | int | float | None]] = {
 _PARTS = {"reasoning": "the reasoning discriminator", "7b": "CodeLlama-7B", "13b": "CodeLlama-13B"}
 _NOTES = (
     "A claim of the paper is split into statements that one test can decide. A difference has a sign: in per cent "
-    "(%) of the system named second, or in percentage points (pp). A level has none.",
+    "(%) of the system named second, or in percentage points (pp). A level has none. Published figures are of Spider.",
     "A comparison holds, or does not, when its two-sided test has p < 0.05 and the difference has the claimed sign, or "
     "the other one, whatever its size: read the interval for the size. A bound holds, or does not, when the whole "
     f"interval lies on one side of it; a tie when the interval lies within {TIE_MARGIN:g} points of zero. All else is "
