@@ -200,6 +200,8 @@ def test_the_most_similar_come_first_and_ties_in_file_order() -> None:
     assert nearest("zebra", 2) == nearest("?!", 2) == SOME[:2], "nothing in common: the first of the file"
     assert nearest("cats", 99)[:2] == [SOME[1], SOME[2]]
     assert len(nearest("cats", 99)) == len(SOME)
+    many = [Example("zoo", f"Why {number % 2}?", f"SELECT {number};", "") for number in range(90)]
+    assert ranking(many)("1", 45) == many[1::2], "many equally similar ones, too"
 
 
 def demonstrated(folder: Path, number: int, *rows: dict[str, Any]) -> Any:

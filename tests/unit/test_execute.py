@@ -68,6 +68,13 @@ def test_only_the_first_rows_are_kept(databases: Path) -> None:
     assert (found.rows, found.row_count) == ((("Rex",), ("Tia",)), 3)
 
 
+def test_the_names_of_the_columns_are_kept(databases: Path) -> None:
+    named, empty, failed = executed(
+        databases, "SELECT name, count(*) AS n, 1 FROM animal", "SELECT age FROM animal WHERE 0", "SELECT x"
+    )
+    assert (named.columns, empty.columns, failed.columns) == (("name", "n", "1"), ("age",), ())
+
+
 def test_outcome_is_of_the_text_and_label_of_the_official_match(databases: Path) -> None:
     """The official program drops DISTINCT and whatever follows the first statement."""
     gold = "SELECT age > 1 FROM animal"

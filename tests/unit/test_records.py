@@ -32,6 +32,7 @@ RECORDS: list[Any] = [
     CandidateSet(2, ()),
     Execution(1, "a;", "ok", "", ((1, "é", None, 1.5), ()), 2, 7, 0.25, True),
     Execution(1, "b;", "error", "no such column: x", (), 0, 0, 0.0, None),
+    Execution(1, "c;", "ok", "", ((1,),), 1, 7, 0.25, True, ("count(*)",)),
     Score(1, "a;", -0.5, None, failure=True),
     Score(1, "b;", -1.0, None, failure=False, asked=False),
     Selection(1, ";", None, "no candidates"),
