@@ -95,7 +95,7 @@ def test_a_budget_below_1(scripted: Rules, budget: int) -> None:
 
 
 def test_an_unknown_kind(scripted: Rules) -> None:
-    with pytest.raises(ConfigError, match="kind 'yesno' is unknown; known: yes_no, reasoning"):
+    with pytest.raises(ConfigError, match=f"kind 'yesno' is unknown; known: {', '.join(KINDS)}"):
         judged(scripted(), "yesno")
 
 

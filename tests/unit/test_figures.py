@@ -11,7 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.figures import FIGURES, accuracy_by_hardness, curves_by_budget, draw_figure, save_figure, shades
+from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.tables import Cell, Column, Row, Table
+from sqljudge.tables.measures import INTRINSIC, REASONING
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "resources" / "published.json").read_text(encoding="utf-8"))
 LEVELS = ("easy", "medium", "hard", "extra", "all")
@@ -36,7 +38,7 @@ def intrinsic(discriminator: str, budget: int, value: float) -> dict[str, Any]:
         "scoring": "soft",
         "mode": "naive",
     }
-    names = ("pwacc", "f1", "hit1", "mrr", "failure_rate")
+    names = tuple(METRICS)
     metrics = {name: measured(value) for name in names}
     return {"settings": settings, "questions": 9, "candidates": 20, "pairs": 5, "metrics": metrics}
 
@@ -85,7 +87,7 @@ def test_curves_have_a_panel_per_column() -> None:
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:2] == ["PwAcc (%)", "F1 (%)"]
     assert titles[-2] == "Entropy (bits)"
-    assert len(titles) == 10
+    assert len(titles) == len(INTRINSIC) + 1 + len(REASONING)
     ours, published = (next(line for line in figure.axes[0].lines if line.get_marker() == mark) for mark in "oD")
     assert ([*ours.get_xdata()], [*ours.get_ydata()]) == ([256, 512], [50, 50])
     assert ([*published.get_xdata()], [*published.get_ydata()]) == ([256, 512, 1024], [1.96, 51.34, 56.23])

@@ -16,6 +16,7 @@ from sqljudge.discriminate import Pair, judge
 from sqljudge.errors import ConfigError, DataError, ModelError
 from sqljudge.forced import SPELLINGS, WORDS, Thought, force, read_closing
 from sqljudge.inference import Session
+from sqljudge.kinds import KINDS
 from sqljudge.prompts import PromptTemplate, read_template
 from sqljudge.records import UNANSWERED, Candidate, CandidateSet, ForcedVerdict, Judgment, Question, Score
 from sqljudge.verdicts import read_verdict, score_forced
@@ -142,7 +143,7 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
     how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "frame": "raw"}
-    with pytest.raises(ConfigError, match="kind 'x' is unknown; known: yes_no, reasoning"):
+    with pytest.raises(ConfigError, match=f"kind 'x' is unknown; known: {', '.join(KINDS)}"):
         force(session, PAIRS, [], kind="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
         force(session, PAIRS, [], kind="reasoning", budgets=[0], **how)

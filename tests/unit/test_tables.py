@@ -11,7 +11,9 @@ from typing import Any
 import pandas
 import pytest
 from sqljudge.errors import ConfigError, DataError
+from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.tables import FORMATS, LAYOUTS, Cell, Column, Grid, Row, Table, build_table, render
+from sqljudge.tables.measures import INTRINSIC
 from sqljudge.tables.model import number, signed
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +30,13 @@ def around(value: float | None, n: int = 40) -> dict[str, Any]:
 
 
 def intrinsic(discriminator: str, pwacc: float | None, **settings: Any) -> dict[str, Any]:
-    names = ("f1", "hit1", "mrr")
     return {
         "settings": {"discriminator": discriminator, **BASE, **settings},
         "questions": 40,
         "candidates": 1221,
         "pairs": 41,
         "per_question": [],
-        "metrics": {"pwacc": around(pwacc), **{name: around(0.5) for name in names}, "failure_rate": around(0.25)},
+        "metrics": {**{name: around(0.5) for name in METRICS}, "pwacc": around(pwacc), "failure_rate": around(0.25)},
     }
 
 
@@ -238,7 +239,7 @@ def table1() -> Table:
 
 def test_csv_is_tidy(table1: Table) -> None:
     frame = pandas.read_csv(io.StringIO(render(table1, "csv")))
-    assert len(frame) == 3 * 2 * 4
+    assert len(frame) == 3 * 2 * len(INTRINSIC)
     row = frame[(frame.discriminator == "Distill-R1") & (frame.group == "Naive") & (frame.metric == "PwAcc")].iloc[0]
     assert (row.value, row.low, row.high, row.n, row.unit) == (50, 45, 55, 40, "%")
     assert (row.published, row.difference, row.status) == (51.34, -1.34, "ok")
@@ -280,7 +281,7 @@ def test_latex_escapes_and_is_balanced(table1: Table) -> None:
     unescaped = re.sub(r"\\[{}]", "", text)
     assert unescaped.count("{") == unescaped.count("}")
     body = [line for line in text.splitlines() if line.rstrip().endswith(r"\\")]
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {4}
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {len(INTRINSIC)}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -294,6 +294,7 @@ def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
         "provenance.html",
     ):
         assert name in page, name
+    assert "model jobs on script asked" in page, "a caption's own numbers"
 
 
 def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) -> None:
