@@ -352,6 +352,13 @@ def planner_entry(wildcards):
     return config["planners"][wildcards.planner]
 
 
+def unlabelled(entry):
+    """A params function: what is configured, without what tables call it."""
+    return lambda wildcards: {
+        key: value for key, value in entry(wildcards).items() if key != "label"
+    }
+
+
 def planner_prompt(wildcards):
     """The planner's own prompt template, if its kind has one."""
     prompt = planner_entry(wildcards).get("prompt")
@@ -369,8 +376,7 @@ def heaviest_environment(*entries):
 def search_code(*entries):
     """A params function: the digest of a search's code, its backends included."""
     return lambda wildcards: code_digest(
-        "search.asking",
-        "execute",
+        "search.planning",
         *(f"backends.{MODELS[entry(wildcards)['model']].backend}" for entry in entries),
     )
 

@@ -36,13 +36,13 @@ rule search:
         runtime=960,
     params:
         label="search.{planner}.{discriminator}.{context}.{generator}.{decoding}.b{budget}.{scoring}.{mode}",
-        planner=planner_entry,
+        planner=unlabelled(planner_entry),
         models=lambda wildcards: {
             "generator": model_of(generator_entry)(wildcards),
             "discriminator": model_of(discriminator_entry)(wildcards),
         },
-        generator=generator_entry,
-        discriminator=discriminator_entry,
+        generator=unlabelled(generator_entry),
+        discriminator=unlabelled(discriminator_entry),
         decoding=decoding_of,
         form=config["dataset"]["format"],
         limits=config["execution"],
@@ -82,9 +82,9 @@ rule search_without_model:
         runtime=480,
     params:
         label="search.{planner}.{costless}.{generator}.{decoding}.{mode}",
-        planner=planner_entry,
+        planner=unlabelled(planner_entry),
         models=lambda wildcards: {"generator": model_of(generator_entry)(wildcards)},
-        generator=generator_entry,
+        generator=unlabelled(generator_entry),
         name=lambda wildcards: COSTLESS[wildcards.costless],
         decoding=decoding_of,
         form=config["dataset"]["format"],

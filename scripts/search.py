@@ -10,7 +10,7 @@ from sqljudge.formats import FORMATS
 from sqljudge.generate import Decoding
 from sqljudge.inference import open_sessions
 from sqljudge.prompts import read_template
-from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
+from sqljudge.records import Question, read_jsonl, write_json
 from sqljudge.scripting import job
 from sqljudge.search.asking import Reader, Writer, valuing
 from sqljudge.search.kinds import asking
@@ -69,10 +69,7 @@ def main(
         lambda known, ledger: valuing(reader, known, ledger, mode=reading["mode"], execute=execute),
         planner=planner,
     )
-    write_jsonl(files["selections"], found.selections)
-    write_jsonl(files["costs"], found.costs)
-    write_jsonl(files["tried"], found.tried)
-    write_jsonl(files["trace"], found.outcomes)
+    found.write(files)
     for role, session in sessions.items():
         write_json(files[f"{role}_run"], session.report())
 

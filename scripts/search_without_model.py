@@ -8,7 +8,7 @@ from sqljudge.devices import own_device
 from sqljudge.formats import FORMATS
 from sqljudge.generate import Decoding
 from sqljudge.inference import open_sessions
-from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
+from sqljudge.records import Question, read_jsonl, write_json
 from sqljudge.scripting import job
 from sqljudge.search.asking import Writer, valuing_without_model
 from sqljudge.search.kinds import asking
@@ -59,10 +59,7 @@ def main(
         lambda _known, _ledger: value,
         planner=planner,
     )
-    write_jsonl(files["selections"], found.selections)
-    write_jsonl(files["costs"], found.costs)
-    write_jsonl(files["tried"], found.tried)
-    write_jsonl(files["trace"], found.outcomes)
+    found.write(files)
     write_json(files["generator_run"], sessions["generator"].report())
 
 

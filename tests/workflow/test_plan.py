@@ -275,6 +275,9 @@ def test_a_planners_number_searches_again_and_judges_nothing_again(made: Project
 
 def test_estimates_of_searches_are_bounds(made: Project) -> None:
     made.change("planners.tree_search.expansions", 6)
+    (made.folder / f"results/selections/tree_search/{SEARCHED}.jsonl").unlink()
+    for file in made.folder.glob("results/journal/actor/search.tree_search*.jsonl"):
+        file.unlink()
     said = made.snakemake("estimate").output
     (row,) = (line for line in said.splitlines() if "search.tree\\_search.thinker" in line and "generator" in line)
     assert "| 144 |" in re.sub(" +", " ", row), "8 questions, 6 expansions, 3 completions"

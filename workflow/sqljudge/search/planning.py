@@ -1,4 +1,4 @@
-"""One search over all questions, from what it asks to what it leaves: choices, queries, costs, trace. Knows no file."""
+"""One search over all questions, from what it asks to the files that it leaves. Knows no planner of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.execute import execute_candidates
-from sqljudge.records import CandidateSet, Cost, Question, Selection
+from sqljudge.records import CandidateSet, Cost, Question, Selection, to_json, write_jsonl, write_text
 from sqljudge.search.asking import Execute, Questions, Writer, proposing
 from sqljudge.search.driver import Outcome, Value, search
 from sqljudge.search.kinds import KINDS, settings_of
@@ -25,6 +25,13 @@ class Searched:
     selections: list[Selection]
     tried: list[CandidateSet]
     costs: list[Cost]
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write one line a question to each of the files `selections`, `costs`, `tried` and `trace`."""
+        write_jsonl(files["selections"], self.selections)
+        write_jsonl(files["costs"], self.costs)
+        write_jsonl(files["tried"], self.tried)
+        write_text(files["trace"], "".join(to_json(outcome) + "\n" for outcome in self.outcomes))
 
 
 def search_questions(
