@@ -10,17 +10,16 @@ from sqljudge.backends import held_as, BACKENDS
 from sqljudge.config import (
     ROOT,
     check_config,
-    check_references,
     experiment_descriptions,
     read_models,
     resolve,
-    settled,
 )
 from sqljudge.errors import SqljudgeError
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
 from sqljudge.formats import FORMATS
 from sqljudge.provenance import code_digest
+from sqljudge.references import check_references, settled
 from sqljudge.search.kinds import settings_of
 
 try:
@@ -299,7 +298,7 @@ def search_job(run):
     if role == "discriminator":
         new_tokens = values["budget"] if responds(entry) else 0
     return {
-        "name": f"search.{selected.replace('/', '.')}.{role}",
+        "name": ".".join(["search", *Path(selected).parts, role]),
         "model": entry["model"],
         "new_tokens": new_tokens,
         "result": f"results/selections/{selected}.jsonl",

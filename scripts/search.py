@@ -5,14 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqljudge.backends import spec_of
 from sqljudge.devices import own_device
-from sqljudge.forced import read_closing
 from sqljudge.formats import FORMATS
-from sqljudge.generate import Decoding
 from sqljudge.inference import open_sessions
-from sqljudge.prompts import read_template
 from sqljudge.records import Question, read_jsonl, write_json
 from sqljudge.scripting import job
-from sqljudge.search.asking import Reader, Writer, valuing
+from sqljudge.search.asking import reader_of, valuing, writer_of
 from sqljudge.search.kinds import asking
 from sqljudge.search.planning import executing, search_questions
 from sqljudge.sql.execute import Limits
@@ -43,29 +40,14 @@ def main(
     """Write what was chosen, tried and spent, how it went, and what each model cost."""
     specs = {role: spec_of(row, weights[role]) for role, row in models.items()}
     sessions = open_sessions(specs, device=device, journal=journal, writer=label, tolerated=failures_tolerated)
-    questions, own = read_jsonl(files["questions"], Question), FORMATS[form]
-    reader = Reader(
-        sessions["discriminator"],
-        discriminator["kind"],
-        read_template(files["discriminator_prompt"], required=("question", "sql")),
-        read_closing(files["closing"]),
-        discriminator["frame"],
-        int(reading["budget"]),
-        reading["scoring"],
-    )
+    questions = read_jsonl(files["questions"], Question)
+    prompts = files["discriminator_prompt"], files["closing"]
+    reader = reader_of(sessions["discriminator"], prompts, {**discriminator, **reading})
     ask = asking(planner, files["generator_prompt"], files.get("planner_prompt", ""))
-    execute = executing(questions, Path(files["databases"]), Limits(**limits), workers, own.comparison)
+    execute = executing(questions, Path(files["databases"]), Limits(**limits), workers, FORMATS[form].comparison)
     found = search_questions(
         questions,
-        Writer(
-            sessions["generator"],
-            ask,
-            generator["frame"],
-            generator["extraction"],
-            Decoding(**decoding),
-            seed,
-            own.quoted_names,
-        ),
+        writer_of(sessions["generator"], ask, {**generator, **decoding}, seed=seed, form=FORMATS[form]),
         lambda known, ledger: valuing(reader, known, ledger, mode=reading["mode"], execute=execute),
         planner=planner,
     )

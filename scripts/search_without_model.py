@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.backends import spec_of
 from sqljudge.devices import own_device
 from sqljudge.formats import FORMATS
-from sqljudge.generate import Decoding
 from sqljudge.inference import open_sessions
 from sqljudge.records import Question, read_jsonl, write_json
 from sqljudge.scripting import job
-from sqljudge.search.asking import Writer, valuing_without_model
+from sqljudge.search.asking import valuing_without_model, writer_of
 from sqljudge.search.kinds import asking
 from sqljudge.search.planning import executing, search_questions
 from sqljudge.sql.execute import Limits
@@ -41,21 +40,13 @@ def main(
     """Write what was chosen, tried and spent, how it went, and what the generator cost."""
     specs = {role: spec_of(row, weights[role]) for role, row in models.items()}
     sessions = open_sessions(specs, device=device, journal=journal, writer=label, tolerated=failures_tolerated)
-    questions, own = read_jsonl(files["questions"], Question), FORMATS[form]
+    questions = read_jsonl(files["questions"], Question)
     ask = asking(planner, files["generator_prompt"], files.get("planner_prompt", ""))
-    execute = executing(questions, Path(files["databases"]), Limits(**limits), workers, own.comparison)
+    execute = executing(questions, Path(files["databases"]), Limits(**limits), workers, FORMATS[form].comparison)
     value = valuing_without_model(name, mode=mode, seed=seed, execute=execute)
     found = search_questions(
         questions,
-        Writer(
-            sessions["generator"],
-            ask,
-            generator["frame"],
-            generator["extraction"],
-            Decoding(**decoding),
-            seed,
-            own.quoted_names,
-        ),
+        writer_of(sessions["generator"], ask, {**generator, **decoding}, seed=seed, form=FORMATS[form]),
         lambda _known, _ledger: value,
         planner=planner,
     )

@@ -18,15 +18,14 @@ from sqljudge.backends.address import Address, parse_address
 from sqljudge.backends.base import ModelSpec
 from sqljudge.config import (
     check_config,
-    check_references,
     experiment_descriptions,
     nearest,
     read_models,
     resolve,
     schema,
-    settled,
 )
 from sqljudge.errors import ConfigError
+from sqljudge.references import check_references, settled
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
 ROW = "m\torg/m\tmain\ttransformers\tbfloat16\tnone\n"

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge import artefacts
 from sqljudge.artefacts import Judged
-from sqljudge.config import settled
 from sqljudge.errors import DataError
 from sqljudge.explorer import Made, gold_results, read_made, shown_questions, summary, write_explorer
 from sqljudge.explorer.outcomes import TAGS, bits, outcome
@@ -34,6 +33,7 @@ from sqljudge.records import (
     write_json,
     write_jsonl,
 )
+from sqljudge.references import settled
 from sqljudge.sql.limits import QueryResult
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from sqljudge.acquire import stage_dataset
 from sqljudge.backends.base import Prompt
 from sqljudge.captions import asked
 from sqljudge.claims import claims_grid, evaluate_claims
-from sqljudge.config import ROOT, check_references, schema
+from sqljudge.config import ROOT, schema
 from sqljudge.consensus import group_results
 from sqljudge.errors import ConfigError, DataError
 from sqljudge.evaluate import evaluate_selections
@@ -23,6 +23,7 @@ from sqljudge.execute import execute_candidates
 from sqljudge.formats import BIRD, FORMATS
 from sqljudge.prompts import fill, read_template
 from sqljudge.records import Candidate, CandidateSet, Question, Selection
+from sqljudge.references import check_references
 from sqljudge.spider import load_questions, sample_questions, schema_text
 from sqljudge.sql.comparison import COMPARISONS, same_rows
 from sqljudge.sql.normalize import RESERVED, name_text, normalize_sql

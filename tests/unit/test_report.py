@@ -12,8 +12,9 @@ import jinja2
 import pytest
 import yaml
 from sqljudge import captions
-from sqljudge.config import check_config, settled
+from sqljudge.config import check_config
 from sqljudge.origins import facts
+from sqljudge.references import settled
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "workflow" / "report"

@@ -1,4 +1,4 @@
-"""The configuration: read against its schemas, checked across its parts. Knows names and settings, runs nothing."""
+"""The configuration: read against its schemas, defaults filled in. Knows names and settings, runs nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,12 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 
-from sqljudge import costless
-from sqljudge.artefacts import CHOOSING, FORCED, GREEDY, checkpoints, file_name, largest_budgets, one_or_many, parts
-from sqljudge.backends import BACKENDS, check_frame, check_spec
+from sqljudge.backends import BACKENDS, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 from sqljudge.evidence import KINDS as EVIDENCE
-from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
-from sqljudge.prompts import read_template
-from sqljudge.search.kinds import KINDS as SEARCHES
-from sqljudge.search.kinds import settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -183,163 +176,6 @@ def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
         if (folder / name).exists():
             return dataclasses.replace(spec, **{column: str(folder / name)})
     return spec
-
-
-def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
-    """Check that every name the experiments use is defined; a definition that nothing uses may name any model.
-
-    Raises ConfigError naming the key and the nearest defined name.
-    """
-
-    def known(where: str, name: str, names: Iterable[str]) -> None:
-        names = list(names)
-        if name not in names:
-            raise ConfigError(f"configuration, {where}: '{name}' is not defined{nearest(name, names)}")
-
-    def known_model(group: str, name: str) -> None:
-        entry, where = config[group][name], f"{group}.{name}"
-        known(f"{where}.model", entry["model"], models)
-        try:
-            check_frame(models[entry["model"]], entry["frame"])
-        except ConfigError as error:
-            raise ConfigError(f"configuration, {where}.frame: {error}") from error
-
-    _check_source(config["dataset"])
-    if not config["pool"]["file"]:
-        known("pool.generator", config["pool"]["generator"], config["generators"])
-        known("pool.decoding", config["pool"]["decoding"], config["decodings"])
-        known_model("generators", config["pool"]["generator"])
-    for name, entry in config["planners"].items():
-        _check_planner(name, entry)
-    plural = {"generator": "generators", "discriminator": "discriminators", "decoding": "decodings"}
-    for table, experiment in config["experiments"].items():
-        for part in parts(experiment):
-            _check_budgets(table, part)
-            for key, value in part.items():
-                for single, group in (*plural.items(), ("context", "contexts"), ("greedy_decoding", "decodings")):
-                    for name in [value] if key == single else value if key == f"{single}s" else []:
-                        known(f"experiments.{table}.{key}", name, config[group])
-                        if group in ("generators", "discriminators"):
-                            known_model(group, name)
-        for name in experiment.get("costless", ()):
-            _check_costless(f"experiments.{table}.costless", name, config["discriminators"])
-        for name in experiment.get("planners", ()):
-            known(f"experiments.{table}.planners", name, [*CHOOSING, *config["planners"]])
-            if name in config["planners"]:
-                _check_searched(f"experiments.{table}", name, experiment, config)
-    experiments = settled(config)
-    for job in largest_budgets(experiments):
-        kind = config["discriminators"][job.discriminator]["kind"]
-        if kind not in config["contexts"][job.context]:
-            raise ConfigError(
-                f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
-            )
-    for table, experiment in experiments.items():
-        _check_first_context(table, experiment)
-    for name in {job.context: None for job in largest_budgets(experiments)}:
-        _check_evidence(f"contexts.{name}", config["contexts"][name])
-    for job in checkpoints(experiments):
-        _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
-
-
-def _check_source(dataset: Mapping[str, Any]) -> None:
-    if not dataset["source"] and not dataset["mirrors"]:
-        what = "it is empty, and dataset.mirrors gives no address to download from"
-        title = FORMATS[dataset["format"]].title
-        raise ConfigError(f"configuration, dataset.source: {what}; name the folder or zip archive of {title}")
-
-
-def settled(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The experiments; those of several discriminators in several contexts with the pairs that are left out.
-
-    `unasked`: pairs of a discriminator and a context that has no prompt for its kind.
-    """
-    found = {}
-    for name, experiment in config["experiments"].items():
-        unasked = [
-            [who, context]
-            for who, context in product(experiment.get("discriminators", ()), experiment.get("contexts", ()))
-            if config["discriminators"][who]["kind"] not in config["contexts"][context]
-        ]
-        found[name] = {**experiment, **({"unasked": unasked} if unasked else {})}
-    return found
-
-
-def _check_first_context(table: str, experiment: Mapping[str, Any]) -> None:
-    for who, context in experiment.get("unasked", ()):
-        if context == experiment["contexts"][0]:
-            what = f"'{who}' cannot be asked in '{context}', the first, to which all others are compared"
-            raise ConfigError(f"configuration, experiments.{table}.contexts: {what}; put one first that all can answer")
-
-
-def _check_evidence(where: str, context: Mapping[str, Any]) -> None:
-    """Check that the evidence of a context stands in all of its templates, and no other."""
-    for kind in (key for key in context if key != "evidence"):
-        try:
-            template = read_template(resolve(context[kind]), required=("question", "sql"), further=EVIDENCE)
-        except ConfigError as error:
-            raise ConfigError(f"configuration, {where}.{kind}: {error}") from None
-        for name, evidence in EVIDENCE.items():
-            listed, shown = name in context["evidence"], name in template.fields
-            if listed and kind not in evidence.judges:
-                what = f"{name} are for {', '.join(evidence.judges)} prompts only; take the {kind} prompt out"
-                raise ConfigError(f"configuration, {where}.{kind}: {what}")
-            if shown and not listed:
-                what = f"{context[kind]} shows ${{{name}}}, which is not listed; add '{name}' to it"
-                raise ConfigError(f"configuration, {where}.evidence: {what}")
-            if listed and not shown:
-                what = f"'{name}' is listed, but {context[kind]} shows no ${{{name}}}; take it out, or put it in there"
-                raise ConfigError(f"configuration, {where}.evidence: {what}")
-
-
-def _check_budgets(table: str, part: Mapping[str, Any]) -> None:
-    if 0 in one_or_many(part, "budget") and {*one_or_many(part, "scoring")} != {FORCED}:
-        what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
-        key = "budgets" if "budgets" in part else "budget"
-        raise ConfigError(f"configuration, experiments.{table}.{key}: {what}")
-
-
-def _check_forced(name: str, entry: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
-    if KINDS[entry["kind"]].responds and BACKENDS[models[entry["model"]].backend].remote:
-        what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
-        raise ConfigError(f"configuration, discriminators.{name}: {what}; use the backend transformers or vllm")
-
-
-def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> None:
-    try:
-        costless.parse(name)
-    except ConfigError as error:
-        raise ConfigError(f"configuration, {where}: {error}") from None
-    if file_name(name) in discriminators:
-        raise ConfigError(
-            f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
-        )
-
-
-def _check_planner(name: str, entry: Mapping[str, Any]) -> None:
-    where = f"configuration, planners.{name}"
-    if name in (*CHOOSING, GREEDY):
-        raise ConfigError(f"{where}: that name is taken by a planner that asks no model; use another")
-    try:
-        settings_of(entry)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
-def _check_searched(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
-    kind, generator = config["planners"][name]["kind"], experiment["generator"]
-    if SEARCHES[kind].opens and config["generators"][generator]["extraction"] == "fenced":
-        what = f"the kind '{kind}' opens answers with SQL, but generator '{generator}' writes a fenced block"
-        raise ConfigError(f"configuration, {where}.planners: '{name}': {what}; use another generator")
-    if config["contexts"][experiment["context"]]["evidence"]:
-        what = f"'{experiment['context']}' shows evidence, which a query that a planner finds does not have yet"
-        raise ConfigError(f"configuration, {where}.context: {what}; use a context without evidence")
-    for free in experiment.get("costless", ()):
-        if costless.parse(free)[0] not in costless.ALONE:
-            what = f"'{free}' scores candidates against each other, so it cannot value a new query"
-            known = ", ".join(sorted(costless.ALONE))
-            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {known}")
 
 
 def experiment_descriptions() -> dict[str, str]:

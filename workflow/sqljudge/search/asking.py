@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from sqljudge.backends.base import Failure
 from sqljudge.costless import score_without_model
 from sqljudge.discriminate import judge
 from sqljudge.errors import ConfigError
-from sqljudge.forced import force
+from sqljudge.forced import force, read_closing
+from sqljudge.formats.base import DatasetFormat
 from sqljudge.generate import Decoding, extract_sql, sample_requests
 from sqljudge.inference import Session
-from sqljudge.prompts import PromptTemplate, fill
+from sqljudge.prompts import PromptTemplate, fill, read_template
 from sqljudge.records import Candidate, CandidateSet, Execution, Judgment, Question, ResultGroup, Score
 from sqljudge.search.driver import Propose, Step, Value
 from sqljudge.search.kinds import Asked
@@ -50,6 +52,25 @@ class Reader:
     frame: str
     budget: int
     scoring: str
+
+
+def writer_of(
+    session: Session, ask: Callable[[str], Asked], settings: Mapping[str, Any], *, seed: int, form: DatasetFormat
+) -> Writer:
+    """A configured generator. `settings`: those of its entry, and those of its decoding."""
+    decoding = Decoding(settings["samples"], settings["temperature"], settings["max_new_tokens"])
+    return Writer(session, ask, settings["frame"], settings["extraction"], decoding, seed, form.quoted_names)
+
+
+def reader_of(session: Session, prompts: tuple[str, str], settings: Mapping[str, Any]) -> Reader:
+    """A configured discriminator.
+
+    `prompts`: the files of its template and of what closes a thought; `settings`: those of its entry, and budget and
+    scoring. Raises ConfigError for a template that cannot be read or lacks a field.
+    """
+    template, closing = read_template(prompts[0], required=("question", "sql")), read_closing(prompts[1])
+    budget, scoring = int(settings["budget"]), settings["scoring"]
+    return Reader(session, settings["kind"], template, closing, settings["frame"], budget, scoring)
 
 
 def proposing(writer: Writer, questions: Questions, ledger: Ledger) -> Propose:
