@@ -304,6 +304,7 @@ def search_job(run):
         "result": f"results/selections/{selected}.jsonl",
         "candidates": "",
         "samples": settings_of(config["planners"][values["planner"]]).most(decoding["samples"]),
+        "evidence": 0,
         "times": 1,
     }
 
@@ -373,11 +374,15 @@ def heaviest_environment(*entries):
 
 
 def search_code(*entries):
-    """A params function: the digest of a search's code, its backends included."""
-    return lambda wildcards: code_digest(
-        "search.planning",
-        *(f"backends.{MODELS[entry(wildcards)['model']].backend}" for entry in entries),
-    )
+    """A params function: the digest of a search's code, its backends and kind of discriminator included."""
+
+    def digest(wildcards):
+        found = [entry(wildcards) for entry in entries]
+        engines = [f"backends.{MODELS[entry['model']].backend}" for entry in found]
+        kinds = [f"kinds.{entry['kind']}" for entry in found if "kind" in entry]
+        return code_digest("search.planning", *engines, *kinds)
+
+    return digest
 
 
 def reference_of(folder):
