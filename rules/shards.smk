@@ -7,10 +7,12 @@ if len(gather.shards("{scatteritem}")) > 1:
 
     ruleorder: join_candidates > generate
     ruleorder: join_judgments > discriminate
+    ruleorder: join_forced > force_verdicts
 
     localrules:
         join_candidates,
         join_judgments,
+        join_forced,
 
     use rule generate as generate_shard with:
         output:
@@ -33,6 +35,19 @@ if len(gather.shards("{scatteritem}")) > 1:
             "logs/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.log",
         benchmark:
             "benchmarks/results/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
+
+    use rule force_verdicts as force_shard with:
+        output:
+            forced=temp(
+                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.jsonl"
+            ),
+            run=temp(
+                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.run.json"
+            ),
+        log:
+            "logs/force/{discriminator}/{context}/{pool}.{scatteritem}.log",
+        benchmark:
+            "benchmarks/results/force/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
 
     rule join_candidates:
         """One file of candidates from a job's shards, as one job would have written it."""
@@ -77,3 +92,26 @@ if len(gather.shards("{scatteritem}")) > 1:
             code=code_digest("shards", "parquet"),
         script:
             "../scripts/join_judgments.py"
+
+    rule join_forced:
+        """One file of forced verdicts from a job's shards, as one job would have written it."""
+        input:
+            candidates="results/candidates/{pool}.jsonl",
+            forced=gather.shards(
+                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.jsonl"
+            ),
+            runs=gather.shards(
+                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.run.json"
+            ),
+        output:
+            forced="results/forced/{discriminator}/{context}/{pool}.jsonl",
+            run="results/forced/{discriminator}/{context}/{pool}.run.json",
+        log:
+            "logs/force/{discriminator}/{context}/{pool}.join.log",
+        conda:
+            HARDWARE_CPU
+        params:
+            each=lambda wildcards: len(forced_budgets(wildcards)),
+            code=code_digest("shards"),
+        script:
+            "../scripts/join_forced.py"

@@ -11,6 +11,7 @@ from sqljudge.parquet import read_judgments
 from sqljudge.prompts import read_template
 from sqljudge.records import CandidateSet, Question, read_jsonl, write_json, write_jsonl
 from sqljudge.scripting import job
+from sqljudge.shards import dealt
 from sqljudge.spider import candidate_questions
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ def main(
     failures_tolerated: float,
     device: str,
     weights: list[str],
+    shard: str,
     label: str,
 ) -> None:
-    """Write the forced verdicts, and what they cost."""
+    """Write the forced verdicts of a shard's questions ("": of all), and what they cost."""
     session = open_session(
         spec_of(model, weights), device=device, journal=journal, writer=label, tolerated=failures_tolerated
     )
     questions = read_jsonl(files["questions"], Question)
+    sets = [group for group in read_jsonl(files["candidates"], CandidateSet) if dealt(group.question_id, shard)]
     verdicts = force(
         session,
-        candidate_questions(questions, read_jsonl(files["candidates"], CandidateSet)),
+        candidate_questions(questions, sets),
         read_judgments(files["judgments"]),
         kind=kind,
         template=read_template(files["prompt"], required=("question", "sql", *evidence), further=evidence),
@@ -64,5 +67,6 @@ if "snakemake" in globals():
             failures_tolerated=snakemake.params.failures_tolerated,
             device=device,
             weights=snakemake.input.get("weights", []),
+            shard=snakemake.wildcards.get("scatteritem", ""),
             label=".".join(["force", *snakemake.wildcards]),
         )

@@ -12,6 +12,7 @@ from harness import Project
 NewProject = Callable[[], Project]
 CANDIDATES = "results/candidates/writer.sample"
 JUDGMENTS = "results/judgments/thinker/no_schema/pool"
+FORCED = "results/forced/thinker/no_schema/pool"
 COUNTS = ("requests", "distinct", "prompt_tokens", "new_tokens")
 
 
@@ -51,9 +52,10 @@ def test_tables_do_not_depend_on_the_number_of_shards(finished: Project, new_pro
 def test_shards_need_no_journal(finished: Project, new_project: NewProject, shards: int) -> None:
     project = new_project()
     project.change("journal", False)
-    made = [f"{CANDIDATES}.jsonl", f"{JUDGMENTS}.parquet"]
+    made = [f"{CANDIDATES}.jsonl", f"{JUDGMENTS}.parquet", f"{FORCED}.jsonl"]
     run = project.snakemake(*made, "--set-scatter", f"shards={shards}")
     assert run.code == 0, run.output
+    assert run.jobs["force_shard"] == shards
     assert not (project.folder / "results/journal").exists()
     for path in made:
         assert (project.folder / path).read_bytes() == (finished.folder / path).read_bytes(), path
