@@ -33,7 +33,7 @@ def on_mini_bird(project: Project) -> None:
     project.change(
         "experiments.table2", {"generator": "writer", "discriminators": ["taster"], "costless": ["majority"]}
     )
-    project.change("experiments.table2.with_majority", False)
+    project.change("experiments.table2.planners", ["majority"])
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
