@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from itertools import product
@@ -23,6 +24,7 @@ from sqljudge.backends import BACKENDS, check_frame, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 from sqljudge.evidence import KINDS as EVIDENCE
+from sqljudge.evidence.demonstrations import read_demonstration
 from sqljudge.prompts import read_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,6 +201,9 @@ def check_references(config: Mapping[str, Any], models: Mapping[str, ModelSpec])
         _check_first_context(table, experiment)
     for name in {job.context: None for job in largest_budgets(experiments)}:
         _check_evidence(f"contexts.{name}", config["contexts"][name])
+        if "demonstrations" in config["contexts"][name]["evidence"]:
+            with _told("demonstrations.prompt"):
+                read_demonstration(resolve(config["demonstrations"]["prompt"]))
     for job in checkpoints(experiments):
         _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
 
@@ -226,13 +231,21 @@ def _check_first_context(table: str, experiment: Mapping[str, Any]) -> None:
             raise ConfigError(f"configuration, experiments.{table}.contexts: {what}; put one first that all can answer")
 
 
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What is wrong with a prompt is told with the key that names it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"configuration, {where}: {error}") from None
+
+
 def _check_evidence(where: str, context: Mapping[str, Any]) -> None:
     """Check that the evidence of a context stands in all of its templates, and no other."""
     for kind in (key for key in context if key != "evidence"):
-        try:
-            template = read_template(resolve(context[kind]), required=("question", "sql"), further=EVIDENCE)
-        except ConfigError as error:
-            raise ConfigError(f"configuration, {where}.{kind}: {error}") from None
+        path = resolve(context[kind])
+        with _told(f"{where}.{kind}"):
+            template = read_template(path, required=("question", "sql"), further=EVIDENCE)
         for name, evidence in EVIDENCE.items():
             listed, shown = name in context["evidence"], name in template.fields
             if listed and kind not in evidence.judges:
