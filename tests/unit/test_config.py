@@ -325,7 +325,12 @@ def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None
             ["few_shot", "result"],
             "experiments.evidence.contexts: 'distill-r1-1.5b' cannot be asked in 'few_shot', the first, to which all",
         ),
-        ("demonstrations/number", 3, "demonstrations.number: 3 is not a multiple of 2"),
+        ("demonstrations", {"number": 3}, "demonstrations.number: 3 is not a multiple of 2"),
+        (
+            "demonstrations",
+            {"prompt": "config/prompts/yes_no.txt"},
+            "configuration, demonstrations.prompt: prompt ",
+        ),
     ],
 )
 def test_evidence_that_does_not_fit(path: str, value: Any, message: str) -> None:

@@ -64,7 +64,6 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
     [
         ("resamples", 150, {"evaluate_intrinsic", "evaluate_end_to_end", "table1"}, {"score", "rerank"}),
         ("experiments.table1.budget", 20, {"score", "evaluate_intrinsic", "table1"}, {"table2", "rerank"}),
-        ("execution.steps", 40_000_000, {"execute"}, {"sample_questions"}),
     ],
 )
 def test_a_knob_runs_only_its_own_stages_again(
@@ -167,6 +166,14 @@ def test_what_demonstrations_come_from_asks_again_for_them_alone(made: Project) 
     jobs = made.snakemake("-n").jobs
     assert jobs["discriminate"] == 1
     assert "stage_training" not in jobs
+
+
+def test_limits_of_execution_ask_again_only_where_results_are_shown(made: Project) -> None:
+    made.change("execution.steps", 40_000_000)
+    jobs = made.snakemake("-n").jobs
+    assert jobs["execute"] > 1
+    assert jobs["discriminate"] == 2, "the thinker and the taster, who see results"
+    assert not {"sample_questions", "generate", "force_verdicts"} & set(jobs)
 
 
 def test_without_demonstrations_no_training_file_is_needed(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqljudge.backends.base import ModelSpec
 from sqljudge.config import nearest, resolve
 from sqljudge.errors import ConfigError
 from sqljudge.evidence import KINDS as EVIDENCE
+from sqljudge.evidence.demonstrations import read_demonstration
 from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.prompts import read_template
@@ -47,6 +49,15 @@ def check_references(config: Mapping[str, Any], models: Models) -> None:
     _check_judging(config, models)
 
 
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What is wrong is told with the key that names it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"configuration, {where}: {error}") from None
+
+
 def _known(where: str, name: str, names: Iterable[str]) -> None:
     names = list(names)
     if name not in names:
@@ -60,10 +71,8 @@ def _check_name(where: str, name: str, group: str, config: Mapping[str, Any], mo
     if "model" not in entry:
         return
     _known(f"{group}.{name}.model", entry["model"], models)
-    try:
+    with _told(f"{group}.{name}.frame"):
         check_frame(models[entry["model"]], entry["frame"])
-    except ConfigError as error:
-        raise ConfigError(f"configuration, {group}.{name}.frame: {error}") from error
 
 
 def _check_experiment(where: str, experiment: Mapping[str, Any], config: Mapping[str, Any], models: Models) -> None:
@@ -95,6 +104,9 @@ def _check_judging(config: Mapping[str, Any], models: Models) -> None:
         _check_first_context(table, experiment)
     for name in {job.context: None for job in judged}:
         _check_evidence(f"contexts.{name}", config["contexts"][name])
+        if "demonstrations" in config["contexts"][name]["evidence"]:
+            with _told("demonstrations.prompt"):
+                read_demonstration(resolve(config["demonstrations"]["prompt"]))
     for job in checkpoints(experiments):
         _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
     for table, experiment in experiments.items():
@@ -135,10 +147,8 @@ def _check_first_context(table: str, experiment: Mapping[str, Any]) -> None:
 def _check_evidence(where: str, context: Mapping[str, Any]) -> None:
     """Check that the evidence of a context stands in all of its templates, and no other."""
     for kind in (key for key in context if key != "evidence"):
-        try:
+        with _told(f"{where}.{kind}"):
             template = read_template(resolve(context[kind]), required=("question", "sql"), further=EVIDENCE)
-        except ConfigError as error:
-            raise ConfigError(f"configuration, {where}.{kind}: {error}") from None
         for name, evidence in EVIDENCE.items():
             listed, shown = name in context["evidence"], name in template.fields
             if listed and kind not in evidence.judges:
@@ -166,10 +176,8 @@ def _check_forced(name: str, entry: Mapping[str, Any], models: Mapping[str, Mode
 
 
 def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> None:
-    try:
+    with _told(where):
         costless.parse(name)
-    except ConfigError as error:
-        raise ConfigError(f"configuration, {where}: {error}") from None
     if file_name(name) in discriminators:
         raise ConfigError(
             f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
@@ -177,13 +185,10 @@ def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> Non
 
 
 def _check_planner(name: str, entry: Mapping[str, Any]) -> None:
-    where = f"configuration, planners.{name}"
-    if name in (*CHOOSING, GREEDY):
-        raise ConfigError(f"{where}: that name is taken by a planner that asks no model; use another")
-    try:
+    with _told(f"planners.{name}"):
+        if name in (*CHOOSING, GREEDY):
+            raise ConfigError("that name is taken by a planner that asks no model; use another")
         settings_of(entry)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
 
 
 def _check_searched(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:

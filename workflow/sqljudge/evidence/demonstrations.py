@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def prepared(files: Files, questions: Sequence[Question], settings: Settings) ->
     return lambda question, sql: text(question.question)
 
 
-def read_demonstration(path: str) -> PromptTemplate:
+def read_demonstration(path: str | Path) -> PromptTemplate:
     """The template of one demonstration. Raises ConfigError as `read_template` does, and where it names a schema."""
     template = read_template(path, required=("question", "sql", "answer"), further=("answer",))
     if "schema" in template.fields:
