@@ -128,6 +128,7 @@ def test_the_table_has_a_row_for_each_planner_and_discriminator() -> None:
     assert [row.cells[difference].value for row in made.rows][:4] == pytest.approx([None, -5, 10, None])
     assert made.rows[2].cells[gain].value == 33.3, "points are no share"
     assert [row.cells[tokens].value for row in made.rows] == [100, 100, 400, 10, 90, 300]
+    assert made.best(columns.index(("Both models", "Queries"))) == frozenset(), "more is neither better nor worse"
     assert made.best(ex) == {2}, "what looks at the gold query competes with no row"
     assert "In this run Execution accuracy (EX) is highest for *Judge, Fixing*, 50.0 %" in findings(made)
 

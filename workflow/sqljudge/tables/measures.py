@@ -215,11 +215,11 @@ def _planned(key: str, label: str, unit: str = "a question", decimals: int = 1, 
 REACHED = (_planned("ex", "All", "%", better="high"),)
 AGAINST = (
     _planned("difference", "Difference", "%", better="high"),
-    _planned("p_value", "p value", "0–1", 3),
+    _planned("p_value", "p value", "0–1", 3, better=None),
     _planned("extra", "Extra tokens", decimals=0, better="low"),
     _planned("gain", "Gain", "points per 1,000 tokens", 2, better="high"),
 )
-NEEDED = (_planned("tokens", "Tokens", decimals=0, better="low"), _planned("queries", "Queries"))
+NEEDED = (_planned("tokens", "Tokens", decimals=0, better="low"), _planned("queries", "Queries", better=None))
 OF_GENERATOR, OF_DISCRIMINATOR = (
     (
         _planned(f"{role}_calls", "Calls", better="low"),
