@@ -97,9 +97,9 @@ def test_twelve_columns_of_equal_values_in_ten_thousand_rows(values: int, equal:
     pred = _shuffled(gold, 3)
     if not equal:
         pred[5], pred[7] = ("x", *pred[5][1:]), (*pred[7][:-1], "x")
-    started = time.perf_counter()
+    started = time.process_time()
     assert results_equal(gold, pred, ordered=False) is equal
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_columns_that_only_the_whole_tells_apart() -> None:
