@@ -20,6 +20,7 @@ from sqljudge.backends import BACKENDS, check_spec
 from sqljudge.backends.base import ModelSpec
 from sqljudge.errors import ConfigError
 from sqljudge.evidence import KINDS as EVIDENCE
+from sqljudge.formats import FORMATS
 from sqljudge.kinds import KINDS
 from sqljudge.planners import BESIDE
 
@@ -49,8 +50,9 @@ def schema(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _kinds(loaded: dict[str, Any]) -> None:
+def _names(loaded: dict[str, Any]) -> None:
     properties = loaded["properties"]
+    properties["dataset"]["properties"]["format"]["enum"] = list(FORMATS)
     kind = properties["discriminators"]["additionalProperties"]["properties"]["kind"]
     kind["enum"] = list(KINDS)
     kind["description"] += f" {'; '.join(f'{name} - {known.says}' for name, known in KINDS.items())}."
@@ -68,7 +70,7 @@ def _planners(loaded: dict[str, Any]) -> None:
 
 
 _REGISTERED: dict[str, Callable[[dict[str, Any]], None]] = {
-    "config": _kinds,
+    "config": _names,
     "models": _backends,
     "experiments": _planners,
 }
