@@ -314,6 +314,18 @@ def test_two_planners_on_the_same_scores_are_two_choices() -> None:
     assert choices[2]["tags"] == ["wrong", "no_verdict", "some_no_verdict"], "its scores are those that it weighed"
 
 
+def test_a_query_that_a_planner_wrote_is_shown_where_it_is_no_candidate() -> None:
+    made, searched = small_made(), dataclasses.replace(SAMPLED, planner="correction")
+    found = small_made(
+        selections={**made.selections, searched: [Selection(7, "NEW", 0.9, "a positive verdict")]},
+        evaluated={**made.evaluated, searched: {7: (True, False)}},
+    )
+    place = next(at for at, each in enumerate(summary(found, {})["settings"]) if each["planner"] == "correction")
+    choices = dict(shown_of(found).page["choices"])
+    assert (choices[place]["candidate"], choices[place]["sql"], choices[place]["right"]) == (None, "NEW", True)
+    assert {choice["sql"] for at, choice in choices.items() if at != place} == {""}
+
+
 def test_a_discriminator_without_a_model_has_scores_and_no_verdicts() -> None:
     shown = shown_of(with_all_planners())
     assert dict(shown.page["scores"])[4] == [[1, 0.0, ""], [2, 1.0, ""]]
@@ -385,12 +397,13 @@ def test_all_files_behind_the_papers_tables_are_named() -> None:
         "executions": 6,
         "judgments": 25,
         "scores": 87,
-        "selections": 48,
-        "metrics": 48,
+        "selections": 58,
+        "metrics": 58,
     }
     assert not [file for file in files["scores"] if "/majority/" in file and ".b" in file], "weighing scores anew"
     assert "results/scores/distill-r1-1.5b/no_schema/pool.b2048.soft.naive.jsonl" in files["scores"]
     assert "results/selections/greedy/distill-r1-1.5b.greedy.jsonl" in files["selections"]
+    assert "results/selections/tree_search/oracle-0.9/stable-code-3b.sample.check.jsonl" in files["selections"]
 
 
 def test_only_what_the_experiments_use_is_named() -> None:

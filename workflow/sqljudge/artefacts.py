@@ -337,9 +337,10 @@ def behind(experiments: Mapping[str, Experiment], dataset: str) -> dict[str, lis
     Kinds: questions, candidates, executions, judgments, scores, selections, and the end-to-end metrics of those.
     """
     metrics = {file for name, experiment in experiments.items() for file in METRICS[name](experiment)}
-    places = {kind: _places(metrics, f"results/metrics/{kind}/") for kind in ("intrinsic", "end_to_end")}
-    scored = places["intrinsic"] | _places(metrics, "results/metrics/end_to_end/rerank/")
-    selected = places["end_to_end"] | {f"rerank/{place}" for place in scored}
+    chosen = _places(metrics, "results/metrics/end_to_end/") | _places(metrics, "results/metrics/planned/")
+    reranked_by = {place.removeprefix(f"{RERANK}/") for place in chosen if place.startswith(f"{RERANK}/")}
+    scored = _places(metrics, "results/metrics/intrinsic/") | reranked_by
+    selected = chosen | {f"{RERANK}/{place}" for place in scored}
     pools = sorted({pool_of(place) for place in selected})
     named = [dataset] if any(pool != POOL for pool in pools) else []
     return {
@@ -351,8 +352,8 @@ def behind(experiments: Mapping[str, Experiment], dataset: str) -> dict[str, lis
             for job in largest_budgets(experiments)
         ),
         "scores": [f"results/scores/{place}.jsonl" for place in sorted(scored)],
-        "selections": [f"results/selections/{place}.jsonl" for place in sorted(places["end_to_end"])],
-        "metrics": [f"results/metrics/end_to_end/{place}.json" for place in sorted(places["end_to_end"])],
+        "selections": [f"results/selections/{place}.jsonl" for place in sorted(chosen)],
+        "metrics": [f"results/metrics/end_to_end/{place}.json" for place in sorted(chosen)],
     }
 
 

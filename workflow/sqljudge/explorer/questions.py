@@ -201,6 +201,7 @@ def _shown_choice(shelf: _Shelf, setting: Setting, question_id: int, order: Sequ
     evaluated = shelf.made.evaluated.get(setting, {}).get(question_id)
     return {
         "candidate": order.index(choice.sql) if choice.sql in order else None,
+        "sql": "" if choice.sql in (*order, EMPTY_SQL) else choice.sql,
         "score": choice.score,
         "reason": choice.reason,
         "right": right,

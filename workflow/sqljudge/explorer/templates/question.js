@@ -50,7 +50,11 @@
     return spoken(some).map((tag) => el("span", { class: `tag ${tag}` }, shortTag(tag)));
   }
 
-  const chosen = (choice) => (choice.candidate === null ? "none" : `candidate ${choice.candidate + 1}`);
+  // A planner that asks models may choose a query that is none of the candidates.
+  function chosen(choice) {
+    if (choice.candidate !== null) return `candidate ${choice.candidate + 1}`;
+    return choice.sql ? el("code", {}, choice.sql) : "none";
+  }
 
   function choices(data, shows) {
     const rows = data.choices.filter(([at]) => index.settings[at].planned && shows(at)).map(([at, choice]) => {

@@ -51,13 +51,15 @@
   const howNames = (setting) => [setting.context, budgetName(setting), setting.scoring, setting.mode].filter(Boolean);
 
   const PLANNERS = { rerank: "re-ranking by", majority: "majority of results, weighed by" };
+  const plannerOf = (index, name) => PLANNERS[name] ?? `${index.names[name] ?? name} with`;
   const plannerName = (index, setting) =>
-    setting.discriminator ? `${PLANNERS[setting.planner] ?? setting.planner} ${discriminatorName(index, setting.discriminator)}` : "greedy";
+    setting.discriminator ? `${plannerOf(index, setting.planner)} ${discriminatorName(index, setting.discriminator)}` : "greedy";
 
   function settingName(index, setting) {
     if (!setting.discriminator) return poolName(index, setting.pool);
-    const weighed = setting.planner === "majority" ? ["majority of results"] : [];
-    return [poolName(index, setting.pool), ...howNames(setting), ...weighed].join(" · ");
+    const words = { rerank: [], majority: ["majority of results"] };
+    const planner = words[setting.planner] ?? [index.names[setting.planner] ?? setting.planner];
+    return [poolName(index, setting.pool), ...howNames(setting), ...planner].join(" · ");
   }
 
   // A grid of cells, each text or an element; scrolls by itself when it is wider than its place.
