@@ -258,6 +258,14 @@ def test_markdown_cells(table1: Table) -> None:
     assert "<b>" not in text.replace(r"\<b\>", "")
 
 
+def test_markdown_of_models_that_the_paper_does_not_have_shows_no_empty_column() -> None:
+    alone = build_table("table1", {**TABLE1, "discriminators": ["mine"]}, [intrinsic("mine", 0.25)], PUBLISHED, DISPLAY)
+    text = render(alone, "md")
+    assert "25.00 [20.0, 30.0] " in text
+    assert "n.p." not in text
+    assert "not published" in text, "a note says so once"
+
+
 def test_html_stands_alone_and_escapes(table1: Table) -> None:
     text = render(table1, "html")
     assert "<b>model" not in text

@@ -68,10 +68,11 @@ def own_text(cell: Cell, decimals: int) -> str:
     return cell.status if cell.value is None else number(cell.value, decimals)
 
 
-def _markdown_cell(cell: Cell, column: Column, best: bool) -> str:
+def _markdown_cell(cell: Cell, column: Column, best: bool, against: bool) -> str:
     value = own_text(cell, column.decimals)
     published = SHORT["not published"] if cell.published is None else number(cell.published, column.decimals)
-    parts = [f"**{value}**" if best else value, interval(cell, max(0, column.decimals - 1)), f"({published})"]
+    beside = f"({published})" if against else ""
+    parts = [f"**{value}**" if best else value, interval(cell, max(0, column.decimals - 1)), beside]
     return " ".join(part for part in parts if part)
 
 
@@ -89,13 +90,14 @@ def _pipes(heads: Sequence[str], body: Sequence[Sequence[str]], align: str) -> s
 
 def _panel(table: Table, positions: Sequence[int]) -> str:
     best = {position: table.best(position) for position in positions}
+    against = has_published(table)
     heads = [*map(_plain, table.row_headers), *(_plain(heading(table.columns[position])) for position in positions)]
     body = []
     for block, rows in table.blocks():
         body += [[f"*{_plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
         for index in rows:
             row = table.rows[index]
-            cells = (_markdown_cell(row.cells[p], table.columns[p], index in best[p]) for p in positions)
+            cells = (_markdown_cell(row.cells[p], table.columns[p], index in best[p], against) for p in positions)
             body.append([*map(_plain, row.labels), *cells])
     return _pipes(heads, body, "l" * len(table.row_headers) + "r" * len(positions))
 
@@ -104,14 +106,23 @@ def _bullets(notes: Iterable[str]) -> str:
     return "\n".join(f"- {_plain(note)}" for note in notes)
 
 
+def has_published(table: Table) -> bool:
+    """Whether any published value stands beside ours."""
+    return any(cell.published is not None for _, _, cell in table.cells())
+
+
 def table_markdown(table: Table) -> str:
-    """One Markdown table per column group; a cell is "ours [interval] (published)", the best of a column in bold."""
+    """One Markdown table per column group, the best of a column in bold.
+
+    A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
+    """
     parts = [f"### {_plain(caption(table))}"]
     for group, positions in table.groups():
         parts += [f"**{_plain(group)}**"] if group else []
         parts.append(_panel(table, positions))
     unpublished = any(cell.published is None for _, _, cell in table.cells())
-    key = ["A cell is ours [95 % interval] (published)." + (f" {LEGEND}" if unpublished else "")]
+    legend = f" {LEGEND}" if unpublished else ""
+    key = [f"A cell is ours [95 % interval] (published).{legend}"] if has_published(table) else []
     return "\n\n".join([*parts, _bullets([*key, *table.notes])]) + "\n"
 
 
