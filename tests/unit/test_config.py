@@ -67,6 +67,13 @@ def test_the_configurations_of_bird_fit_and_birds_own_only_lacks_a_source() -> N
             assert "${knowledge}" in (ROOT / path).read_text(encoding="utf-8"), path
 
 
+def test_the_configurations_of_a_small_model_fit() -> None:
+    small = paper()
+    for name in ("small", "small_100"):
+        update_config(small, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
+        check_references(check_config(small), models())
+
+
 SHIPPED = pytest.mark.parametrize("shipped", [paper, demo], ids=["paper", "demo"])
 
 
