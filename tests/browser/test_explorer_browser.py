@@ -68,7 +68,7 @@ def test_a_question_shows_all_that_was_made_of_it(plain: str, opened: Callable[.
             assert table.bounding_box()["height"] > 20
     assert page.locator("main table:visible").count() == 5, "gold, two candidates, choices, the first discriminator"
     page.locator(".discriminator > summary").nth(2).click()
-    assert page.locator(".discriminator").nth(2).locator("table").is_visible()
+    page.locator(".discriminator").nth(2).locator("table").wait_for(state="visible")
 
 
 def test_a_response_is_folded_and_marked(plain: str, opened: Callable[..., Any]) -> None:
