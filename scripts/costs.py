@@ -10,6 +10,7 @@ from sqljudge.provenance import sidecar, with_tree
 from sqljudge.records import Execution, read_json, read_jsonl, write_json, write_text
 from sqljudge.scripting import job
 from sqljudge.tables import FORMATS, render
+from sqljudge.verdicts import which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -29,10 +30,7 @@ def main(
     code: str,
 ) -> None:
     """Write the costs in four formats, and what stands beside them."""
-    executable = {
-        Path(path).stem: {(run.question_id, run.sql): run.outcome == "ok" for run in read_jsonl(path, Execution)}
-        for path in executions
-    }
+    executable = {Path(path).stem: which_execute(read_jsonl(path, Execution)) for path in executions}
     judged = {Judged(*Path(path).with_suffix("").parts[-3:]): read_judgments(path) for path in judgments}
     apart = {name: unshared(experiment, judged, executable) for name, experiment in experiments.items()}
     alone = {name: tokens for name, tokens in apart.items() if tokens.total}

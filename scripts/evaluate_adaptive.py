@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.metrics.adaptive import adaptive_metrics
 from sqljudge.records import CandidateSet, Execution, ForcedVerdict, Question, Score, read_jsonl, write_json
 from sqljudge.scripting import job
+from sqljudge.verdicts import which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -30,7 +31,7 @@ def main(
         {question.id: question.db_id for question in read_jsonl(files["questions"], Question)},
         confidences=confidences,
         mode=settings["mode"],
-        executable={(run.question_id, run.sql): run.outcome == "ok" for run in runs} if executions else None,
+        executable=which_execute(runs) if executions else None,
         seed=seed,
         resamples=resamples,
     )

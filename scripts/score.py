@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqljudge.parquet import read_judgments
 from sqljudge.records import CandidateSet, Execution, read_jsonl, write_jsonl
 from sqljudge.scripting import job
-from sqljudge.verdicts import score_judgments
+from sqljudge.verdicts import score_judgments, which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,7 +22,7 @@ def main(
         budget=budget,
         scoring=scoring,
         mode=mode,
-        executable={(run.question_id, run.sql): run.outcome == "ok" for run in runs} if executions else None,
+        executable=which_execute(runs) if executions else None,
     )
     write_jsonl(output, scores)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqljudge.records import CandidateSet, Execution, ForcedVerdict, read_jsonl, write_jsonl
 from sqljudge.scripting import job
-from sqljudge.verdicts import score_forced
+from sqljudge.verdicts import score_forced, which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,7 +17,7 @@ def main(candidates: str, forced: str, executions: list[str], output: str, *, bu
         read_jsonl(candidates, CandidateSet),
         [verdict for verdict in read_jsonl(forced, ForcedVerdict) if verdict.budget == budget],
         mode=mode,
-        executable={(run.question_id, run.sql): run.outcome == "ok" for run in runs} if executions else None,
+        executable=which_execute(runs) if executions else None,
     )
     write_jsonl(output, scores)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from sqljudge.records import (
     NOT_EXECUTABLE_SCORE,
     UNANSWERED,
     CandidateSet,
+    Execution,
     ForcedVerdict,
     Judgment,
     Score,
@@ -111,6 +112,11 @@ SCORINGS: dict[str, Callable[[Judgment, Reading], float]] = {"soft": _soft, "har
 Rule = TypeVar("Rule")
 Key = tuple[int, str]
 Executable = Mapping[Key, bool]
+
+
+def which_execute(runs: Iterable[Execution]) -> dict[Key, bool]:
+    """Whether each candidate executes on its database, by question id and SQL."""
+    return {(run.question_id, run.sql): run.outcome == "ok" for run in runs}
 
 
 def _ask_all(_executable: Executable | None, _question_id: int, _sql: str) -> bool:

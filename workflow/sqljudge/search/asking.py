@@ -20,7 +20,7 @@ from sqljudge.records import Candidate, CandidateSet, Execution, Judgment, Quest
 from sqljudge.search.driver import Propose, Step, Value
 from sqljudge.search.kinds import Asked
 from sqljudge.search.spending import Ledger, of_completion, of_judging
-from sqljudge.verdicts import MODES, SCORINGS, score_forced, score_judgments
+from sqljudge.verdicts import MODES, SCORINGS, score_forced, score_judgments, which_execute
 
 Pair = tuple[int, str]
 Questions = Mapping[int, Question]
@@ -119,7 +119,7 @@ def valuing(reader: Reader, questions: Questions, ledger: Ledger, *, mode: str, 
 
     def value(pairs: Sequence[Pair]) -> list[float | None]:
         sets = _alone(pairs)
-        executable = _executable(execute(sets)) if mode == "check" else None
+        executable = which_execute(execute(sets)) if mode == "check" else None
         asked = [pair for pair in pairs if MODES[mode](executable, *pair)]
         judgments = judge(
             reader.session,
@@ -158,10 +158,6 @@ def valuing_without_model(name: str, *, mode: str, seed: int, execute: Execute) 
 def _alone(pairs: Sequence[Pair]) -> list[CandidateSet]:
     """Each query as the only candidate of its question."""
     return [CandidateSet(question_id, (Candidate(sql),)) for question_id, sql in pairs]
-
-
-def _executable(runs: Sequence[Execution]) -> dict[Pair, bool]:
-    return {(run.question_id, run.sql): run.outcome == "ok" for run in runs}
 
 
 Read = Callable[
