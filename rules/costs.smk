@@ -32,6 +32,6 @@ rule costs:
     params:
         experiments=EXPERIMENTS,
         seed=SEED,
-        code=code_digest("costs", "tables"),
+        code=code_digest("costs", "tables", "verdicts"),
     script:
         "../scripts/costs.py"
