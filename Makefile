@@ -41,7 +41,7 @@ report: $(VENV)/.run
 	$(SNAKEMAKE) --report results/report.zip
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -50,6 +50,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd workflow && PYTHONPATH=. ../$(BIN)/lint-imports --no-logo --no-cache --config ../pyproject.toml
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 

@@ -70,9 +70,9 @@ def timed(command: list[str], cores: int) -> float:
 def score_all(workers: int, databases: Path) -> None:
     """Everything that the evaluator says of all cases."""
     sys.path.insert(0, str(ROOT / "workflow"))
-    from sqljudge.sql.execute import MatchJob, Sandbox
-    from sqljudge.sql.matching import match
-    from sqljudge.sql.schema import Schema, load_schemas
+    from sqljudge.sql.official.matching import match
+    from sqljudge.sql.official.schema import Schema, load_schemas
+    from sqljudge.sql.sandbox import MatchJob, Sandbox
 
     cases = load_cases()
     tables = [SHARED / "spider" / "tables.json", SHARED / "evaluator" / "train_tables.json"]
@@ -93,7 +93,7 @@ def score_all(workers: int, databases: Path) -> None:
 def compare_results() -> None:
     """The comparison of two large results whose columns hold equal values."""
     sys.path.insert(0, str(ROOT / "workflow"))
-    from sqljudge.sql.equivalence import results_equal
+    from sqljudge.sql.official.equivalence import results_equal
 
     chance = random.Random(7)
     for values in (1, 2, 100, 10_000):

@@ -160,8 +160,8 @@ def unpacked(options: argparse.Namespace, folder: Path) -> str:
 
 def unpack(options: argparse.Namespace) -> dict[str, float]:
     """Write a GGUF file's weights, or random ones, as a folder."""
-    from sqljudge.backends import transformers
-    from sqljudge.backends.base import ModelSpec
+    from sqljudge.models.engines import transformers
+    from sqljudge.models.engines.base import ModelSpec
 
     if options.shape:
         shapes.write_model(options.shape, options.dtype, options.device, options.folder)
@@ -172,8 +172,8 @@ def unpack(options: argparse.Namespace) -> dict[str, float]:
 
 def bounds(options: argparse.Namespace) -> dict[str, Any]:
     """The most tokens a second that the machine allows for this model, by memory and by matrix products."""
-    from sqljudge.backends import load_backend
-    from sqljudge.backends.base import ModelSpec
+    from sqljudge.models.engines import load_backend
+    from sqljudge.models.engines.base import ModelSpec
 
     backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
     tokens, rows = options.prompt_tokens, options.questions * options.candidates
@@ -190,10 +190,10 @@ def bounds(options: argparse.Namespace) -> dict[str, Any]:
 def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) -> tuple[Any, list[list[Any]]]:
     """The loaded model, and each question's prompts, one a candidate."""
     import torch
-    from sqljudge.backends import load_backend
-    from sqljudge.backends.base import ModelSpec, Prompt
-    from sqljudge.prompts import fill, read_template
-    from sqljudge.records import Question
+    from sqljudge.core.records import Question
+    from sqljudge.models.engines import load_backend
+    from sqljudge.models.engines.base import ModelSpec, Prompt
+    from sqljudge.stages.prompts import fill, read_template
 
     torch.set_num_threads(os.cpu_count() or 1)
     backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
@@ -262,8 +262,8 @@ def loop_yes_no(options: argparse.Namespace) -> dict[str, float]:
 
 def ours_reasoning(options: argparse.Namespace) -> dict[str, float]:
     """All questions in one queue."""
-    from sqljudge.backends.base import GenerationRequest
-    from sqljudge.inference import Session
+    from sqljudge.models.engines.base import GenerationRequest
+    from sqljudge.models.session import Session
 
     backend, questions = backend_and_prompts(options, "reasoning", options.questions)
     start = time.monotonic()
@@ -275,8 +275,8 @@ def ours_reasoning(options: argparse.Namespace) -> dict[str, float]:
 
 def ours_yes_no(options: argparse.Namespace) -> dict[str, float]:
     """All questions in one queue."""
-    from sqljudge.backends.base import ChoiceRequest
-    from sqljudge.inference import Session
+    from sqljudge.models.engines.base import ChoiceRequest
+    from sqljudge.models.session import Session
 
     backend, questions = backend_and_prompts(options, "yes_no", options.questions)
     start = time.monotonic()

@@ -4,23 +4,25 @@ import re
 import sys
 from pathlib import Path
 
-from sqljudge import artefacts, captions, costless, evidence
-from sqljudge.artefacts import POOL, Judged
-from sqljudge.backends import held_as, BACKENDS
-from sqljudge.config import (
+from sqljudge.core import artefacts
+from sqljudge.report import captions
+from sqljudge.stages import baselines, extras
+from sqljudge.core.artefacts import POOL, Judged
+from sqljudge.models.engines import held_as, BACKENDS
+from sqljudge.experiments.config import (
     ROOT,
     check_config,
     experiment_descriptions,
     read_models,
     resolve,
 )
-from sqljudge.errors import SqljudgeError
-from sqljudge.kinds import KINDS
-from sqljudge.planners import BESIDE
-from sqljudge.formats import FORMATS
-from sqljudge.provenance import code_digest
-from sqljudge.references import check_references, settled
-from sqljudge.search.kinds import settings_of
+from sqljudge.core.errors import SqljudgeError
+from sqljudge.stages.kinds import KINDS
+from sqljudge.core.planners import BESIDE
+from sqljudge.data.formats import FORMATS
+from sqljudge.core.provenance import code_digest
+from sqljudge.experiments.checks import check_references, settled
+from sqljudge.stages.search.kinds import settings_of
 
 try:
     config = check_config(config)
@@ -61,7 +63,7 @@ COSTLESS = {
     for experiment in EXPERIMENTS.values()
     for name in experiment.get("costless", [])
 }
-COSTLESS_LABELS = {file: costless.label(name) for file, name in COSTLESS.items()}
+COSTLESS_LABELS = {file: baselines.label(name) for file, name in COSTLESS.items()}
 BUDGETS = artefacts.largest_budgets(EXPERIMENTS)
 CHECKPOINTS = artefacts.checkpoints(EXPERIMENTS)
 DATA = f"results/data/{DATASET}"
@@ -205,7 +207,7 @@ def evidence_files(wildcards):
         "demonstration": str(resolve(config["demonstrations"]["prompt"])),
     }
     return {
-        name: files[name] for kind in evidence_of(wildcards) for name in evidence.KINDS[kind].files
+        name: files[name] for kind in evidence_of(wildcards) for name in extras.KINDS[kind].files
     }
 
 
@@ -269,7 +271,7 @@ def model_environment(entry):
 def model_code(stage, entry):
     """A params function: the digest of a model stage's code, its backend included."""
     return lambda wildcards: code_digest(
-        stage, f"backends.{MODELS[entry(wildcards)['model']].backend}"
+        stage, f"models.engines.{MODELS[entry(wildcards)['model']].backend}"
     )
 
 
@@ -278,9 +280,9 @@ def judging_code(stage):
 
     def digest(wildcards):
         entry = discriminator_entry(wildcards)
-        shown = [f"evidence.{kind}" for kind in evidence_of(wildcards)]
-        engine = f"backends.{MODELS[entry['model']].backend}"
-        return code_digest(stage, engine, f"kinds.{entry['kind']}", *shown)
+        shown = [f"stages.extras.{kind}" for kind in evidence_of(wildcards)]
+        engine = f"models.engines.{MODELS[entry['model']].backend}"
+        return code_digest(stage, engine, f"stages.kinds.{entry['kind']}", *shown)
 
     return digest
 
@@ -333,7 +335,7 @@ def model_job(run):
         "result": run.replace(".run.json", RESULTS[folder]),
         "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
         "samples": config["decodings"][decoding]["samples"],
-        "evidence": evidence.tokens(shown),
+        "evidence": extras.tokens(shown),
         "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }
 
@@ -378,9 +380,9 @@ def search_code(*entries):
 
     def digest(wildcards):
         found = [entry(wildcards) for entry in entries]
-        engines = [f"backends.{MODELS[entry['model']].backend}" for entry in found]
-        kinds = [f"kinds.{entry['kind']}" for entry in found if "kind" in entry]
-        return code_digest("search.planning", *engines, *kinds)
+        engines = [f"models.engines.{MODELS[entry['model']].backend}" for entry in found]
+        kinds = [f"stages.kinds.{entry['kind']}" for entry in found if "kind" in entry]
+        return code_digest("stages.search.planning", *engines, *kinds)
 
     return digest
 

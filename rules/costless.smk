@@ -16,7 +16,7 @@ rule group_results:
     params:
         comparison=FORM.comparison,
         limits=config["execution"],
-        code=code_digest("consensus"),
+        code=code_digest("stages.consensus"),
     script:
         "../scripts/group_results.py"
 
@@ -36,7 +36,7 @@ rule score_without_model:
     params:
         name=lambda wildcards: COSTLESS[wildcards.costless],
         seed=SEED,
-        code=code_digest("costless", "verdicts"),
+        code=code_digest("stages.baselines", "stages.score"),
     script:
         "../scripts/score_without_model.py"
 

@@ -32,6 +32,6 @@ rule costs:
     params:
         experiments=EXPERIMENTS,
         seed=SEED,
-        code=code_digest("costs", "tables", "verdicts"),
+        code=code_digest("report.costs", "report.tables", "stages.score"),
     script:
         "../scripts/costs.py"

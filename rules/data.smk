@@ -32,7 +32,7 @@ rule stage_dataset:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=config["dataset"]["questions_file"],
         form=config["dataset"]["format"],
-        code=code_digest("acquire"),
+        code=code_digest("data.staging"),
     script:
         "../scripts/stage_dataset.py"
 
@@ -52,6 +52,6 @@ rule stage_training:
         questions_file=config["dataset"]["questions_file"],
         training_file=config["dataset"]["training_file"],
         form=config["dataset"]["format"],
-        code=code_digest("acquire"),
+        code=code_digest("data.staging"),
     script:
         "../scripts/stage_training.py"

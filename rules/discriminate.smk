@@ -29,6 +29,6 @@ rule discriminate:
         evidence=evidence_of,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],
-        code=judging_code("discriminate"),
+        code=judging_code("stages.judge"),
     script:
         "../scripts/discriminate.py"

@@ -81,7 +81,7 @@ rule evaluate_end_to_end:
         comparison=FORM.comparison,
         seed=SEED,
         resamples=config["resamples"],
-        code=code_digest("evaluate", "metrics.intervals"),
+        code=code_digest("metrics.execution", "metrics.intervals"),
     script:
         "../scripts/evaluate_end_to_end.py"
 
@@ -102,7 +102,7 @@ rule evaluate_reasoning:
         embedder=config["embedder"],
         seed=SEED,
         resamples=config["resamples"],
-        code=code_digest("metrics.reasoning", "embedding"),
+        code=code_digest("metrics.reasoning", "models.embedding"),
     script:
         "../scripts/evaluate_reasoning.py"
 

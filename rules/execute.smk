@@ -17,6 +17,6 @@ rule execute:
     params:
         comparison=FORM.comparison,
         limits=config["execution"],
-        code=code_digest("execute"),
+        code=code_digest("stages.execute"),
     script:
         "../scripts/execute.py"

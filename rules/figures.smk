@@ -51,7 +51,7 @@ for NAME in DRAWN:
             display=display_names(),
             phrases=captions.phrases(config, SHOWN[TABLE], display_names()),
             seed=SEED,
-            code=code_digest("figures"),
+            code=code_digest("report.figures"),
         script:
             "../scripts/figure.py"
 

@@ -31,7 +31,7 @@ rule force_verdicts:
         evidence=evidence_of,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],
-        code=judging_code("forced"),
+        code=judging_code("stages.force"),
     script:
         "../scripts/force_verdicts.py"
 
@@ -49,6 +49,6 @@ rule score_forced:
     conda:
         HARDWARE_CPU
     params:
-        code=code_digest("verdicts"),
+        code=code_digest("stages.score"),
     script:
         "../scripts/score_forced.py"

@@ -28,6 +28,6 @@ rule generate:
         seed=SEED,
         journal=JOURNAL,
         failures_tolerated=config["failures_tolerated"],
-        code=model_code("generate", generator_entry),
+        code=model_code("stages.generate", generator_entry),
     script:
         "../scripts/generate.py"

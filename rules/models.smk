@@ -14,6 +14,6 @@ rule unpack_model:
         runtime=30,
     params:
         model=lambda wildcards: dataclasses.asdict(MODELS[wildcards.model]),
-        code=code_digest("backends.transformers"),
+        code=code_digest("models.engines.transformers"),
     script:
         "../scripts/unpack_model.py"

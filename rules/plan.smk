@@ -12,7 +12,7 @@ rule rerank:
         HARDWARE_CPU
     params:
         planner="rerank",
-        code=code_digest("planning"),
+        code=code_digest("stages.plan"),
     script:
         "../scripts/plan.py"
 
@@ -29,7 +29,7 @@ rule greedy:
         HARDWARE_CPU
     params:
         planner="greedy",
-        code=code_digest("planning"),
+        code=code_digest("stages.plan"),
     script:
         "../scripts/plan.py"
 
@@ -45,4 +45,4 @@ use rule rerank as replan with:
         "logs/plan/{beside}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
     params:
         planner=lambda wildcards: wildcards.beside,
-        code=code_digest("planning"),
+        code=code_digest("stages.plan"),

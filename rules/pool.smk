@@ -17,7 +17,7 @@ if POOL_FILE:
             form=config["dataset"]["format"],
             questions=config["pool"]["questions"],
             seed=SEED,
-            code=code_digest("pool"),
+            code=code_digest("data.pool"),
         script:
             "../scripts/import_pool.py"
 
@@ -38,6 +38,6 @@ else:
         conda:
             HARDWARE_CPU
         params:
-            code=code_digest("pool"),
+            code=code_digest("data.pool"),
         script:
             "../scripts/label_pool.py"

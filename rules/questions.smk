@@ -17,6 +17,6 @@ rule sample_questions:
         per_hardness=config["dataset"]["per_hardness"],
         exclude=config["dataset"]["exclude_databases"],
         seed=SEED,
-        code=code_digest("spider"),
+        code=code_digest("data.datasets"),
     script:
         "../scripts/sample_questions.py"

@@ -14,6 +14,6 @@ rule score:
     conda:
         HARDWARE_CPU
     params:
-        code=code_digest("verdicts", "parquet"),
+        code=code_digest("stages.score", "core.parquet"),
     script:
         "../scripts/score.py"

@@ -126,7 +126,7 @@ use rule evaluate_end_to_end as evaluate_searched with:
         comparison=FORM.comparison,
         seed=SEED,
         resamples=config["resamples"],
-        code=code_digest("evaluate", "metrics.intervals"),
+        code=code_digest("metrics.execution", "metrics.intervals"),
 
 
 rule spend_on_choosing:
@@ -144,7 +144,7 @@ rule spend_on_choosing:
         HARDWARE_CPU
     params:
         scoring=lambda wildcards: wildcards.scoring,
-        code=code_digest("search.spending", "parquet"),
+        code=code_digest("stages.search.spending", "core.parquet"),
     script:
         "../scripts/spend.py"
 
@@ -159,7 +159,7 @@ use rule spend_on_choosing as spend_without_model with:
         "logs/spend/{choosing}/{costless}/{pool}.{mode}.log",
     params:
         scoring="",
-        code=code_digest("search.spending", "parquet"),
+        code=code_digest("stages.search.spending", "core.parquet"),
 
 
 use rule spend_on_choosing as spend_on_greedy with:
@@ -172,7 +172,7 @@ use rule spend_on_choosing as spend_on_greedy with:
         "logs/spend/greedy/{pool}.log",
     params:
         scoring="",
-        code=code_digest("search.spending", "parquet"),
+        code=code_digest("stages.search.spending", "core.parquet"),
 
 
 rule evaluate_planned:
@@ -191,6 +191,6 @@ rule evaluate_planned:
     params:
         seed=SEED,
         resamples=config["resamples"],
-        code=code_digest("metrics.planned"),
+        code=code_digest("metrics.planners"),
     script:
         "../scripts/evaluate_planned.py"

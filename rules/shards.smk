@@ -67,7 +67,7 @@ if len(gather.shards("{scatteritem}")) > 1:
         conda:
             HARDWARE_CPU
         params:
-            code=code_digest("shards"),
+            code=code_digest("stages.shards"),
         script:
             "../scripts/join_candidates.py"
 
@@ -89,7 +89,7 @@ if len(gather.shards("{scatteritem}")) > 1:
         conda:
             HARDWARE_CPU
         params:
-            code=code_digest("shards", "parquet"),
+            code=code_digest("stages.shards", "core.parquet"),
         script:
             "../scripts/join_judgments.py"
 
@@ -112,6 +112,6 @@ if len(gather.shards("{scatteritem}")) > 1:
             HARDWARE_CPU
         params:
             each=lambda wildcards: len(forced_budgets(wildcards)),
-            code=code_digest("shards"),
+            code=code_digest("stages.shards"),
         script:
             "../scripts/join_forced.py"

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.claims import claims_found, claims_grid, evaluate_claims
-from sqljudge.provenance import sidecar, with_tree
-from sqljudge.records import read_json, write_json, write_text
-from sqljudge.scripting import job
-from sqljudge.tables import FORMATS, render
+from sqljudge.core.joblog import job
+from sqljudge.core.provenance import sidecar, with_tree
+from sqljudge.core.records import read_json, write_json, write_text
+from sqljudge.report.claims import claims_found, claims_grid, evaluate_claims
+from sqljudge.report.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.artefacts import STAGES, Judged
-from sqljudge.costs import costs_found, costs_grid, unshared
-from sqljudge.parquet import read_judgments
-from sqljudge.provenance import sidecar, with_tree
-from sqljudge.records import Execution, read_json, read_jsonl, write_json, write_text
-from sqljudge.scripting import job
-from sqljudge.tables import FORMATS, render
-from sqljudge.verdicts import which_execute
+from sqljudge.core.artefacts import STAGES, Judged
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.provenance import sidecar, with_tree
+from sqljudge.core.records import Execution, read_json, read_jsonl, write_json, write_text
+from sqljudge.report.costs import costs_found, costs_grid, unshared
+from sqljudge.report.tables import FORMATS, render
+from sqljudge.stages.score import which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

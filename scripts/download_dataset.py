@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.acquire import download, print_progress
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.data.staging import download, print_progress
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

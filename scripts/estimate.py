@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.devices import operations
-from sqljudge.estimate import Job, estimate_grid, missing, read_kept
-from sqljudge.records import CandidateSet, read_jsonl
-from sqljudge.scripting import job
-from sqljudge.tables import render
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, read_jsonl
+from sqljudge.experiments.estimate import Job, estimate_grid, missing, read_kept
+from sqljudge.models.device import operations
+from sqljudge.report.tables import render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

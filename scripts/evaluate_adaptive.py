@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Execution, ForcedVerdict, Question, Score, read_jsonl, write_json
 from sqljudge.metrics.adaptive import adaptive_metrics
-from sqljudge.records import CandidateSet, Execution, ForcedVerdict, Question, Score, read_jsonl, write_json
-from sqljudge.scripting import job
-from sqljudge.verdicts import which_execute
+from sqljudge.stages.score import which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

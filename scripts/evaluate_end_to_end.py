@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.evaluate import evaluate_selections
+from sqljudge.core.joblog import job
+from sqljudge.core.records import Execution, Question, Selection, read_jsonl, write_json
+from sqljudge.metrics.execution import evaluate_selections
 from sqljudge.metrics.intervals import proportion_interval
-from sqljudge.records import Execution, Question, Selection, read_jsonl, write_json
-from sqljudge.scripting import job
-from sqljudge.sql.schema import load_schemas
+from sqljudge.sql.official.schema import load_schemas
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
 from sqljudge.metrics.intrinsic import intrinsic_metrics
-from sqljudge.records import CandidateSet, Score, read_jsonl, write_json
-from sqljudge.scripting import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.metrics.planned import planned_metrics
-from sqljudge.records import Cost, read_json, read_jsonl, write_json
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.core.records import Cost, read_json, read_jsonl, write_json
+from sqljudge.metrics.planners import planned_metrics
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.embedding import embedder
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import UNANSWERED, write_json
 from sqljudge.metrics.reasoning import reasoning_metrics
-from sqljudge.parquet import read_judgments
-from sqljudge.records import UNANSWERED, write_json
-from sqljudge.scripting import job
-from sqljudge.verdicts import text_within
+from sqljudge.models.embedding import embedder
+from sqljudge.stages.score import text_within
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.execute import execute_candidates
-from sqljudge.records import CandidateSet, Question, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.sql.execute import Limits
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Question, read_jsonl, write_jsonl
+from sqljudge.sql.sandbox import Limits
+from sqljudge.stages.execute import execute_candidates
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.explorer import gold_results, read_made, shown_questions, summary, write_explorer
-from sqljudge.scripting import job
-from sqljudge.sql.execute import Limits
+from sqljudge.core.joblog import job
+from sqljudge.report.explorer import gold_results, read_made, shown_questions, summary, write_explorer
+from sqljudge.sql.sandbox import Limits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

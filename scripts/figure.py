@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.figures import draw_figure, save_figure
-from sqljudge.provenance import sidecar, with_tree
-from sqljudge.records import read_json, write_json, write_text
-from sqljudge.scripting import job
-from sqljudge.tables import build_table, findings
+from sqljudge.core.joblog import job
+from sqljudge.core.provenance import sidecar, with_tree
+from sqljudge.core.records import read_json, write_json, write_text
+from sqljudge.report.figures import draw_figure, save_figure
+from sqljudge.report.tables import build_table, findings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.backends import spec_of
-from sqljudge.devices import own_device
-from sqljudge.evidence import gathered
-from sqljudge.forced import force, read_closing
-from sqljudge.inference import open_session
-from sqljudge.parquet import read_judgments
-from sqljudge.prompts import read_template
-from sqljudge.records import CandidateSet, Question, read_jsonl, write_json, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.shards import dealt
-from sqljudge.spider import candidate_questions
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import CandidateSet, Question, read_jsonl, write_json, write_jsonl
+from sqljudge.data.datasets import candidate_questions
+from sqljudge.models.device import own_device
+from sqljudge.models.engines import spec_of
+from sqljudge.models.session import open_session
+from sqljudge.stages.extras import gathered
+from sqljudge.stages.force import force, read_closing
+from sqljudge.stages.prompts import read_template
+from sqljudge.stages.shards import dealt
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.backends import spec_of
-from sqljudge.devices import own_device
-from sqljudge.generate import Decoding, generate_candidates
-from sqljudge.inference import open_session
-from sqljudge.prompts import read_template
-from sqljudge.records import Question, read_jsonl, write_json, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.shards import dealt
+from sqljudge.core.joblog import job
+from sqljudge.core.records import Question, read_jsonl, write_json, write_jsonl
+from sqljudge.models.device import own_device
+from sqljudge.models.engines import spec_of
+from sqljudge.models.session import open_session
+from sqljudge.stages.generate import Decoding, generate_candidates
+from sqljudge.stages.prompts import read_template
+from sqljudge.stages.shards import dealt
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

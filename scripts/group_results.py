@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.consensus import group_results
-from sqljudge.records import CandidateSet, Execution, Question, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.sql.execute import Limits
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Execution, Question, read_jsonl, write_jsonl
+from sqljudge.sql.sandbox import Limits
+from sqljudge.stages.consensus import group_results
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

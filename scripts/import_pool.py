@@ -3,10 +3,10 @@
 import sys
 from typing import TYPE_CHECKING
 
-from sqljudge.formats import FORMATS
-from sqljudge.pool import read_pool
-from sqljudge.records import write_jsonl
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.core.records import write_jsonl
+from sqljudge.data.formats import FORMATS
+from sqljudge.data.pool import read_pool
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

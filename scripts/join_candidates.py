@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.records import CandidateSet, Question, read_json, read_jsonl, write_json, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.shards import added_up, joined
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Question, read_json, read_jsonl, write_json, write_jsonl
+from sqljudge.stages.shards import added_up, joined
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.parquet import read_judgments, write_judgments
-from sqljudge.records import CandidateSet, read_json, read_jsonl, write_json
-from sqljudge.scripting import job
-from sqljudge.shards import added_up, joined
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments, write_judgments
+from sqljudge.core.records import CandidateSet, read_json, read_jsonl, write_json
+from sqljudge.stages.shards import added_up, joined
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.estimate import journal_grid, read_kept
-from sqljudge.scripting import job
-from sqljudge.tables import render
+from sqljudge.core.joblog import job
+from sqljudge.experiments.estimate import journal_grid, read_kept
+from sqljudge.report.tables import render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

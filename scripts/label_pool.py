@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.pool import label_candidates
-from sqljudge.records import CandidateSet, Execution, Question, read_jsonl, write_jsonl
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Execution, Question, read_jsonl, write_jsonl
+from sqljudge.data.pool import label_candidates
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

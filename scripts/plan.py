@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.planners import PLANNERS
-from sqljudge.records import CandidateSet, ResultGroup, Score, read_jsonl, write_jsonl
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.core.planners import PLANNERS
+from sqljudge.core.records import CandidateSet, ResultGroup, Score, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

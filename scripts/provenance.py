@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqljudge.origins import facts, origins_grid
-from sqljudge.records import read_json, write_text
-from sqljudge.scripting import job
-from sqljudge.tables import FORMATS, render
+from sqljudge.core.joblog import job
+from sqljudge.core.records import read_json, write_text
+from sqljudge.report.provenance import facts, origins_grid
+from sqljudge.report.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

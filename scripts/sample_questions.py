@@ -3,10 +3,10 @@
 import sys
 from typing import TYPE_CHECKING
 
-from sqljudge.formats import FORMATS
-from sqljudge.records import write_jsonl
-from sqljudge.scripting import job
-from sqljudge.spider import empty_databases, load_questions, pick_questions, sample_questions
+from sqljudge.core.joblog import job
+from sqljudge.core.records import write_jsonl
+from sqljudge.data.datasets import empty_databases, load_questions, pick_questions, sample_questions
+from sqljudge.data.formats import FORMATS
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

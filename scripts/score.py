@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.parquet import read_judgments
-from sqljudge.records import CandidateSet, Execution, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.verdicts import score_judgments, which_execute
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import CandidateSet, Execution, read_jsonl, write_jsonl
+from sqljudge.stages.score import score_judgments, which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

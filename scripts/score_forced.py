@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.records import CandidateSet, Execution, ForcedVerdict, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.verdicts import score_forced, which_execute
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Execution, ForcedVerdict, read_jsonl, write_jsonl
+from sqljudge.stages.score import score_forced, which_execute
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.costless import score_without_model
-from sqljudge.records import CandidateSet, Execution, ResultGroup, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.verdicts import MODES
+from sqljudge.core.joblog import job
+from sqljudge.core.records import CandidateSet, Execution, ResultGroup, read_jsonl, write_jsonl
+from sqljudge.stages.baselines import score_without_model
+from sqljudge.stages.score import MODES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.backends import spec_of
-from sqljudge.devices import own_device
-from sqljudge.formats import FORMATS
-from sqljudge.inference import open_sessions
-from sqljudge.records import Question, read_jsonl, write_json
-from sqljudge.scripting import job
-from sqljudge.search.asking import valuing_without_model, writer_of
-from sqljudge.search.kinds import asking
-from sqljudge.search.planning import executing, search_questions
-from sqljudge.sql.execute import Limits
+from sqljudge.core.joblog import job
+from sqljudge.core.records import Question, read_jsonl, write_json
+from sqljudge.data.formats import FORMATS
+from sqljudge.models.device import own_device
+from sqljudge.models.engines import spec_of
+from sqljudge.models.session import open_sessions
+from sqljudge.sql.sandbox import Limits
+from sqljudge.stages.search.asking import valuing_without_model, writer_of
+from sqljudge.stages.search.kinds import asking
+from sqljudge.stages.search.planning import executing, search_questions
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.parquet import read_judgments
-from sqljudge.records import CandidateSet, Score, read_json, read_jsonl, write_jsonl
-from sqljudge.scripting import job
-from sqljudge.search.spending import of_choosing
+from sqljudge.core.joblog import job
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import CandidateSet, Score, read_json, read_jsonl, write_jsonl
+from sqljudge.stages.search.spending import of_choosing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqljudge.acquire import stage_dataset
-from sqljudge.formats import FORMATS
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.data.formats import FORMATS
+from sqljudge.data.staging import stage_dataset
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from sqljudge.acquire import stage_training
-from sqljudge.formats import FORMATS
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.data.formats import FORMATS
+from sqljudge.data.staging import stage_training
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.provenance import sidecar, with_tree
-from sqljudge.records import read_json, write_json, write_text
-from sqljudge.scripting import job
-from sqljudge.tables import FORMATS, build_table, findings, render
+from sqljudge.core.joblog import job
+from sqljudge.core.provenance import sidecar, with_tree
+from sqljudge.core.records import read_json, write_json, write_text
+from sqljudge.report.tables import FORMATS, build_table, findings, render
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqljudge.backends.base import ModelSpec
-from sqljudge.backends.transformers import unpack
-from sqljudge.scripting import job
+from sqljudge.core.joblog import job
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.transformers import unpack
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

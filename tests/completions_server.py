@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from sqljudge.backends import load_backend
-from sqljudge.backends.base import Completion, Failure, GenerationRequest, ModelSpec, Prompt
-from sqljudge.backends.openai import OpenAIBackend
+from sqljudge.models.engines import load_backend
+from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, ModelSpec, Prompt
+from sqljudge.models.engines.openai import OpenAIBackend
 
 TOKEN_LOGPROB = math.log(0.75)
 TOP = {" Yes": math.log(0.625), " No": math.log(0.25), " Maybe": math.log(0.0625), "\n": math.log(0.03125)}

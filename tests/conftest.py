@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 from completions_server import Server, serving
-from sqljudge.backends import calls, load_backend
-from sqljudge.backends.base import ModelSpec
-from sqljudge.backends.scripted import ScriptedBackend, load
+from sqljudge.models.engines import calls, load_backend
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.scripted import ScriptedBackend, load
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 ROOT = Path(__file__).resolve().parents[1]

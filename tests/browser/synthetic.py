@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqljudge.artefacts import Judged
-from sqljudge.explorer import Made, shown_questions, summary, write_explorer
-from sqljudge.explorer.reading import Setting
-from sqljudge.records import Candidate, CandidateSet, Execution, Judgment, Question, Score, Selection
-from sqljudge.sql.limits import QueryResult
+from sqljudge.core.artefacts import Judged
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, Score, Selection
+from sqljudge.report.explorer import Made, shown_questions, summary, write_explorer
+from sqljudge.report.explorer.reading import Setting
+from sqljudge.sql.sandbox.limits import QueryResult
 
 LEVELS = ("easy", "medium", "hard", "extra")
 BUDGETS = (20, 60)

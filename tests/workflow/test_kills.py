@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import ROOT, Project
-from sqljudge.journal import read_entries
+from sqljudge.models.journal import read_entries
 from test_demo import REDUCED, merged
 
 KILLS = 20

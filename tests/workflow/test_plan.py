@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from harness import ROOT, Project
-from sqljudge.parquet import read_judgments
+from sqljudge.core.parquet import read_judgments
 
 MODEL_RULES = {"generate", "discriminate", "force_verdicts", "search", "search_without_model"}
 
@@ -128,7 +128,7 @@ def test_a_caption_is_no_reason_to_run_anything(made: Project) -> None:
 
 
 def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Project) -> None:
-    planning = made.root / "workflow/sqljudge/planning.py"
+    planning = made.root / "workflow/sqljudge/stages/plan.py"
     planning.write_text("# A better comment.\n" + planning.read_text(encoding="utf-8"), encoding="utf-8")
     assert "Nothing to be done" in made.snakemake("-n").output
     planning.write_text(planning.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
@@ -138,7 +138,7 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 
 
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
-    figures = made.root / "workflow/sqljudge/figures.py"
+    figures = made.root / "workflow/sqljudge/report/figures.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     drawn = {"figure4", "figure5", "reliability", "pareto", "planner_costs"}
     assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
@@ -309,7 +309,7 @@ def test_a_report_holds_every_table_and_figure(finished: Project) -> None:
 
 def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) -> None:
     """Snakemake's own records, read by the command that prints them."""
-    command = [sys.executable, "-m", "sqljudge.lineage", "results/tables/table1.html"]
+    command = [sys.executable, "-m", "sqljudge", "lineage", "results/tables/table1.html"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run(command, cwd=finished.folder, env=environment, capture_output=True, text=True, check=True)
     made = set(re.findall(r"^  rule (\w+)", done.stdout, re.MULTILINE))

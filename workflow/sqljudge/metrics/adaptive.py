@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from sqljudge.errors import DataError
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, ForcedVerdict, Score
 from sqljudge.metrics.fitting import across_groups
 from sqljudge.metrics.intervals import RESAMPLES, Array, bootstrap, paired_bootstrap, ratio
 from sqljudge.metrics.intrinsic import METRICS, question_rows
-from sqljudge.records import CORRECT_THRESHOLD, CandidateSet, ForcedVerdict, Score
-from sqljudge.verdicts import Executable, score_forced
+from sqljudge.stages.score import Executable, score_forced
 
 Rows = Sequence[Mapping[str, Any]]
 

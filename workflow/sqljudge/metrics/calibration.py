@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sqljudge.errors import DataError
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score
 from sqljudge.metrics.fitting import across_groups, best_temperature, best_threshold, scaled
 from sqljudge.metrics.intervals import RESAMPLES, Array, Metric, bootstrap, ratio
 from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1
-from sqljudge.records import CORRECT_THRESHOLD, CandidateSet, Score
 
 Bools = NDArray[np.bool_]
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sqljudge.core.records import CandidateSet, Score
 from sqljudge.metrics.calibration import auroc, level_counts
 from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_bootstrap
 from sqljudge.metrics.intrinsic import compare, question_rows
-from sqljudge.records import CandidateSet, Score
 
 COMPARED = ("pwacc", "f1", "hit1", "mrr", "failure_rate")
 """The intrinsic metrics that are compared; AUROC comes beside them."""

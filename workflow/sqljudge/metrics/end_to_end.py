@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqljudge.records import HARDNESS
-from sqljudge.sql.matching import COMPONENTS, PartialScores
+from sqljudge.core.records import HARDNESS
+from sqljudge.sql.official.matching import COMPONENTS, PartialScores
 
 ALL = "all"
 LEVELS = (*HARDNESS, ALL)

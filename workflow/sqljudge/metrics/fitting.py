@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
+from sqljudge.core.records import CORRECT_THRESHOLD
 from sqljudge.metrics.intervals import Array
 from sqljudge.metrics.intrinsic import macro_f1
-from sqljudge.records import CORRECT_THRESHOLD
 
 Labels = NDArray[np.bool_]
 Fitted = TypeVar("Fitted")

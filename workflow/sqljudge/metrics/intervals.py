@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from sqljudge.errors import DataError
+from sqljudge.core.errors import DataError
 
 Array = NDArray[np.float64]
 Metric = Callable[[Array], Array]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sqljudge.errors import ConfigError, DataError
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score
 from sqljudge.metrics.intervals import (
     RESAMPLES,
     Array,
@@ -19,7 +20,6 @@ from sqljudge.metrics.intervals import (
     paired_bootstrap,
     ratio,
 )
-from sqljudge.records import CORRECT_THRESHOLD, CandidateSet, Score
 
 Row = Mapping[str, Any]
 

@@ -23,7 +23,7 @@ import numpy as np
 import pysbd
 from numpy.typing import NDArray
 
-from sqljudge.errors import DataError
+from sqljudge.core.errors import DataError
 from sqljudge.metrics.intervals import RESAMPLES, bootstrap, ratio
 
 Embed = Callable[[list[str]], NDArray[np.floating[Any]]]

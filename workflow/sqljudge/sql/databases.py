@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqljudge.errors import DataError
-from sqljudge.sql.comparison import COMPARISONS, TEST_SUITE
-from sqljudge.sql.execute import QueryJob, Sandbox
-from sqljudge.sql.schema import Schema
+from sqljudge.core.errors import DataError
+from sqljudge.sql.official.comparison import COMPARISONS, TEST_SUITE
+from sqljudge.sql.official.schema import Schema
+from sqljudge.sql.sandbox import QueryJob, Sandbox
 
 Files = Mapping[str, tuple[Path, ...]]
 """The SQLite files of each db_id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqljudge.sql.normalize import pieces
+from sqljudge.sql.text import pieces
 
 SET_OPERATORS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 CLAUSES = frozenset({"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT"}) | SET_OPERATORS

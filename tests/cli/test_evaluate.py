@@ -1,0 +1,263 @@
+"""Scores of selections, and the command that reads the official evaluator's files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqljudge.cli.evaluate import main
+from sqljudge.cli.pairs import read_pairs
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import EMPTY_SQL, Execution, Question, Selection
+from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.sql.official.matching import COMPONENTS
+from sqljudge.sql.official.schema import load_schemas
+
+DATA = Path(__file__).parents[1] / "data" / "evaluator"
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+GOLD = "SELECT name FROM animal WHERE age > 3"
+QUESTIONS = [Question(3, "zoo", "?", GOLD, "", "easy"), Question(5, "zoo", "?", f"{GOLD} AND id > 1", "", "medium")]
+
+
+def execution(number: int, sql: str, correct: bool | None) -> Execution:
+    return Execution(number, sql, "ok", "", (), 0, 0, 0.0, correct)
+
+
+def evaluated(chosen: dict[int, str], executions: list[Execution], **options: Any) -> dict[str, Any]:
+    selections = [Selection(number, sql, 1.0, "best") for number, sql in chosen.items()]
+    return evaluate_selections(QUESTIONS, selections, executions, load_schemas(DATA / "tables.json"), **options)
+
+
+def test_selections_are_scored_and_execution_is_read() -> None:
+    chosen = {5: "SELECT name FROM keeper", 3: GOLD.lower()}
+    found = evaluated(chosen, [execution(3, GOLD.lower(), False), execution(5, chosen[5], True)])
+    assert found["questions"] == 2
+    assert found["per_question"] == [
+        {"question_id": 3, "hardness": "easy", "exec": False, "exact": True},
+        {"question_id": 5, "hardness": "medium", "exec": True, "exact": False},
+    ]
+    assert found["metrics"]["easy"]["ex"] == {"value": 0.0, "n": 1}
+    assert found["metrics"]["all"]["em"] == {"value": 0.5, "n": 2}
+    assert found["components"]["easy"]["where"] == {"acc": 1.0, "rec": 1.0, "f1": 1.0}
+    json.dumps(found, allow_nan=False)
+
+
+def test_undecided_executions_are_left_out() -> None:
+    found = evaluated({3: GOLD, 5: GOLD}, [execution(3, GOLD, None), execution(5, GOLD, True)])
+    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 1}
+    assert found["metrics"]["easy"]["ex"] == {"value": None, "n": 0}
+
+
+def test_an_empty_choice_is_wrong_without_an_execution() -> None:
+    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, True)])
+    assert [row["exec"] for row in found["per_question"]] == [False, True]
+    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, None)])
+    assert [row["exec"] for row in found["per_question"]] == [None, None]
+
+
+def test_intervals() -> None:
+    found = evaluated(
+        {3: GOLD, 5: GOLD}, [execution(3, GOLD, True), execution(5, GOLD, True)], interval=lambda _: (0.1, 0.9)
+    )
+    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 2, "low": 0.1, "high": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({3: GOLD}, "question 5: no selection"),
+        ({3: GOLD, 5: GOLD, 9: GOLD}, "question 9, which is not among the questions"),
+        ({3: GOLD, 5: "SELECT 1"}, "question 5: the chosen query has no execution: 'SELECT 1'"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(chosen: dict[int, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluated(chosen, [execution(3, GOLD, True), execution(5, GOLD, True)])
+
+
+def test_an_unknown_schema_is_an_error() -> None:
+    question = Question(1, "nowhere", "?", GOLD, "", "easy")
+    schemas = load_schemas(DATA / "tables.json")
+    with pytest.raises(DataError, match=r"question 1: the database 'nowhere' is not in tables.json"):
+        evaluate_selections([question], [Selection(1, "a", 1.0, "")], [execution(1, "a", True)], schemas)
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """gold.sql, pred.sql and a folder of databases: zoo, and an empty copy of it."""
+    script = (DATA / "zoo.sql").read_text(encoding="utf-8")
+    for name, filled in (("zoo", True), ("void", False)):
+        (tmp_path / "db" / name).mkdir(parents=True)
+        with sqlite3.connect(tmp_path / "db" / name / f"{name}.sqlite") as db:
+            db.executescript(script if filled else script.split("INSERT")[0])
+        db.close()
+    (entry,) = json.loads((DATA / "tables.json").read_text(encoding="utf-8"))
+    (tmp_path / "tables.json").write_text(json.dumps([entry, {**entry, "db_id": "void"}]))
+    lines(
+        tmp_path / "gold.sql",
+        f"{GOLD}\tzoo",
+        "SELECT count(*) FROM keeper\tzoo",
+        "SELECT DISTINCT kind FROM animal\tzoo",
+    )
+    lines(tmp_path / "pred.sql", f"{GOLD}", "SELECT count(*) FROM feeds", "SELECT kind FROM animal")
+    return tmp_path
+
+
+def lines(path: Path, *some: str) -> None:
+    path.write_text("".join(f"{line}\n" for line in some), encoding="utf-8")
+
+
+def run(files: Path, *options: str, etype: str = "all") -> int:
+    return main(
+        [
+            *("--gold", str(files / "gold.sql"), "--pred", str(files / "pred.sql"), "--db", str(files / "db")),
+            *("--table", str(files / "tables.json"), "--etype", etype, "--workers", "1", *options),
+        ]
+    )
+
+
+def table_row(text: str, name: str, at: int = 0) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(f"{name} ")][at][20:].split()
+
+
+def test_table_csv_and_json(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(files, "--csv", str(files / "o.csv"), "--json", str(files / "o.json")) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["easy", "medium", "hard", "extra", "all"]
+    assert table_row(out, "count") == ["3", "0", "0", "0", "3"]
+    assert table_row(out, "execution") == ["0.667", "0.000", "0.000", "0.000", "0.667"]
+    assert table_row(out, "exact match") == ["0.667", "0.000", "0.000", "0.000", "0.667"]
+    assert [table_row(out, "select", at)[0] for at in range(3)] == ["1.000", "1.000", "1.000"]
+    assert "execution: EX (one database)" in out
+    with (files / "o.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    parts = ("acc", "rec", "f1", "gold", "pred")
+    names = [f"{component}.{part}" for component in COMPONENTS for part in parts]
+    assert list(rows[0]) == ["db_id", "hardness", "parsed", "exact", "exec", *names]
+    assert [(row["exact"], row["exec"]) for row in rows] == [("1", "1"), ("0", "0"), ("1", "1")]
+    assert [rows[0][f"where.{part}"] for part in parts] == ["1"] * 5
+    report = json.loads((files / "o.json").read_text())
+    assert (report["execution_metric"], report["questions"], report["notes"]) == (
+        "EX",
+        3,
+        ["execution: EX (one database)"],
+    )
+    assert report["metrics"]["all"]["ex"] == {"value": pytest.approx(2 / 3), "n": 3}
+    assert report["per_question"][1]["reason"] == "other result"
+
+
+def test_keep_distinct(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(files, "--keep_distinct", etype="exec") == 0
+    out = capsys.readouterr().out
+    assert table_row(out, "execution")[0] == "0.333"
+    assert "exact match" not in out
+
+
+def test_match_needs_no_database_and_exec_no_schema(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = ["--gold", str(files / "gold.sql"), "--pred", str(files / "pred.sql")]
+    assert main([*pair, "--etype", "match", "--table", str(files / "tables.json")]) == 0
+    assert "execution" not in capsys.readouterr().out
+    assert main([*pair, "--etype", "exec", "--db", str(files / "db"), "--csv", str(files / "o.csv")]) == 0
+    assert table_row(capsys.readouterr().out, "execution")[0] == "0.667"
+    assert (files / "o.csv").read_text().splitlines()[1].startswith("zoo,easy,,,1,,")
+
+
+def test_a_test_suite_is_used_and_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(files / "db" / "zoo" / "zoo_v2.sqlite") as db:
+        db.executescript((DATA / "zoo.sql").read_text(encoding="utf-8") + "INSERT INTO Feeds VALUES (3, 1, 1);")
+    db.close()
+    lines(files / "pred.sql", "SELECT name FROM animal WHERE age > 4", "SELECT 3", "SELECT kind FROM animal")
+    assert run(files) == 0
+    out = capsys.readouterr().out
+    assert table_row(out, "execution")[0] == "1.000"
+    assert "execution: TS (test suite of several databases)" in out
+
+
+def test_databases_without_rows_are_left_out_unless_asked_for(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(files / "gold.sql", f"{GOLD}\tzoo", f"{GOLD}\tvoid")
+    lines(files / "pred.sql", "SELECT 1", "SELECT name FROM keeper")
+    assert run(files) == 0
+    out = capsys.readouterr().out
+    assert table_row(out, "execution")[0] == "0.000"
+    assert "execution: 1 questions left out: the database holds no rows" in out
+    assert run(files, "--score_empty_databases") == 0
+    assert table_row(capsys.readouterr().out, "execution")[0] == "0.500"
+
+
+def test_dialogues(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(files / "gold.sql", f"{GOLD}\tzoo", f"{GOLD}\tzoo", "", "", f"{GOLD}\tzoo", "")
+    lines(files / "pred.sql", "", GOLD, "SELECT 1", "", GOLD)
+    assert run(files) == 0
+    out = capsys.readouterr().out
+    assert table_row(out, "count") == ["3", "0", "0", "0", "3", "2"]
+    assert table_row(out, "execution")[-2:] == ["0.667", "0.500"]
+    assert table_row(out, "count", 1) == ["2", "1", "0", "0", "0"]
+    assert table_row(out, "exact match", 1) == ["1.000", "0.000", "0.000", "0.000", "0.000"]
+
+
+def test_think2sql(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(files, "--think2sql", "--json", str(files / "o.json")) == 0
+    assert "Think2SQL refined_ex: 0.333" in capsys.readouterr().out
+    report = json.loads((files / "o.json").read_text())
+    assert report["per_question"][2]["think2sql"]["tuple_cardinality"] == 0.5
+    assert report["think2sql"]["cell_recall"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("gold", "pred", "options", "message"),
+    [
+        ("", "SELECT 1\n", [], "gold.sql: holds no query"),
+        (f"{GOLD}\tzoo\n", "\n\n", [], "pred.sql: holds no query"),
+        (f"{GOLD}\tzoo\n", "SELECT 1\nSELECT 2\n", [], "gold.sql holds 1 queries and .*pred.sql 2"),
+        (f"{GOLD}\tzoo\n\n{GOLD}\tzoo\n", "SELECT 1\nSELECT 2\n", [], "do not break into dialogues at the same lines"),
+        (f"{GOLD}\n", "SELECT 1\n", [], "gold.sql, line 1: expected a query, one tab and a db_id"),
+        (f"{GOLD}\tzoo\n{GOLD}\tnowhere\n", "SELECT 1\nSELECT 2\n", [], "line 2: the database 'nowhere' is not in"),
+        (
+            f"{GOLD}\tzoo\n",
+            "SELECT 1\n",
+            ["--db", "no_such_folder"],
+            "line 1 .*no_such_folder/zoo/zoo.sqlite: no such data",
+        ),
+        ("SELECT x FROM y\tzoo\n", "SELECT 1\n", [], "line 1"),
+        (f"{GOLD}\tzoo\n", "SELECT 1\n", ["--plug_value"], "--plug_value is not supported"),
+        (f"{GOLD}\tzoo\n", "SELECT 1\n", ["--rows", "0"], "limit rows=0"),
+        (f"{GOLD}\tzoo\n", "SELECT 1\n", ["--table", "no_such_file"], "no_such_file: cannot be read"),
+    ],
+)
+def test_errors_are_one_clear_line(
+    files: Path, capsys: pytest.CaptureFixture[str], gold: str, pred: str, options: list[str], message: str
+) -> None:
+    (files / "gold.sql").write_text(gold)
+    (files / "pred.sql").write_text(pred)
+    assert run(files, *options) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert re.search(message, captured.err)
+
+
+def test_predictions_may_hold_any_bytes(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "pred.sql").write_bytes(b"SELECT '\xff'\nSELECT \0\r\nSELECT 'a\xe2\x80\xa8b'\tnot read\n")
+    assert [pair.pred_sql for pair in read_pairs(files / "gold.sql", files / "pred.sql")][2] == "SELECT 'a\u2028b'"
+    assert run(files, "--json", str(files / "o.json"), "--csv", str(files / "o.csv"), "--think2sql") == 0
+    assert table_row(capsys.readouterr().out, "execution")[0] == "0.000"
+
+
+def test_it_runs_as_a_module(files: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqljudge", "evaluate", "--gold", files / "gold.sql", "--pred", files / "pred.sql",
+         "--db", files / "db", "--table", files / "tables.json", "--etype", "all"],
+        cwd=WORKFLOW, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert table_row(done.stdout, "execution")[-1] == "0.667"

@@ -1,0 +1,85 @@
+"""The house's own promises: pages and environments that are made from others are in step with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import yaml
+from sqljudge.core.planners import BESIDE, PLANNERS
+from sqljudge.experiments.config import schema
+from sqljudge.experiments.docs import page
+from sqljudge.models.engines import BACKENDS
+from sqljudge.sql.sandbox.limits import Limits
+from sqljudge.stages import plan as planning
+from sqljudge.stages.extras import KINDS as EVIDENCE
+from sqljudge.stages.kinds import KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    path.relative_to(ROOT / "workflow/sqljudge").with_suffix("").as_posix().replace("/", ".")
+    for path in (ROOT / "workflow/sqljudge").rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+def pins(name: str) -> list[str]:
+    """The pinned requirements of a file."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_the_configuration_page_is_in_step_with_the_schemas() -> None:
+    assert (ROOT / "config/README.md").read_text(encoding="utf-8") == page()
+
+
+def test_environments_hold_the_pinned_requirements() -> None:
+    for name in ("cpu", "gpu"):
+        environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text(encoding="utf-8"))
+        (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+        assert pip == pins("requirements.txt"), name
+
+
+def test_the_vllm_environment_differs_only_in_what_vllm_asks_for() -> None:
+    environment = yaml.safe_load((ROOT / "envs/vllm.yaml").read_text(encoding="utf-8"))
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert {line.partition("==")[0] for line in set(pip) - set(pins("requirements.txt"))} == {
+        "torch",
+        "transformers",
+        "vllm",
+    }
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*", line) for line in pip)
+
+
+def test_every_requirement_is_pinned() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt", "requirements-quantized.txt"):
+        for line in pins(name):
+            assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
+
+
+def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None:
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert f"../scripts/{script.name}" in rules, script
+    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=\n *rule |\Z)", rules, re.MULTILINE | re.DOTALL):
+        assert body.lstrip().startswith('"""'), name
+
+
+def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
+    given = {name: part["default"] for name, part in schema("config")["properties"]["execution"]["properties"].items()}
+    limits = dataclasses.asdict(Limits())
+    assert given == {name: limits[name] for name in given}
+
+
+def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
+    for package, names in (("models.engines", BACKENDS), ("stages.kinds", KINDS)):
+        assert {f"{package}.{name}" for name in names} <= set(MODULES)
+    assert all(callable(getattr(planning, name)) for name in PLANNERS)
+    discriminators, contexts = (schema("config")["properties"][key] for key in ("discriminators", "contexts"))
+    kinds = discriminators["additionalProperties"]["properties"]["kind"]["enum"]
+    templates = dict(contexts["additionalProperties"]["properties"])
+    assert templates.pop("evidence")["items"]["enum"] == [*EVIDENCE]
+    assert kinds == [*templates] == [*KINDS]
+    assert schema("models")["properties"]["backend"]["enum"] == [*BACKENDS]
+    assert schema("experiments")["$defs"]["planners"]["items"]["enum"] == [*BESIDE]

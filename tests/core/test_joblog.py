@@ -1,0 +1,110 @@
+"""A script's messages go to the terminal and its log; a mistake is one line; a command's reader may leave early."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.joblog import command, job
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture) -> None:
+    terminal = sys.stderr
+    log = tmp_path / "deep" / "x.log"
+    with job(str(log)):
+        print("é one", file=sys.stderr)
+        assert not sys.stderr.isatty()
+        assert sys.stderr.encoding == "utf-8"
+        assert sys.stderr.write("two\n") == 4
+        sys.stderr.flush()
+    assert sys.stderr is terminal
+    assert capsys.readouterr().err == log.read_text(encoding="utf-8") == "é one\ntwo\n"
+
+
+def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    with job(str(log)):
+        print("one", file=sys.stderr, flush=True)
+        assert log.read_text() == "one\n"
+
+
+@pytest.mark.parametrize("error", [DataError("x.json: bad\n  indeed"), ConfigError("x.json: bad indeed")])
+def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path, capsys: Capture, error: Exception) -> None:
+    terminal = sys.stderr
+    log = tmp_path / "x.log"
+    with pytest.raises(SystemExit) as ended, job(str(log)):
+        raise error
+    assert ended.value.code == 1
+    assert ended.value.__suppress_context__
+    assert capsys.readouterr().err == log.read_text() == "Error: x.json: bad indeed\n"
+    assert sys.stderr is terminal
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(3)])
+def test_other_exceptions_propagate(tmp_path: Path, capsys: Capture, error: BaseException) -> None:
+    terminal = sys.stderr
+    with pytest.raises(type(error)) as raised, job(str(tmp_path / "x.log")):
+        raise error
+    assert raised.value is error
+    assert sys.stderr is terminal
+    assert capsys.readouterr().err == ""
+
+
+def test_a_second_run_writes_its_log_anew(tmp_path: Path) -> None:
+    for text in ("first\n", "second\n"):
+        with job(str(tmp_path / "x.log")):
+            sys.stderr.write(text)
+    assert (tmp_path / "x.log").read_text() == "second\n"
+
+
+def unread(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of the library whose output nobody reads, as when `head` has seen enough."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "sqljudge", *arguments],
+            input=typed,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(WORKFLOW)},
+        )
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["docs"],
+        ["execute", "--db", "x.sqlite"],
+        ["evaluate", "--help"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(
+    arguments: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sqlite3.connect("x.sqlite").execute("CREATE TABLE t (a)").connection.close()
+    done = unread(*arguments, typed="SELECT 1\nSELECT 2\n")
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(("status", "code"), [(0, 0), (1, 1), (None, None)])
+def test_a_command_ends_with_the_status_of_its_main(status: int | None, code: int | None) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(lambda: status)
+    assert ended.value.code == code

@@ -1,0 +1,139 @@
+"""Records survive their files; files are whole or not there; a damaged line is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import (
+    Candidate,
+    CandidateSet,
+    Execution,
+    Question,
+    Score,
+    Selection,
+    iter_jsonl,
+    read_json,
+    read_jsonl,
+    to_json,
+    write_json,
+    write_jsonl,
+    write_text,
+)
+
+RECORDS: list[Any] = [
+    Question(3, "shop", "Wie viele «Stück»?\n", 'SELECT "é"', "-- Table t: a", "hard"),
+    CandidateSet(1, (Candidate("a;", 2, 1, -0.5), Candidate("b;"))),
+    CandidateSet(2, ()),
+    Execution(1, "a;", "ok", "", ((1, "é", None, 1.5), ()), 2, 7, 0.25, True),
+    Execution(1, "b;", "error", "no such column: x", (), 0, 0, 0.0, None),
+    Execution(1, "c;", "ok", "", ((1,),), 1, 7, 0.25, True, ("count(*)",)),
+    Score(1, "a;", -0.5, None, failure=True),
+    Score(1, "b;", -1.0, None, failure=False, asked=False),
+    Selection(1, ";", None, "no candidates"),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_records_survive_their_files(tmp_path: Path, record: Any) -> None:
+    path = tmp_path / "deep" / "x.jsonl"
+    write_jsonl(path, [record, record])
+    assert read_jsonl(path, type(record)) == [record, record]
+    assert list(iter_jsonl(path, type(record))) == [record, record]
+    assert path.read_text(encoding="utf-8").count("\n") == 2
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_stays_on_one_line(text: str) -> None:
+    line = to_json(Selection(1, text, 0.5, text))
+    assert "\n" not in line
+    assert "\r" not in line
+    assert json.loads(line)["sql"] == text
+
+
+def test_odd_line_breaks_do_not_split_a_record(tmp_path: Path) -> None:
+    record = Selection(1, "a\u2028b\u0085c\x0cd", None, "")
+    write_jsonl(tmp_path / "x.jsonl", [record])
+    assert read_jsonl(tmp_path / "x.jsonl", Selection) == [record]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[1]",
+        "5",
+        "{}",
+        '{"question_id": 1}',
+        '{"question_id": 1, "candidates": 5}',
+        '{"question_id": 1, "candidates": [{"sqll": "a"}]}',
+        '{"question_id": 1, "candidates": [], "more": 1}',
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(to_json(RECORDS[1]) + "\n" + line + "\n")
+    with pytest.raises(DataError) as error:
+        read_jsonl(path, CandidateSet)
+    assert f"{path}, line 2: not a CandidateSet" in str(error.value)
+    assert "delete the file and re-run" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(to_json(RECORDS[0]).encode("latin-1") + b"\n")
+    with pytest.raises(DataError, match=r"line 1: not a Question .*utf-8") as error:
+        read_jsonl(path, Question)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be read .* re-run the rule that makes it"):
+        read_jsonl(tmp_path / "none.jsonl", Question)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_line_breaks_are_written_as_they_are(tmp_path: Path) -> None:
+    write_text(tmp_path / "x", "a\nb\r\n")
+    assert (tmp_path / "x").read_bytes() == b"a\nb\r\n"
+
+
+def test_json(tmp_path: Path) -> None:
+    value = {"a": [1, None, "é"]}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
+    assert "é" in (tmp_path / "x.json").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", float("nan"))
+    assert read_json(tmp_path / "x.json") == value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "cannot be read"), (b'"\xe9"', "not UTF-8 text .byte 1."), (b"{", "not JSON")]
+)
+def test_json_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        read_json(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)

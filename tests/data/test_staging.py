@@ -1,0 +1,392 @@
+"""Datasets are staged from folders, archives, SQL text and downloads: whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from sqljudge.core.errors import DataError
+from sqljudge.data import staging
+from sqljudge.data.staging import download, print_progress, sha256_file, stage_dataset, stage_training
+
+SQL = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('é');\n"
+
+
+def make_database(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SQL)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A plain folder in Spider's layout: two used databases, one of them with a test suite, and one not used."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    rows = [{"db_id": db_id, "question": "?", "query": "SELECT 1"} for db_id in ("one", "two", "one")]
+    (folder / "dev.json").write_text(json.dumps(rows))
+    (folder / "tables.json").write_text("[]")
+    for db_id in ("one", "two", "unused"):
+        make_database(folder / "database" / db_id / f"{db_id}.sqlite")
+    make_database(folder / "database" / "one" / "one_7.sqlite")
+    (folder / "database" / "one" / "schema.sql").write_text("CREATE TABLE other (x);")
+    return folder
+
+
+def zipped(folder: Path, archive: Path, *, inside: str = "", more: dict[str, bytes] | None = None) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path in sorted(folder.rglob("*")):
+            name = inside + path.relative_to(folder).as_posix()
+            if path.is_dir():
+                out.writestr(name + "/", b"")
+            else:
+                out.write(path, name)
+        for name, content in (more or {}).items():
+            out.writestr(name, content)
+    return archive
+
+
+def staged(target: Path) -> list[str]:
+    return sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+
+
+WHOLE = [
+    "database/one/one.sqlite",
+    "database/one/one_7.sqlite",
+    "database/two/two.sqlite",
+    "questions.json",
+    "tables.json",
+]
+
+
+def value(database: Path) -> Any:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT a FROM t").fetchone()[0]
+
+
+def check(source: Path, target: Path) -> None:
+    assert stage_dataset(source, target) == ["one", "two"]
+    assert staged(target) == WHOLE
+    assert value(target / "database/one/one.sqlite") == value(target / "database/two/two.sqlite") == "é"
+    assert all(path.stat().st_mode & 0o755 == 0o755 for path in [target, *target.rglob("*")] if path.is_dir())
+    assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == [], "nothing is left over"
+
+
+def test_a_plain_folder(source: Path, tmp_path: Path) -> None:
+    check(source, tmp_path / "deep" / "out")
+
+
+def test_a_plain_archive(source: Path, tmp_path: Path) -> None:
+    check(zipped(source, tmp_path / "s.zip"), tmp_path / "out")
+
+
+def test_the_official_archive(source: Path, tmp_path: Path) -> None:
+    """One folder down, with what a Mac leaves in archives, and a second split that is not wanted."""
+    debris = {
+        "__MACOSX/spider_data/._dev.json": b"\x00\x05\x16\x07",
+        "__MACOSX/spider_data/database/one/._one.sqlite": b"\x00",
+        "spider_data/._dev.json": b"\x00",
+        "spider_data/database/two/._two.sqlite": b"\x00",
+        "spider_data/database/.DS_Store": b"\x00",
+        "spider_data/database/one/.DS_Store": b"\x00",
+        "spider_data/test_data/dev.json": b"[]",
+        "spider_data/test_data/tables.json": b"[]",
+        "spider_data/README.txt": b"hello",
+    }
+    check(zipped(source, tmp_path / "s.zip", inside="spider_data/", more=debris), tmp_path / "out")
+
+
+def test_a_folder_one_down_with_debris(source: Path, tmp_path: Path) -> None:
+    (source / "database/one/._one.sqlite").write_bytes(b"\x00")
+    (source / "._tables.json").write_bytes(b"\x00")
+    shutil.move(source, tmp_path / "up" / "spider_data")
+    check(tmp_path / "up", tmp_path / "out")
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_databases_as_sql_text(source: Path, tmp_path: Path, as_zip: bool) -> None:
+    (source / "database/two/two.sqlite").unlink()
+    (source / "database/two/two.sql").write_text(SQL, encoding="utf-8")
+    check(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+
+
+def test_another_split(source: Path, tmp_path: Path) -> None:
+    (source / "small.json").write_text('[{"db_id": "two"}]')
+    assert stage_dataset(source, tmp_path / "out", questions_file="small.json") == ["two"]
+    assert staged(tmp_path / "out") == ["database/two/two.sqlite", "questions.json", "tables.json"]
+
+
+def test_the_embedded_benchmark(tmp_path: Path) -> None:
+    names = stage_dataset(ROOT / "resources" / "mini_spider", tmp_path / "out")
+    assert len(names) == 6
+    assert staged(tmp_path / "out") == sorted(
+        [f"database/{name}/{name}.sqlite" for name in names] + ["questions.json", "tables.json"]
+    )
+
+
+def test_staging_again_replaces_all(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    stage_dataset(source, target)
+    (target / "stale").write_text("")
+    check(source, target)
+
+
+def refused(source: Path, target: Path) -> str:
+    """The one line that staging ends with; what was there before is untouched."""
+    target.mkdir()
+    (target / "old").write_text("kept")
+    with pytest.raises(DataError) as error:
+        stage_dataset(source, target)
+    assert "\n" not in str(error.value)
+    assert str(source) in str(error.value)
+    assert f".{target.name}." not in str(error.value), "the user knows nothing of the copies"
+    assert staged(target) == ["old"]
+    assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
+    return str(error.value)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("tables.json", "holds no folder with both dev.json and tables.json"),
+        ("dev.json", "holds no folder with both dev.json and tables.json"),
+        ("database/two/two.sqlite", "database/two/two.sqlite is missing; the questions of 'two' need it"),
+    ],
+)
+def test_missing_parts(source: Path, tmp_path: Path, missing: str, message: str, as_zip: bool) -> None:
+    (source / missing).unlink()
+    assert message in refused(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+
+
+def test_a_source_that_does_not_exist(tmp_path: Path) -> None:
+    assert "does not exist; name the folder or zip archive" in refused(tmp_path / "none", tmp_path / "out")
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
+def test_a_truncated_archive(source: Path, tmp_path: Path, keep: float) -> None:
+    archive = zipped(source, tmp_path / "s.zip")
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(keep * len(content)) if keep < 1 else int(keep)])
+    assert "not a zip archive, or a truncated one" in refused(archive, tmp_path / "out")
+
+
+def test_a_file_that_is_no_archive(source: Path, tmp_path: Path) -> None:
+    assert "not a zip archive" in refused(source / "dev.json", tmp_path / "out")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_an_archive_damaged_inside(source: Path, tmp_path: Path, compression: int, place: float) -> None:
+    archive, name = tmp_path / "s.zip", "database/two/two.sqlite"
+    with zipfile.ZipFile(archive, "w", compression) as out:
+        for path in staged(source):
+            out.write(source / path, path)
+        info = out.getinfo(name)
+    content = bytearray(archive.read_bytes())
+    start = info.header_offset + 30 + len(name)
+    at = start + int(place * info.compress_size)
+    content[at : at + 4] = bytes(byte ^ 0xFF for byte in content[at : at + 4])
+    archive.write_bytes(content)
+    assert name in refused(archive, tmp_path / "out")
+
+
+def test_an_archive_with_a_password(source: Path, tmp_path: Path) -> None:
+    archive = zipped(source, tmp_path / "s.zip")
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := content.find(mark, at + 1)) >= 0:
+            content[at + flags] |= 1
+    archive.write_bytes(content)
+    assert "password" in refused(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{}", "dev.json: not a list of questions"),
+        (b"[]", "dev.json: not a list of questions"),
+        (b'[{"db_id": "one"}, 3]', "dev.json: not a list of questions"),
+        (b'[{"question": "?"}]', "with the field db_id"),
+        (b"[", "dev.json: not JSON"),
+        (b'["\xff"]', "dev.json: not UTF-8"),
+        (b'[{"db_id": "../one"}]', "'../one' is no name of a database folder"),
+        (b'[{"db_id": ".."}]', "'..' is no name"),
+        (b'[{"db_id": ""}]', "'' is no name"),
+    ],
+)
+def test_a_damaged_question_file(source: Path, tmp_path: Path, content: bytes, message: str) -> None:
+    (source / "dev.json").write_bytes(content)
+    assert message in refused(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("sql", "message"), [(b"CREATE TABEL", "does not run"), (b"-- \xff", "not UTF-8")])
+def test_damaged_sql_text_is_named_as_the_user_knows_it(source: Path, tmp_path: Path, sql: bytes, message: str) -> None:
+    (source / "database/two/two.sqlite").unlink()
+    (source / "database/two/two.sql").write_bytes(sql)
+    text = refused(source, tmp_path / "out")
+    assert f"{source}: database/two/two.sql: {message}" in text
+
+
+CONTENT = bytes(range(256)) * 5000
+WANTED = hashlib.sha256(CONTENT).hexdigest()
+Progress = list[tuple[int, int | None]]
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Gives the right bytes, wrong ones, fewer than it says, or none."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        if self.path == "/nonsense":
+            self.wfile.write(b"what?\r\n\r\n")
+            return
+        self.send_response(200)
+        if self.path != "/unsized":
+            self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write({"/wrong": CONTENT[::-1], "/short": CONTENT[:1000]}.get(self.path, CONTENT))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    server.asked = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fetch(target: Path, *mirrors: str, sha256: str = WANTED) -> Progress:
+    seen: Progress = []
+    download(
+        mirrors,
+        target,
+        sha256=sha256,
+        setting="dataset.source",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    return seen
+
+
+def address(server: ThreadingHTTPServer, path: str) -> str:
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def test_a_download(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "spider.zip"
+    seen = fetch(target, address(mirror, "/good"), address(mirror, "/good"))
+    assert target.read_bytes() == CONTENT
+    assert sha256_file(target) == WANTED
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert mirror.asked == ["/good"]  # type: ignore[attr-defined]
+    assert fetch(target, address(mirror, "/unsized"))[-1] == (len(CONTENT), None)
+
+
+@pytest.mark.parametrize("bad", ["/gone", "/wrong", "/short", "/nonsense", "/with space", None])
+def test_a_good_mirror_after_a_bad_one(mirror: ThreadingHTTPServer, tmp_path: Path, bad: str | None) -> None:
+    first = address(mirror, bad) if bad else "no address"
+    target = tmp_path / "spider.zip"
+    fetch(target, first, address(mirror, "/good"))
+    assert target.read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["spider.zip"]
+
+
+def no_download(target: Path, *mirrors: str, sha256: str = WANTED) -> str:
+    with pytest.raises(DataError) as error:
+        fetch(target, *mirrors, sha256=sha256)
+    assert "\n" not in str(error.value)
+    assert list(target.parent.iterdir()) == []
+    return str(error.value)
+
+
+def test_no_mirror_gives_the_file(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    wrong, gone = address(mirror, "/wrong"), address(mirror, "/gone")
+    message = no_download(tmp_path / "spider.zip", wrong, gone)
+    assert f"{wrong}: SHA-256 {hashlib.sha256(CONTENT[::-1]).hexdigest()[:12]}" in message
+    assert f"{gone}: Not Found" in message
+    assert f"Download it by hand from {wrong}" in message
+    assert "set dataset.source in the configuration" in message
+
+
+def test_no_mirror_can_be_reached(tmp_path: Path) -> None:
+    closed = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    closed.server_close()
+    message = no_download(tmp_path / "spider.zip", address(closed, "/good"), "file:///no/such/spider.zip")
+    assert "refused" in message
+    assert "/no/such/spider.zip" in message
+    assert "set dataset.source" in message
+
+
+def test_no_mirror_is_configured(tmp_path: Path) -> None:
+    message = no_download(tmp_path / "spider.zip")
+    assert "no mirror is configured" in message
+    assert "set dataset.source" in message
+
+
+def test_a_checksum_is_needed(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    assert "dataset.sha256 is empty" in no_download(tmp_path / "s.zip", address(mirror, "/good"), sha256="")
+    assert mirror.asked == []  # type: ignore[attr-defined]
+
+
+def test_an_interrupted_download_leaves_nothing(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download([address(mirror, "/good")], tmp_path / "s.zip", sha256=WANTED, setting="s", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_shown_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    for done in range(0, 40 * staging.CHUNK, staging.CHUNK // 2):
+        print_progress(done, 40 * staging.CHUNK)
+    print_progress(16 * staging.CHUNK, None)
+    lines = capsys.readouterr().err.splitlines()
+    assert 4 <= len(lines) <= 8
+    assert "downloaded 16 of 40 MiB" in lines
+    assert lines[-1] == "downloaded 16 MiB"
+
+
+HOW = {"training_file": "train.json", "questions_file": "dev.json"}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_training_questions_lie_beside_the_questions(source: Path, tmp_path: Path, packed: bool) -> None:
+    (source / "train.json").write_text("[1]")
+    (source / "other").mkdir()
+    (source / "other" / "train.json").write_text("[2]")
+    given = zipped(source, tmp_path / "s.zip", inside="spider_data/") if packed else source
+    stage_training(given, tmp_path / "out" / "t.json", **HOW)
+    assert (tmp_path / "out" / "t.json").read_text() == "[1]"
+
+
+def test_a_dataset_without_training_questions(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        stage_training(source, tmp_path / "t.json", **HOW)
+    assert str(error.value).startswith(f"{source}: holds no train.json, which demonstrations come from; name")
+    assert not (tmp_path / "t.json").exists()
+    with pytest.raises(DataError, match=r"holds no spider_data/train\.json"):
+        stage_training(zipped(source, tmp_path / "s.zip", inside="spider_data/"), tmp_path / "t.json", **HOW)

@@ -1,0 +1,140 @@
+"""Intrinsic metrics against brute force, scikit-learn and cases done by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import Candidate, CandidateSet, Score
+from sqljudge.metrics.intrinsic import METRICS, compare, intrinsic_metrics
+
+Judged = list[list[tuple[int, float]]]  # a question's candidates as (label, score)
+PAPERS = ("pwacc", "f1", "hit1", "mrr", "failure_rate", "tokens")
+SCORES = st.sampled_from([-1.0, -0.5, 0.0, 0.3, 0.5, 0.51, 0.9, 1.0])
+QUESTIONS = st.lists(st.lists(st.tuples(st.integers(0, 1), SCORES), max_size=5), max_size=8)
+
+
+def records(questions: Judged) -> tuple[list[CandidateSet], list[Score]]:
+    """Score -0.5 is a failure, -1 a candidate that was not asked about."""
+    sets = [
+        CandidateSet(number, tuple(Candidate(f"q{place}", label=label) for place, (label, _) in enumerate(question)))
+        for number, question in enumerate(questions)
+    ]
+    scores = [
+        Score(number, f"q{place}", value, value > 0.5, value == -0.5, asked=value != -1.0, tokens=5 * (value != -1.0))
+        for number, question in enumerate(questions)
+        for place, (_, value) in enumerate(question)
+    ]
+    return sets, scores
+
+
+def measured(questions: Judged, resamples: int = 20) -> dict[str, float | None]:
+    result = intrinsic_metrics(*records(questions), seed=42, resamples=resamples)
+    return {name: metric["value"] for name, metric in result["metrics"].items()}
+
+
+def close(value: float | None) -> object:
+    return None if value is None else pytest.approx(value)
+
+
+@settings(deadline=None)
+@given(QUESTIONS)
+def test_equal_to_brute_force_and_scikit_learn(questions: Judged) -> None:
+    pairs = won = 0
+    hits, ranks, failures = [], [], []
+    for question in questions:
+        for place, (label, score) in enumerate(question):
+            for other_label, other_score in question[place + 1 :]:
+                if label != other_label:
+                    pairs += 1
+                    won += score > other_score if label > other_label else other_score > score
+        order = sorted(range(len(question)), key=lambda i: (-question[i][1], i))
+        labels = [question[i][0] for i in order]
+        hits.append(labels[:1] == [1])
+        ranks.append(1 / (labels.index(1) + 1) if 1 in labels else 0)
+        asked = [score for _, score in question if score != -1.0]
+        if asked:
+            failures.append(asked.count(-0.5) / len(asked))
+    flat = [pair for question in questions for pair in question]
+    predicted = [int(score > 0.5) for _, score in flat]
+    truth = [label for label, _ in flat]
+    f1 = f1_score(truth, predicted, labels=[0, 1], average="macro", zero_division=0) if flat else None
+    values = measured(questions)
+    assert values["pwacc"] == close(won / pairs if pairs else None)
+    assert values["f1"] == close(f1)
+    assert values["hit1"] == close(sum(hits) / len(hits) if hits else None)
+    assert values["mrr"] == close(sum(ranks) / len(ranks) if ranks else None)
+    assert values["failure_rate"] == close(sum(failures) / len(failures) if failures else None)
+
+
+def test_by_hand() -> None:
+    questions = [
+        [(0, 0.9), (1, 0.8), (1, 0.2)],  # both pairs lost; right at rank 2; fp, tp, fn
+        [(1, 0.6), (0, 0.6)],  # a tie is a miss, but first seen ranks first; tp, fp
+        [(0, -0.5), (0, -1.0)],  # nothing right; one asked, one failed; tn, tn
+        [],
+    ]
+    result = intrinsic_metrics(*records(questions), seed=42, resamples=100)
+    assert (result["questions"], result["candidates"], result["pairs"]) == (4, 7, 3)
+    values = {name: metric["value"] for name, metric in result["metrics"].items()}
+    assert {name: values[name] for name in PAPERS} == {
+        "pwacc": 0.0,
+        "f1": pytest.approx((4 / 7 + 4 / 7) / 2),
+        "hit1": 0.25,
+        "mrr": pytest.approx(1.5 / 4),
+        "failure_rate": pytest.approx(1 / 3),
+        "tokens": pytest.approx(6 * 5 / 6),
+    }
+    assert {name: result["metrics"][name]["n"] for name in PAPERS} == {
+        "pwacc": 2, "f1": 3, "hit1": 4, "mrr": 4, "failure_rate": 3, "tokens": 3,
+    }  # fmt: skip
+    assert result["per_question"][0] == {
+        "question_id": 0, "candidates": 3, "pairs": 2, "pairs_won": 0, "hit1": 0, "reciprocal_rank": 0.5,
+        "asked": 3, "failures": 0, "tokens": 15, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
+    }  # fmt: skip
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_nothing_at_all() -> None:
+    assert set(measured([]).values()) == {None}
+    nothing = dict.fromkeys(("pwacc", "f1", "failure_rate", "tokens"))
+    found = measured([[]])
+    assert {name: found[name] for name in PAPERS} == {**nothing, "hit1": 0.0, "mrr": 0.0}
+
+
+def test_intervals_hold_their_values() -> None:
+    questions = [[(1, 0.9), (0, 0.1)], [(0, 0.8), (1, 0.3)]] * 100
+    for metric in intrinsic_metrics(*records(questions), seed=42)["metrics"].values():
+        assert metric["low"] <= metric["value"] <= metric["high"]
+    assert measured(questions)["hit1"] == 0.5
+
+
+def test_a_candidate_must_have_a_label_and_a_score() -> None:
+    sets, scores = records([[(1, 0.5)]])
+    with pytest.raises(DataError, match="question 0: no score of candidate 'q0'"):
+        intrinsic_metrics(sets, [], seed=42)
+    with pytest.raises(DataError, match="question 0: candidate 'q0' has the label None"):
+        intrinsic_metrics([CandidateSet(0, (Candidate("q0"),))], scores, seed=42)
+
+
+def test_runs_are_compared_question_by_question() -> None:
+    good = intrinsic_metrics(*records([[(1, 0.9), (0, 0.1)]] * 20), seed=1, resamples=10)["per_question"]
+    mixed = [[(1, 0.9), (0, 0.1)]] * 10 + [[(0, 0.8), (1, 0.2)]] * 10
+    poor = intrinsic_metrics(*records(mixed), seed=1, resamples=10)["per_question"]
+    for metric in METRICS:
+        test = compare(metric, good, poor[::-1], seed=1, resamples=1000)
+        assert test.n == 20
+        assert test.deciding == (0 if metric in ("failure_rate", "tokens") else 10)
+    hit = compare("hit1", good, poor, seed=1)
+    assert (hit.difference, hit.p_value) == (0.5, pytest.approx(2 / 2**10))
+    assert compare("pwacc", good, poor, seed=1).difference == 0.5
+    with pytest.raises(DataError, match="different questions"):
+        compare("mrr", good, poor[1:], seed=1)
+    with pytest.raises(ConfigError, match="metric 'ex'"):
+        compare("ex", good, poor, seed=1)
+    for metric in METRICS:
+        assert compare(metric, [], [], seed=1).difference is None

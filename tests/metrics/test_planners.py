@@ -1,0 +1,186 @@
+"""What planners reach and need: metrics against re-ranking, their table and their figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from sqljudge.core import artefacts
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import Cost
+from sqljudge.metrics.planners import planned_metrics
+from sqljudge.report.figures import draw_figure
+from sqljudge.report.tables import Table, build_table, findings
+
+EXPERIMENT: dict[str, Any] = {
+    "generator": "g",
+    "decoding": "sample",
+    "discriminators": ["d"],
+    "context": "no_schema",
+    "budget": 60,
+    "scoring": "soft",
+    "mode": "check",
+    "planners": ["rerank", "majority", "fix"],
+    "greedy_decoding": "greedy",
+    "costless": ["oracle:0.9"],
+}
+
+
+def evaluated(*right: bool | None) -> dict[str, Any]:
+    rows = [{"question_id": i, "exec": each} for i, each in enumerate(right)]
+    ex = {"value": 0.5, "low": 0.4, "high": 0.6, "n": len(right)}
+    return {"questions": len(right), "left_out": 1, "metrics": {"all": {"ex": ex}}, "per_question": rows}
+
+
+def costs(*tokens: float) -> list[Cost]:
+    return [Cost(i, 2, each / 2, each / 4, 3, each / 8, each / 8, 4) for i, each in enumerate(tokens)]
+
+
+HOW = {"seed": 1, "resamples": 200}
+
+
+def test_what_a_planner_needs_is_a_mean_over_the_questions_that_it_answered() -> None:
+    found = planned_metrics(evaluated(True, False), costs(80, 160, 9999), **HOW)
+    values = {name: each["value"] for name, each in found["metrics"].items()}
+    assert (values["tokens"], values["generator_calls"], values["queries"]) == (120, 2, 4)
+    assert (values["generator_read"], values["discriminator_written"]) == (60, 15)
+    assert found["metrics"]["ex"]["value"] == 0.5
+    assert (found["questions"], found["left_out"], found["compared"]) == (2, 1, False)
+    assert {values[name] for name in ("difference", "p_value", "extra", "gain")} == {None}
+
+
+def test_the_gain_is_points_for_a_thousand_extra_tokens() -> None:
+    first, second = evaluated(True, True, True, False), evaluated(False, True, False, False)
+    found = planned_metrics(first, costs(*[600] * 4), (second, costs(*[100] * 4)), **HOW)["metrics"]
+    assert found["difference"]["value"] == 0.5
+    assert found["difference"]["deciding"] == 2
+    assert found["p_value"]["value"] == pytest.approx(0.5)
+    assert found["extra"]["value"] == 500
+    assert found["gain"]["value"] == pytest.approx(100.0)
+    assert found["gain"]["low"] <= 100 <= found["gain"]["high"]
+
+
+def test_without_extra_tokens_there_is_no_gain_for_them() -> None:
+    for spent in (100, 50):
+        found = planned_metrics(evaluated(True), costs(spent), (evaluated(False), costs(100)), **HOW)["metrics"]
+        assert (found["difference"]["value"], found["gain"]["value"]) == (1.0, None)
+
+
+def test_only_questions_that_both_answered_are_compared() -> None:
+    other = evaluated(False, True)
+    other["per_question"] = other["per_question"][1:]
+    found = planned_metrics(evaluated(True, True, None), costs(5, 20, 5), (other, costs(10, 10)), **HOW)["metrics"]
+    assert (found["difference"]["value"], found["difference"]["n"], found["extra"]["value"]) == (0.0, 1, 10)
+
+
+def test_a_question_without_a_cost_is_said() -> None:
+    with pytest.raises(DataError, match="question 1: no cost of planning it"):
+        planned_metrics(evaluated(True, True), costs(5), **HOW)
+
+
+def metric(selected: str, ex: float, tokens: float, **more: float) -> dict[str, Any]:
+    """A metric of planning as its file holds it."""
+    found = planned_metrics(evaluated(True), costs(tokens), **HOW)
+    found["metrics"] |= {name: {"value": value, "low": value, "high": value} for name, value in more.items()}
+    found["metrics"]["ex"] = {"value": ex, "low": ex - 0.1, "high": ex + 0.1, "n": 1}
+    return {"settings": artefacts.selection_settings(selected), **found}
+
+
+PLACE = "d/no_schema/g.sample.b60.soft.check"
+METRICS = [
+    metric("greedy/g.greedy", 0.3, 10),
+    metric(f"rerank/{PLACE}", 0.4, 100),
+    metric(f"majority/{PLACE}", 0.35, 100, difference=-0.05, gain=0.0),
+    metric(f"fix/{PLACE}", 0.5, 400, difference=0.1, gain=33.3),
+    metric("rerank/oracle-0.9/g.sample.check", 0.6, 90),
+    metric("fix/oracle-0.9/g.sample.check", 0.8, 300, difference=0.2, gain=95.2),
+]
+
+
+def table() -> Table:
+    return build_table("planners", EXPERIMENT, METRICS, {}, {"d": "Judge", "fix": "Fixing"})
+
+
+def test_the_table_has_a_row_for_each_planner_and_discriminator() -> None:
+    made = table()
+    assert made.row_headers == ("Discriminator", "Planner")
+    assert [row.labels for row in made.rows] == [
+        ("Judge", "Re-ranking"),
+        ("Judge", "Majority of results, weighed"),
+        ("Judge", "Fixing"),
+        ("None (greedy)", "–"),
+        ("Oracle, right with p = 0.9 (uses gold)", "Re-ranking"),
+        ("Oracle, right with p = 0.9 (uses gold)", "Fixing"),
+    ]
+    assert [row.uses_gold for row in made.rows] == [False] * 4 + [True] * 2
+    columns = [(column.group, column.label) for column in made.columns]
+    ex, difference, gain, tokens = (
+        columns.index(key)
+        for key in [
+            ("Execution accuracy (EX)", "All"),
+            ("Against re-ranking", "Difference"),
+            ("Against re-ranking", "Gain"),
+            ("Both models", "Tokens"),
+        ]
+    )
+    assert [row.cells[ex].value for row in made.rows] == pytest.approx([40, 35, 50, 30, 60, 80])
+    assert [row.cells[difference].value for row in made.rows][:4] == pytest.approx([None, -5, 10, None])
+    assert made.rows[2].cells[gain].value == 33.3, "points are no share"
+    assert [row.cells[tokens].value for row in made.rows] == [100, 100, 400, 10, 90, 300]
+    assert made.best(columns.index(("Both models", "Queries"))) == frozenset(), "more is neither better nor worse"
+    assert made.best(ex) == {2}, "what looks at the gold query competes with no row"
+    assert "In this run Execution accuracy (EX) is highest for *Judge, Fixing*, 50.0 %" in findings(made)
+
+
+def test_what_was_not_run_is_said() -> None:
+    made = build_table("planners", EXPERIMENT, METRICS[:3], {}, {})
+    assert {cell.status for cell in made.rows[2].cells} == {"not run"}
+
+
+def drawn(figure: Figure) -> dict[str, list[tuple[float, float]]]:
+    found = {}
+    for line in figure.axes[0].lines:
+        look = "hollow" if line.get_markerfacecolor() == "white" else "full"
+        name = line.get_gid() or f"{line.get_marker()} {look}"
+        found[name] = [(float(x), float(y)) for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    return found
+
+
+def test_the_figure_shows_each_planner_at_its_tokens_and_accuracy() -> None:
+    figure = draw_figure("planner_costs", EXPERIMENT, METRICS, {}, {"d": "Judge", "fix": "Fixing"})
+    lines = drawn(figure)
+    assert lines["s full"] == [(100, pytest.approx(40))]
+    assert lines["v full"] == [(400, pytest.approx(50))]
+    assert lines["v hollow"] == [(300, pytest.approx(80))]
+    assert lines["* full"] == [(10, pytest.approx(30))]
+    assert lines["front"] == [(10, pytest.approx(30)), (100, pytest.approx(40)), (400, pytest.approx(50))]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[2] == "Judge: fixing"
+    assert names[-2:] == ["Generator alone, greedy", "Pareto front"]
+
+
+def test_nothing_run_is_said_in_the_figure() -> None:
+    figure = draw_figure("planner_costs", EXPERIMENT, [], {}, {})
+    assert [text.get_text() for text in figure.axes[0].texts] == ["not run"]
+
+
+def test_the_files_behind_the_table() -> None:
+    files = artefacts.METRICS["planners"](EXPERIMENT)
+    assert files == [
+        *(f"results/metrics/planned/{planner}/{PLACE}.json" for planner in ("rerank", "majority", "fix")),
+        "results/metrics/planned/greedy/g.greedy.json",
+        *(f"results/metrics/planned/{planner}/oracle-0.9/g.sample.check.json" for planner in ("rerank", "fix")),
+    ]
+    runs = artefacts.runs(EXPERIMENT)
+    assert f"results/search/fix/{PLACE}.discriminator.run.json" in runs
+    assert "results/search/fix/oracle-0.9/g.sample.check.generator.run.json" in runs
+    assert sum("/search/" in run for run in runs) == 3
+    assert artefacts.searches({"generator": "g", "discriminators": ["d"]}) == []
+
+
+def test_a_planner_is_compared_with_re_ranking_by_the_same_discriminator() -> None:
+    assert artefacts.compared_with(f"fix/{PLACE}") == f"rerank/{PLACE}"
+    assert artefacts.compared_with("fix/oracle-0.9/g.sample.check") == "rerank/oracle-0.9/g.sample.check"
+    assert artefacts.compared_with(f"rerank/{PLACE}") is None
+    assert artefacts.compared_with("greedy/g.greedy") is None

@@ -1,0 +1,180 @@
+"""Jobs on one machine each take a GPU of their own, by a lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqljudge.models import device as devices
+from sqljudge.models.device import DeviceError, lock_folder, locked, offered_devices, own_device, read_listing
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+LISTING = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aaaa-1)
+GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-bbbb-2)
+"""
+DIVIDED = """GPU 0: NVIDIA A100 (UUID: GPU-aaaa)
+  MIG 3g.20gb     Device  0: (UUID: MIG-1111)
+  MIG 3g.20gb     Device  1: (UUID: MIG-2222)
+GPU 1: NVIDIA A100 (UUID: GPU-bbbb)
+"""
+HOLD = """
+import sys
+from pathlib import Path
+from sqljudge.models.device import locked
+with locked(sys.argv[2:], Path(sys.argv[1])) as device:
+    print(device, flush=True)
+    sys.stdin.read()
+"""
+Hold = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Hold]:
+    """Starts a process that takes one of the named devices, says which, and holds it until its input ends."""
+    with ExitStack() as started:
+
+        def start(*names: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", HOLD, str(tmp_path), *names],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(WORKFLOW)},
+            )
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield start
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def complained(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline().strip()
+
+
+def test_two_jobs_take_different_gpus_and_the_third_waits_for_the_first_to_end(hold: Hold) -> None:
+    first, second = hold("A", "B"), hold("A", "B")
+    taken = {said(first), said(second)}
+    assert taken == {"A", "B"}
+    third = hold("A", "B")
+    assert complained(third) == "all GPUs (2) are taken by other jobs; waiting for one"
+    first.communicate("")
+    assert said(third) in taken
+
+
+def test_a_killed_job_gives_its_gpu_back(hold: Hold) -> None:
+    victim = hold("A")
+    assert said(victim) == "A"
+    waiting = hold("A")
+    assert "waiting" in complained(waiting)
+    victim.kill()
+    assert said(waiting) == "A"
+
+
+def test_an_error_in_a_job_is_not_taken_for_a_held_lock(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError), locked(["A", "B"], tmp_path):
+        raise BlockingIOError
+    started = time.monotonic()
+    with locked(["A"], tmp_path):
+        assert time.monotonic() - started < 0.5, "the lock is free again"
+
+
+def test_devices_are_read_by_uuid() -> None:
+    assert read_listing(LISTING) == ["GPU-aaaa-1", "GPU-bbbb-2"]
+    assert read_listing("No devices were found\n") == []
+
+
+def test_the_parts_of_a_divided_gpu_take_its_place() -> None:
+    assert read_listing(DIVIDED) == ["MIG-1111", "MIG-2222", "GPU-bbbb"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "offered"),
+    [
+        (None, ["a", "b", "c"]),
+        ("2,0", ["c", "a"]),
+        ("1", ["b"]),
+        ("GPU-x, 0", ["GPU-x", "a"]),
+        ("7", ["7"]),
+        ("", []),
+    ],
+)
+def test_a_schedulers_choice_is_kept_to(visible: str | None, offered: list[str]) -> None:
+    assert offered_devices(["a", "b", "c"], visible) == offered
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Makes a machine with the named GPUs."""
+
+    def make(*names: str) -> None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(devices, "listed_devices", lambda: list(names))
+        monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path)
+
+    return make
+
+
+def test_a_job_sees_only_the_gpu_it_took(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    machine("A", "B", "C")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    with own_device(1) as device:
+        assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda", "B")
+
+
+def test_a_second_job_takes_the_next(machine: Callable[..., None], hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine("A", "B")
+    assert said(hold("A", "B")) == "A"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with own_device(1):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "B"
+
+
+def test_a_job_without_a_choice_leaves_the_environment_alone(machine: Callable[..., None]) -> None:
+    machine("A")
+    with own_device(1) as device:
+        assert device == "cuda"
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    machine()
+    with own_device(1) as device:
+        assert device == "cuda"
+
+
+def test_a_job_that_was_given_no_gpu_takes_none(machine: Callable[..., None], tmp_path: Path) -> None:
+    machine("A", "B")
+    with own_device(0) as device:
+        assert device == "cpu"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_driver_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert devices.listed_devices() == []
+
+
+def test_the_locks_lie_in_a_folder_of_this_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = lock_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert lock_folder() == folder
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(DeviceError, match="belongs to another user"):
+        lock_folder()
+    folder.unlink()
+    folder.write_text("")
+    with pytest.raises(DeviceError, match="cannot be made"):
+        lock_folder()

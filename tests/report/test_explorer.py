@@ -1,0 +1,503 @@
+"""The explorer's data: what is said of each choice, how a response is cut into pieces, and how texts are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from sqljudge.core import artefacts
+from sqljudge.core.artefacts import Judged
+from sqljudge.core.errors import DataError
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import (
+    Candidate,
+    CandidateSet,
+    Execution,
+    Judgment,
+    Question,
+    Score,
+    Selection,
+    write_json,
+    write_jsonl,
+)
+from sqljudge.experiments.checks import settled
+from sqljudge.report.explorer import Made, gold_results, read_made, shown_questions, summary, write_explorer
+from sqljudge.report.explorer.outcomes import TAGS, bits, outcome
+from sqljudge.report.explorer.questions import entries
+from sqljudge.report.explorer.reading import Setting, setting_of
+from sqljudge.report.explorer.responses import shown_response
+from sqljudge.report.explorer.site import as_script
+from sqljudge.sql.sandbox.limits import QueryResult
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = [
+    "</script><script>window.__pwned = 1</script>",
+    '<img src=x onerror="window.__pwned = 1">',
+    "line\u2028break\u2029here",
+    "half \ud83d pair",
+    "'); window.__pwned = 1; ('",
+    "<!--<script>",
+    "\x00\x1b&amp;",
+]
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------------
+
+
+def score(*, failure: bool = False, asked: bool = True) -> Score:
+    return Score(0, "A", 0.0, None if failure or not asked else True, failure, asked)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "first", "tags"),
+    [
+        (True, True, ["right"]),
+        (False, False, ["wrong"]),
+        (True, False, ["right", "rescued"]),
+        (False, True, ["wrong", "broken"]),
+        (None, True, []),
+        (True, None, ["right"]),
+    ],
+)
+def test_a_choice_is_compared_with_what_no_discriminator_would_take(
+    chosen: bool | None, first: bool | None, tags: list[str]
+) -> None:
+    assert outcome(chosen, first, [score()]) == tags
+
+
+def test_no_verdict_at_all_is_told_from_some_missing() -> None:
+    assert outcome(True, True, [score(failure=True), score()]) == ["right", "some_no_verdict"]
+    assert outcome(True, True, [score(failure=True)] * 2) == ["right", "no_verdict", "some_no_verdict"]
+    assert outcome(True, True, [score(failure=True), score(asked=False)])[1] == "no_verdict", "the other was not asked"
+    assert outcome(False, False, [score(asked=False)]) == ["wrong"], "nothing was asked, so nothing is missing"
+    assert outcome(False, False, []) == ["wrong"]
+
+
+def test_tags_become_bits_in_their_order() -> None:
+    assert [bits([tag]) for tag in TAGS] == [1, 2, 4, 8, 16, 32]
+    assert bits(["right", "rescued"]) == 5
+
+
+# --- responses ------------------------------------------------------------------------------------------------------
+
+
+def judgment(response: str, *, ends: list[int] | None = None, finish: str = "stop", budget: int = 99) -> Judgment:
+    """A response of one token a character, unless told otherwise, each with the probability 1/2."""
+    ends = ends if ends is not None else list(range(1, len(response) + 1))
+    log = (-0.6931471805599453,) * len(ends)
+    return Judgment(1, "A", None, response, tuple(range(len(ends))), log, tuple(ends), finish, budget)
+
+
+def text(pieces: list[dict[str, Any]]) -> str:
+    return "".join(piece.get("text", "") for piece in pieces)
+
+
+def test_the_verdict_is_one_piece_with_its_token_and_probability() -> None:
+    words = ["Fine.", "\n", '{"correct":', " tr", "ue", "}"]
+    ends = [sum(map(len, words[: at + 1])) for at in range(len(words))]
+    shown = shown_response(judgment("".join(words), ends=ends), [6])
+    assert [piece for piece in shown["answer"] if "mark" in piece] == [{"text": "true", "mark": 0}]
+    assert shown["verdicts"] == [{"value": True, "probability": pytest.approx(0.5), "token": 4, "token_text": " tr"}]
+    assert shown["readings"] == [[6, 0]]
+
+
+def test_each_budget_is_cut_where_its_last_token_ends() -> None:
+    shown = shown_response(judgment("abcdef", ends=[1, 3, 6], finish="length", budget=3), [1, 2, 3])
+    assert [piece.get("text", piece.get("cut")) for piece in shown["answer"]] == ["a", [1], "bc", [2], "def", [3]]
+
+
+def test_a_budget_that_the_response_does_not_fill_cuts_nothing() -> None:
+    shown = shown_response(judgment("abc", ends=[1, 2, 3]), [3, 64])
+    assert shown["answer"] == [{"text": "abc"}]
+
+
+def test_budgets_that_cut_at_one_place_share_the_mark() -> None:
+    shown = shown_response(judgment("ab", ends=[1, 1, 2]), [1, 2])
+    assert shown["answer"] == [{"text": "a"}, {"cut": [1, 2]}, {"text": "b"}]
+
+
+def test_budgets_may_read_different_verdicts() -> None:
+    early = '{"correct": false}'
+    both = early + ' No. {"correct": true}'
+    shown = shown_response(judgment(both), [5, len(early), len(both)])
+    assert shown["readings"] == [[5, None], [len(early), 0], [len(both), 1]]
+    assert [verdict["value"] for verdict in shown["verdicts"]] == [False, True]
+    marked = [(piece["text"], piece["mark"]) for piece in shown["answer"] if "mark" in piece]
+    assert marked == [("false", 0), ("true", 1)]
+
+
+def test_a_cut_inside_a_later_verdict_keeps_both_halves_marked() -> None:
+    whole = '{"correct": true}'
+    shown = shown_response(judgment(whole), [14, len(whole)])
+    kinds = [piece.get("text", piece.get("cut")) for piece in shown["answer"]]
+    assert kinds == ['{"correct": ', "tr", [14], "ue", "}"]
+    assert [piece.get("mark") for piece in shown["answer"]] == [None, 0, None, 0, None]
+
+
+def test_the_thought_ends_with_its_closing_mark() -> None:
+    shown = shown_response(judgment('Hm.</think>So {"correct": true}'), [50])
+    assert shown["closed"] is True
+    assert text(shown["thought"]) == "Hm.</think>"
+    assert text(shown["answer"]) == 'So {"correct": true}'
+
+
+def test_a_thought_that_is_never_closed_ends_before_the_verdicts_line() -> None:
+    shown = shown_response(judgment('Hm.\nIt is {"correct": true}\nso there.'), [50])
+    assert shown["closed"] is False
+    assert text(shown["thought"]) == "Hm.\n"
+    assert text(shown["answer"]) == 'It is {"correct": true}\nso there.'
+
+
+def test_without_a_verdict_the_last_line_is_left_out_of_the_fold() -> None:
+    shown = shown_response(judgment("One.\nTwo.\n\n"), [50])
+    assert text(shown["thought"]) == "One.\n"
+    assert text(shown["answer"]) == "Two.\n\n"
+
+
+def test_an_empty_response_is_shown_as_nothing() -> None:
+    shown = shown_response(judgment(""), [5])
+    assert shown["thought"] == shown["answer"] == []
+    assert shown["readings"] == [[5, None]]
+
+
+def test_a_response_that_was_cut_below_the_budget_is_refused() -> None:
+    with pytest.raises(DataError, match="cut at 3 tokens"):
+        shown_response(judgment("abc", finish="length", budget=3), [3, 9])
+
+
+PARTS = st.sampled_from(["a", "\n", "😀", '{"correct": true}', '{"correct": false', "}", "</think>", "<b>"])
+
+
+@given(st.lists(PARTS, max_size=8).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_pieces_give_the_response_again(response: str, budgets: list[int]) -> None:
+    shown = shown_response(judgment(response), budgets)
+    assert text(shown["thought"]) + text(shown["answer"]) == response
+    assert all(piece.get("text", "x") for piece in shown["thought"] + shown["answer"])
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+QUESTION = Question(7, "shop", "How many?", "SELECT 1", "-- Table t: a", "easy")
+GREEDY = Setting("", "", "writer.greedy", planner="greedy")
+SAMPLED = Setting("judge", "plain", "writer.sample", 50, "soft", "naive")
+POOLED = Setting("judge", "plain", "pool", 50, "soft", "check")
+WEIGHED = dataclasses.replace(SAMPLED, planner="majority")
+FREE = Setting("oracle-0.9", "", "writer.sample", mode="naive")
+GOLD = QueryResult("ok", "", ("n", "b"), ((1, b"\xff"),), 1, 3, 0.1)
+
+
+def ran(sql: str, correct: bool | None) -> Execution:
+    return Execution(7, sql, "ok", "", ((1,),), 1, 5, 0.25, correct)
+
+
+def small_made(**changes: Any) -> Made:
+    """A run of one question: greedy takes A (wrong), re-ranking B (right); the pool is labelled."""
+    said = '{"correct": true}'
+    made = Made(
+        questions={"shop-set": [QUESTION], "pool": [QUESTION]},
+        candidates={
+            "pool": [CandidateSet(7, (Candidate("A", 3, 0), Candidate("B", 1, 1)))],
+            "writer.greedy": [CandidateSet(7, (Candidate("A"),))],
+            "writer.sample": [CandidateSet(7, (Candidate("B"), Candidate("C")))],
+        },
+        executions={
+            "pool": [ran("A", False), ran("B", True)],
+            "writer.greedy": [ran("A", False)],
+            "writer.sample": [ran("B", True), dataclasses.replace(ran("C", False), outcome="error", message="no t")],
+        },
+        judgments={
+            SAMPLED.job: [judgment(said), dataclasses.replace(judgment("?"), sql="B")],
+            POOLED.job: [Judgment(7, "A", p_yes=0.5)],
+        },
+        scores={
+            POOLED: [Score(7, "A", -1.0, None, failure=False, asked=False), Score(7, "B", -0.5, None, failure=True)],
+            SAMPLED: [Score(7, "B", 0.9, True, failure=False), Score(7, "C", 0.2, False, failure=False)],
+        },
+        selections={GREEDY: [Selection(7, "A", None, "first")], SAMPLED: [Selection(7, "B", 0.9, "highest")]},
+        evaluated={GREEDY: {7: (False, False)}, SAMPLED: {7: (True, False)}},
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def shown_of(made: Made) -> Any:
+    golds = {(name, q.id): GOLD for name, some in made.questions.items() for q in some}
+    (shown,) = shown_questions(made, golds)
+    return shown
+
+
+def test_a_question_that_dataset_and_pool_share_is_one_entry() -> None:
+    other = dataclasses.replace(QUESTION, question="Another with the same id?")
+    assert [(e.key, e.sources) for e in entries({"d": [QUESTION], "pool": [QUESTION]})] == [("d-7", ("d", "pool"))]
+    assert [e.key for e in entries({"d": [QUESTION], "pool": [other]})] == ["d-7", "pool-7"]
+
+
+def test_a_users_pool_brings_its_own_questions_and_candidates() -> None:
+    other = dataclasses.replace(QUESTION, question="Another with the same id?")
+    made = small_made(questions={"shop-set": [QUESTION], "pool": [other]})
+    golds = {("shop-set", 7): GOLD, ("pool", 7): GOLD}
+    first, second = shown_questions(made, golds)
+    assert [each["sql"] for each in first.page["candidates"]] == ["A", "B", "C"]
+    assert {pool for each in first.page["candidates"] for pool, *_ in each["pools"]} == {
+        "writer.greedy",
+        "writer.sample",
+    }
+    assert [each["pools"] for each in second.page["candidates"]] == [[["pool", 3, 0, None]], [["pool", 1, 1, None]]]
+
+
+def test_candidates_of_all_pools_are_listed_once() -> None:
+    shown = shown_of(small_made())
+    assert [each["sql"] for each in shown.page["candidates"]] == ["A", "B", "C"]
+    assert shown.page["candidates"][1]["pools"] == [["pool", 1, 1, None], ["writer.sample", 1, None, None]]
+    assert [each["right"] for each in shown.page["candidates"]] == [False, True, False]
+    assert shown.line["messages"] == ["no t"]
+
+
+def test_a_label_goes_before_the_execution_and_both_are_given() -> None:
+    made = small_made()
+    labelled = {**made.candidates, "pool": [CandidateSet(7, (Candidate("A", 1, 1),))]}
+    first = shown_of(small_made(candidates=labelled)).page["candidates"][0]
+    assert (first["right"], first["executed_right"]) == (True, False)
+
+
+def test_choices_say_what_re_ranking_changed() -> None:
+    choices = dict(shown_of(small_made()).page["choices"])
+    greedy, pooled, sampled = (choices[at] for at in range(3))
+    assert (greedy["candidate"], greedy["tags"]) == (0, ["wrong"])
+    assert (sampled["candidate"], sampled["tags"], sampled["exact"]) == (1, ["right", "rescued"], False)
+    assert pooled["candidate"] == 1, "no planner works on the pool: its highest score is shown"
+    assert pooled["tags"] == ["right", "rescued", "no_verdict", "some_no_verdict"]
+
+
+def test_without_a_greedy_query_the_first_candidate_is_what_counts() -> None:
+    made = small_made()
+    alone = small_made(selections={SAMPLED: made.selections[SAMPLED]}, evaluated={SAMPLED: {7: (True, True)}})
+    assert dict(shown_of(alone).page["choices"])[1]["tags"] == ["right"], "B was the generator's first sample"
+
+
+def test_what_was_evaluated_goes_before_the_execution() -> None:
+    undecided = {GREEDY: {7: (False, False)}, SAMPLED: {7: (None, False)}}
+    assert dict(shown_of(small_made(evaluated=undecided)).page["choices"])[2]["right"] is None
+
+
+def test_scores_say_what_the_model_said() -> None:
+    scores = dict(shown_of(small_made()).page["scores"])
+    assert scores == {1: [[0, -1.0, "unasked"], [1, -0.5, "none"]], 2: [[1, 0.9, "yes"], [2, 0.2, "no"]]}
+
+
+def with_all_planners() -> Made:
+    """The same run, with the majority of results beside re-ranking and a discriminator without a model."""
+    made = small_made()
+    silent = [Score(7, "B", -0.5, None, failure=True), Score(7, "C", -0.5, None, failure=True)]
+    free = [Score(7, "B", 0.0, None, failure=False), Score(7, "C", 1.0, None, failure=False)]
+    chosen = {WEIGHED: [Selection(7, "C", 0.2, "group")], FREE: [Selection(7, "C", 1.0, "highest")]}
+    return small_made(
+        scores={**made.scores, SAMPLED: silent, FREE: free},
+        selections={**made.selections, **chosen},
+        evaluated={**made.evaluated, WEIGHED: {7: (False, False)}, FREE: {7: (False, False)}},
+    )
+
+
+def test_two_planners_on_the_same_scores_are_two_choices() -> None:
+    made = with_all_planners()
+    settings = [(each["discriminator"], each["planner"]) for each in summary(made, {})["settings"]]
+    judge, free = "judge", "oracle-0.9"
+    assert settings == [("", "greedy"), (judge, "rerank"), (judge, "majority"), (judge, "rerank"), (free, "rerank")]
+    choices = dict(shown_of(made).page["choices"])
+    assert [choices[at]["candidate"] for at in range(5)] == [0, 1, 2, 1, 2]
+    assert choices[2]["tags"] == ["wrong", "no_verdict", "some_no_verdict"], "its scores are those that it weighed"
+
+
+def test_a_query_that_a_planner_wrote_is_shown_where_it_is_no_candidate() -> None:
+    made, searched = small_made(), dataclasses.replace(SAMPLED, planner="correction")
+    found = small_made(
+        selections={**made.selections, searched: [Selection(7, "NEW", 0.9, "a positive verdict")]},
+        evaluated={**made.evaluated, searched: {7: (True, False)}},
+    )
+    place = next(at for at, each in enumerate(summary(found, {})["settings"]) if each["planner"] == "correction")
+    choices = dict(shown_of(found).page["choices"])
+    assert (choices[place]["candidate"], choices[place]["sql"], choices[place]["right"]) == (None, "NEW", True)
+    assert {choice["sql"] for at, choice in choices.items() if at != place} == {""}
+
+
+def test_a_discriminator_without_a_model_has_scores_and_no_verdicts() -> None:
+    shown = shown_of(with_all_planners())
+    assert dict(shown.page["scores"])[4] == [[1, 0.0, ""], [2, 1.0, ""]]
+    assert dict(shown.page["choices"])[4]["tags"] == ["wrong"]
+    assert "oracle-0.9" not in {each["discriminator"] for each in shown.responses}
+
+
+def test_a_request_that_failed_is_no_missing_verdict() -> None:
+    failed = [Score(7, "B", 0.0, None, failure=False, answered=False)]
+    made = small_made()
+    assert dict(shown_of(small_made(scores={**made.scores, SAMPLED: failed})).page["scores"])[2] == [
+        [1, 0.0, "unanswered"]
+    ]
+
+
+def test_the_index_holds_each_choices_tags() -> None:
+    line = shown_of(small_made()).line
+    assert line["tags"] == [[0, bits(["wrong"])], [1, bits(["right", "rescued", *TAGS[4:]])], [2, 5]]
+
+
+def test_only_what_was_written_is_a_response() -> None:
+    judged = {SAMPLED.job: [dataclasses.replace(judgment("Yes."), question_id=7, sql="C")], POOLED.job: []}
+    (response,) = shown_of(small_made(judgments=judged)).responses
+    assert (response["candidate"], response["pool"], text(response["answer"])) == (2, "writer.sample", "Yes.")
+    assert shown_of(small_made(judgments={SAMPLED.job: [], POOLED.job: [Judgment(7, "A", p_yes=0.5)]})).responses == []
+
+
+def test_the_gold_has_its_columns_and_rows_as_json_can_hold_them() -> None:
+    gold = shown_of(small_made()).page["gold"]
+    assert (gold["columns"], gold["rows"]) == (["n", "b"], [[1, "x'ff'"]])
+
+
+def test_the_summary_tells_planners_and_reasoners_from_the_rest() -> None:
+    settings = summary(small_made(), {"judge": "The judge"})["settings"]
+    told = [(each["discriminator"], each["pool"], each["planned"], each["reasons"]) for each in settings]
+    assert told == [
+        ("", "writer.greedy", True, False),
+        ("judge", "pool", False, False),
+        ("judge", "writer.sample", True, True),
+    ]
+
+
+def test_the_summary_gives_the_levels_in_their_order() -> None:
+    assert summary(small_made(), {})["levels"] == ["easy", "medium", "hard", "extra"]
+    assert summary(small_made(), {}, ["simple", "moderate"])["levels"] == ["simple", "moderate"]
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_names_its_setting() -> None:
+    assert setting_of("rerank/judge/plain/writer-1.5b.sample.b50.soft.naive") == dataclasses.replace(
+        SAMPLED, pool="writer-1.5b.sample"
+    )
+    assert setting_of("rerank/judge/plain/pool.b50.soft.check") == POOLED
+    assert setting_of("greedy/writer.greedy") == GREEDY
+    assert setting_of("majority/judge/plain/writer.sample.b50.soft.naive") == WEIGHED
+    assert setting_of("rerank/oracle-0.9/writer.sample.naive") == FREE
+
+
+def test_all_files_behind_the_papers_tables_are_named() -> None:
+    experiments = settled(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    files = artefacts.behind(experiments, "spider")
+    assert files["questions"] == ["results/questions/spider.jsonl", "results/questions/pool.jsonl"]
+    counts = {kind: len(some) for kind, some in files.items()}
+    assert counts == {
+        "questions": 2,
+        "candidates": 6,
+        "executions": 6,
+        "judgments": 25,
+        "scores": 87,
+        "selections": 58,
+        "metrics": 58,
+    }
+    assert not [file for file in files["scores"] if "/majority/" in file and ".b" in file], "weighing scores anew"
+    assert "results/scores/distill-r1-1.5b/no_schema/pool.b2048.soft.naive.jsonl" in files["scores"]
+    assert "results/selections/greedy/distill-r1-1.5b.greedy.jsonl" in files["selections"]
+    assert "results/selections/tree_search/oracle-0.9/stable-code-3b.sample.check.jsonl" in files["selections"]
+
+
+def test_only_what_the_experiments_use_is_named() -> None:
+    table7 = {"table7": {"generators": ["writer"], "decoding": "greedy"}}
+    files = artefacts.behind(table7, "d")
+    assert files["questions"] == ["results/questions/d.jsonl"]
+    assert files["scores"] == files["judgments"] == []
+    table8 = {"discriminator": "j", "context": "c", "budgets": [5], "scoring": "soft", "mode": "naive"}
+    assert artefacts.behind({"table8": table8}, "d")["questions"] == ["results/questions/pool.jsonl"]
+
+
+def test_what_is_read_is_what_was_made(tmp_path: Path) -> None:
+    made = with_all_planners()
+    folder = tmp_path / "results"
+    for name, some in made.questions.items():
+        write_jsonl(folder / f"questions/{name}.jsonl", some)
+    for pool in made.candidates:
+        write_jsonl(folder / f"candidates/{pool}.jsonl", made.candidates[pool])
+        write_jsonl(folder / f"executions/{pool}.jsonl", made.executions[pool])
+    for job in made.judgments:
+        write_judgments(folder / f"judgments/{job.discriminator}/{job.context}/{job.pool}.parquet", made.judgments[job])
+    places = {
+        GREEDY: "greedy/writer.greedy",
+        SAMPLED: "judge/plain/writer.sample.b50.soft.naive",
+        POOLED: "judge/plain/pool.b50.soft.check",
+        FREE: "oracle-0.9/writer.sample.naive",
+    }
+    for setting, scores in made.scores.items():
+        write_jsonl(folder / f"scores/{places[setting]}.jsonl", scores)
+    for setting, selections in made.selections.items():
+        place = places[GREEDY] if setting == GREEDY else f"{setting.planner}/{places[setting.scored]}"
+        write_jsonl(folder / f"selections/{place}.jsonl", selections)
+        rows = [
+            {"question_id": at, "exec": right, "exact": exact} for at, (right, exact) in made.evaluated[setting].items()
+        ]
+        write_json(folder / f"metrics/end_to_end/{place}.json", {"per_question": rows})
+    kinds = ["questions", "candidates", "executions", "judgments", "scores", "selections"]
+    files = {kind: [str(path) for path in sorted((folder / kind).rglob("*.*")) if path.is_file()] for kind in kinds}
+    files["metrics"] = [str(path) for path in (folder / "metrics").rglob("*.json")]
+    found = read_made(files)
+    for name in ("questions", "candidates", "executions", "scores", "selections", "evaluated"):
+        assert getattr(found, name) == getattr(made, name), name
+    assert [j.response for j in found.judgments[SAMPLED.job]] == ['{"correct": true}', "?"]
+    assert set(found.judgments) == {Judged("judge", "plain", "writer.sample"), Judged("judge", "plain", "pool")}
+
+
+def test_gold_queries_run_with_their_columns(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    connection = sqlite3.connect(tmp_path / "shop/shop.sqlite")
+    connection.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1), (1), (3);")
+    connection.close()
+    question = dataclasses.replace(QUESTION, gold_sql="SELECT DISTINCT a AS n FROM t WHERE a < = 2")
+    result = gold_results({"d": [question]}, tmp_path)["d", 7]
+    assert (result.outcome, result.columns, result.rows) == ("ok", ("n",), ((1,),))
+    with pytest.raises(DataError, match="no such database"):
+        gold_results({"d": [dataclasses.replace(QUESTION, db_id="none")]}, tmp_path)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_text_leaves_its_place_in_a_script(hostile: str) -> None:
+    script = as_script("question", "k", {"text": hostile, hostile: [hostile]})
+    assert script.isascii()
+    assert not set(script) & set("<>&\u2028\u2029")
+    assert script.startswith('explorer.register("question","k",')
+    assert script.endswith(");\n")
+    given_back = json.loads(script.removeprefix('explorer.register("question","k",').removesuffix(");\n"))
+    assert given_back == {"text": hostile, hostile: [hostile]}
+
+
+def test_a_number_that_json_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        as_script("question", "k", float("nan"))
+
+
+def test_the_folder_is_whole_and_holds_nothing_old(tmp_path: Path) -> None:
+    stale = tmp_path / "data/questions/gone-1.js"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    count = write_explorer(tmp_path, summary(small_made(), {}), [shown_of(small_made())])
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert count == 1
+    assert found == {
+        "index.html",
+        *(f"assets/{name}.js" for name in ("explorer", "loading", "question", "responses", "words")),
+        "assets/explorer.css",
+        "data/index.js",
+        "data/questions/shop-set-7.js",
+        "data/responses/shop-set-7.js",
+    }
+
+
+def test_the_page_names_only_what_lies_beside_it() -> None:
+    templates = ROOT / "workflow/sqljudge/report/explorer/templates"
+    whole = "".join(path.read_text(encoding="utf-8") for path in templates.iterdir())
+    for address in ("http:", "https:", "//cdn", "@import", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("):
+        assert address not in whole
+    assert "Content-Security-Policy" in (templates / "index.html").read_text(encoding="utf-8")

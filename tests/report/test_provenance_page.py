@@ -1,0 +1,103 @@
+"""The table of what made each result, and the facts of the report's front page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import docutils.core
+from sqljudge.core.provenance import model_name, with_tree
+from sqljudge.report.provenance import facts, origins_grid
+from sqljudge.report.tables import FORMATS, render
+
+
+def run(name: str = "m_1", **changes: Any) -> dict[str, Any]:
+    model = {"model": name, "revision": "0123456789abcdef", "dtype": "float32", "quantization": "none", "backend": "b"}
+    spent = {"prompt_tokens": 1000, "new_tokens": 500, "seconds": 2.04}
+    return {"model": {**model, **changes}, "engine": {"device": "a GPU"}, **spent}
+
+
+def beside(**changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "commit": "c0ffee" * 6,
+        "dirty": False,
+        "made": "2026-01-02T03:04:05+00:00",
+        "code": "c0de",
+        "config": "5e77",
+        "inputs": {"a": "1", "b": "2"},
+        "seed": 42,
+        "versions": {"python": "3.11", "numpy": "2.4"},
+        "machine": {"system": "Linux", "processor": "x86_64", "name": "", "cores": 2},
+        "runs": [run(), run(), run("n", quantization="int8")],
+        "tokens": 4500,
+        "seconds": 6.12,
+    }
+    return {**made, **changes}
+
+
+def values(**sidecars: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render(origins_grid(sidecars), "csv"))))
+
+
+def test_a_row_says_what_made_a_result() -> None:
+    (row,) = values(table1=beside())
+    assert (row["result"], row["commit"], row["tree"]) == ("table1", "c0ffee" * 6, "clean")
+    assert row["models"] == (
+        "m_1 at revision 0123456789ab (float32, b); n at revision 0123456789ab (float32, int8, b)"
+    ), "each model once"
+    assert (row["device"], row["seed"], row["tokens"], row["seconds"]) == ("a GPU", "42", "4500", "6.1")
+    assert (row["settings"], row["code"], row["inputs"]) == ("5e77", "c0de", "2")
+    assert row["versions"] == "python 3.11; numpy 2.4"
+
+
+def test_a_dirty_tree_is_said_in_its_row_and_below() -> None:
+    grid = origins_grid({"table1": beside(dirty=True), "table2": beside(), "table3": beside(commit=None, dirty=None)})
+    assert [row[2] for row in grid.rows] == ["DIRTY", "clean", "unknown"]
+    assert [row[1] for row in grid.rows] == ["c0ffeec0ffee", "c0ffeec0ffee", "none"]
+    assert grid.notes[0].startswith(
+        "1 of 3 results were made from a tree whose files differed from the commit: table1."
+    )
+
+
+def test_a_result_without_a_model_says_so() -> None:
+    (row,) = values(table1=beside(runs=[], tokens=0, seconds=0.0))
+    assert (row["models"], row["device"]) == ("none", "none")
+
+
+def test_versions_that_differ_are_all_given() -> None:
+    grid = origins_grid({"a": beside(), "b": beside(versions={"numpy": "2.5", "torch": "2"})})
+    assert "Versions: python 3.11, numpy 2.4 and 2.5, torch 2." in grid.notes[-1]
+
+
+def test_every_format_can_be_written() -> None:
+    for form in FORMATS:
+        assert "table1" in render(origins_grid({"table1": beside()}), form)
+
+
+def test_a_model_behind_a_server_is_named_by_the_server() -> None:
+    served = {"model": {"model": "m", "server": "https://host/v1", "backend": "openai"}, "engine": {}}
+    assert model_name(served) == "m (openai, https://host/v1)"
+    assert values(table1=beside(runs=[served]))[0]["device"] == "unknown"
+
+
+def test_facts_count_each_job_once() -> None:
+    later = beside(made="2026-01-03T00:00:00+00:00", dirty=True)
+    text = facts({"a": beside(), "b": later}, [run(), run("n")])
+    page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"report_level": 2, "halt_level": 2})
+    shown = page["body"]
+    for said in (
+        "m_1 at revision 0123456789ab",
+        "2 on a GPU; 3,000 tokens in 4 seconds",
+        "commit c0ffeec0ffee; commit c0ffeec0ffee, DIRTY",
+        "x86_64, 2 cores, Linux",
+        "2026-01-02 03:04:05 UTC to 2026-01-03 00:00:00 UTC",
+    ):
+        assert said in shown, said
+
+
+def test_a_text_about_a_result_says_that_its_tree_was_dirty() -> None:
+    assert with_tree("Fine.", beside()) == "Fine.\n"
+    assert with_tree("Fine.", beside(dirty=True)) == (
+        "Fine. Made from a dirty tree: commit c0ffeec0ffee, DIRTY: files differed from that commit.\n"
+    )

@@ -1,0 +1,412 @@
+"""The paper's eight tables: which metric stands in which cell, beside which published figure, in each format."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.metrics.intrinsic import METRICS
+from sqljudge.report.tables import FORMATS, LAYOUTS, Cell, Column, Grid, Row, Table, build_table, render
+from sqljudge.report.tables.measures import INTRINSIC
+from sqljudge.report.tables.model import number, signed
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = json.loads((ROOT / "resources" / "published.json").read_text(encoding="utf-8"))
+DISPLAY = {"distill-r1-1.5b": "Distill-R1", "stable-code-3b": "Stable-Code-3B", "mine": "My <b>model</b> & 100 %_x"}
+BASE = {"context": "no_schema", "pool": "pool", "budget": 512, "scoring": "soft", "mode": "naive"}
+LEVELS = ("easy", "medium", "hard", "extra", "all")
+
+
+def around(value: float | None, n: int = 40) -> dict[str, Any]:
+    if value is None:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    return {"value": value, "low": value - 0.05, "high": value + 0.05, "n": n}
+
+
+def intrinsic(discriminator: str, pwacc: float | None, **settings: Any) -> dict[str, Any]:
+    return {
+        "settings": {"discriminator": discriminator, **BASE, **settings},
+        "questions": 40,
+        "candidates": 1221,
+        "pairs": 41,
+        "per_question": [],
+        "metrics": {**{name: around(0.5) for name in METRICS}, "pwacc": around(pwacc), "failure_rate": around(0.25)},
+    }
+
+
+def end_to_end(ex: float, **settings: Any) -> dict[str, Any]:
+    names = ("em", "partial_acc", "partial_recall", "partial_f1")
+    level = {"ex": around(ex), **{name: around(0.3) for name in names}}
+    return {"settings": settings, "questions": 40, "metrics": dict.fromkeys(LEVELS, level), "per_question": []}
+
+
+def rerank(discriminator: str, ex: float, **settings: Any) -> dict[str, Any]:
+    chosen = {**BASE, "planner": "rerank", "generator": "stable-code-3b", "decoding": "sample", **settings}
+    return end_to_end(ex, discriminator=discriminator, **chosen)
+
+
+def reasoning(discriminator: str, **settings: Any) -> dict[str, Any]:
+    names = ("repetition", "one_minus_ttr", "repeated_ngrams", "diversity")
+    chosen = {key: value for key, value in {**BASE, **settings}.items() if key not in ("scoring", "mode")}
+    metrics = {**{name: around(0.1) for name in names}, "entropy_bits": around(4.5)}
+    return {"settings": {"discriminator": discriminator, **chosen}, "responses": 1221, "metrics": metrics}
+
+
+def cell_of(table: Table, label: str, column: str, group: str = "") -> Cell:
+    found = [
+        cell
+        for row, col, cell in table.cells()
+        if label in row.labels and col.label == column and (not group or col.group == group)
+    ]
+    assert len(found) == 1, f"{len(found)} cells for {label}, {column}, {group}"
+    return found[0]
+
+
+TABLE1 = {"discriminators": ["distill-r1-1.5b", "codellama-7b", "mine"], "budget": 512, "scoring": "soft"}
+
+
+def test_cell_shows_ours_and_published_in_per_cent() -> None:
+    table = build_table("table1", TABLE1, [intrinsic("distill-r1-1.5b", 0.5)], PUBLISHED, DISPLAY)
+    cell = cell_of(table, "Distill-R1", "PwAcc", "Naive")
+    assert (cell.value, cell.low, cell.high, cell.n) == pytest.approx((50.0, 45.0, 55.0, 40))
+    assert cell.published == 51.34
+    assert cell.difference == pytest.approx(-1.34)
+    assert (cell.status, cell.published_status) == ("ok", "ok")
+
+
+def test_cells_not_run_not_published_and_without_data_are_told_apart() -> None:
+    table = build_table("table1", TABLE1, [intrinsic("mine", None)], PUBLISHED, DISPLAY)
+    assert cell_of(table, "Distill-R1", "PwAcc", "Naive").status == "not run"
+    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "no data"
+    assert cell_of(table, DISPLAY["mine"], "F1", "Naive").status == "ok"
+    assert cell_of(table, DISPLAY["mine"], "F1", "Naive").published_status == "not published"
+    assert cell_of(table, "codellama-7b", "F1", "Executability check").published is None
+
+
+def test_settings_that_differ_are_not_taken() -> None:
+    metrics = [
+        intrinsic("mine", 0.5, budget=256),
+        intrinsic("mine", 0.5, scoring="hard"),
+        intrinsic("mine", 0.5, mode="check"),
+    ]
+    table = build_table("table1", TABLE1, metrics, PUBLISHED, DISPLAY)
+    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "not run"
+    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Executability check").status == "ok"
+
+
+def test_setting_that_a_discriminator_does_not_have_fits() -> None:
+    table = build_table("table1", TABLE1, [intrinsic("mine", 0.5, budget=None)], PUBLISHED, DISPLAY)
+    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "ok"
+
+
+def test_budget_from_a_file_name_fits() -> None:
+    table = build_table("table1", TABLE1, [intrinsic("mine", 0.5, budget="512")], PUBLISHED, DISPLAY)
+    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "ok"
+
+
+def test_same_metric_twice_is_one_but_two_different_contradict() -> None:
+    one = intrinsic("mine", 0.5)
+    assert build_table("table1", TABLE1, [one, dict(one)], PUBLISHED, DISPLAY)
+    with pytest.raises(DataError, match="2 different intrinsic metrics"):
+        build_table("table1", TABLE1, [one, intrinsic("mine", 0.6)], PUBLISHED, DISPLAY)
+
+
+def test_metric_without_a_measure_is_named() -> None:
+    broken = intrinsic("mine", 0.5)
+    del broken["metrics"]["mrr"]
+    with pytest.raises(DataError, match=r"discriminator mine.*no mrr"):
+        build_table("table1", TABLE1, [broken], PUBLISHED, DISPLAY)
+
+
+def test_unknown_table_and_empty_experiment() -> None:
+    with pytest.raises(ConfigError, match="table9: no such table"):
+        build_table("table9", {}, [], PUBLISHED, {})
+    with pytest.raises(ConfigError, match="table1: no discriminators"):
+        build_table("table1", {}, [], PUBLISHED, {})
+
+
+def test_table2_and_3_take_their_own_mode_and_table_3_the_greedy_row() -> None:
+    experiment = {"discriminators": ["distill-r1-1.5b"], "generator": "stable-code-3b", "decoding": "sample"}
+    metrics = [
+        rerank("distill-r1-1.5b", 0.56),
+        rerank("distill-r1-1.5b", 0.58, mode="check"),
+        end_to_end(0.57, planner="greedy", generator="stable-code-3b", decoding="greedy"),
+    ]
+    two = build_table("table2", experiment, metrics, PUBLISHED, DISPLAY)
+    three = build_table("table3", experiment, metrics, PUBLISHED, DISPLAY)
+    ex = "Execution accuracy (EX)"
+    assert cell_of(two, "Distill-R1", "All", ex).value == pytest.approx(56)
+    assert cell_of(three, "Distill-R1", "All", ex).value == pytest.approx(58)
+    assert cell_of(three, "Distill-R1", "Extra", ex).published == 26
+    greedy = cell_of(three, "None (greedy)", "All", ex)
+    assert (greedy.value, greedy.published) == (pytest.approx(57), 57.8)
+    assert cell_of(three, "None (greedy)", "F1", "Partial match, all").published == 52.36
+    assert len(two.rows) == 1
+
+
+def test_table4_has_a_row_per_context() -> None:
+    experiment = {"discriminator": "distill-r1-1.5b", "contexts": ["none", "schema"], "budget": 1024}
+    metrics = [
+        intrinsic("distill-r1-1.5b", 0.5, context="none", budget=1024),
+        reasoning("distill-r1-1.5b", context="none", budget=1024),
+    ]
+    table = build_table("table4", experiment, metrics, PUBLISHED, DISPLAY)
+    assert table.row_headers == ("Discriminator", "Context")
+    entropy = cell_of(table, "No schema", "Entropy")
+    assert (entropy.value, entropy.published) == (4.5, 4.49)
+    assert cell_of(table, "No schema", "Failure rate").published == 6.1
+    assert cell_of(table, "Schema", "PwAcc").status == "not run"
+    assert cell_of(table, "Schema", "PwAcc").published == 53.79
+
+
+def test_table5_and_6_compare_scorings() -> None:
+    metrics = [
+        intrinsic("distill-r1-1.5b", 0.4, scoring="hard"),
+        rerank("distill-r1-1.5b", 0.55, scoring="hard", mode="check"),
+    ]
+    five = build_table("table5", {"discriminators": ["distill-r1-1.5b"]}, metrics, PUBLISHED, DISPLAY)
+    hard = cell_of(five, "Hard", "PwAcc", "Naive")
+    assert (hard.value, hard.published) == (pytest.approx(40), 34.47)
+    six = build_table("table6", {"discriminators": ["distill-r1-1.5b"]}, metrics, PUBLISHED, DISPLAY)
+    assert six.row_headers == ("Discriminator", "Mode", "Scores")
+    row = next(row for row in six.rows if row.labels[1:] == ("Executability check", "Hard"))
+    assert row.cells[4].value == pytest.approx(55)
+    assert row.cells[4].published == 58.0
+
+
+def test_table7_has_a_row_per_generator() -> None:
+    metrics = [end_to_end(0.1, planner="greedy", generator="tinyllama-1.1b", decoding="greedy")]
+    experiment = {"generators": ["tinyllama-1.1b", "mine"], "decoding": "greedy"}
+    table = build_table("table7", experiment, metrics, PUBLISHED, DISPLAY)
+    cell = cell_of(table, "tinyllama-1.1b", "All", "Execution accuracy (EX)")
+    assert (cell.value, cell.published) == (pytest.approx(10), 11.3)
+    assert any("true greedy decoding" in note for note in table.notes)
+
+
+def test_table8_has_a_row_per_budget() -> None:
+    experiment = {"discriminators": ["distill-r1-1.5b"], "budgets": [256, 512], "context": "no_schema"}
+    table = build_table("table8", experiment, [intrinsic("distill-r1-1.5b", 0.5)], PUBLISHED, DISPLAY)
+    assert cell_of(table, "512", "PwAcc").value == pytest.approx(50)
+    assert cell_of(table, "256", "PwAcc").published == 1.96
+    assert cell_of(table, "512", "Diversity").status == "not run"
+
+
+@pytest.mark.parametrize("name", ["table4", "table5", "table6", "table8"])
+def test_another_model_has_no_published_value_in_the_reasoning_tables(name: str) -> None:
+    table = build_table(name, {"discriminators": ["mine"], "budgets": [512]}, [], PUBLISHED, DISPLAY)
+    assert {cell.published for _, _, cell in table.cells()} == {None}
+
+
+def test_notes_say_what_the_table_rests_on() -> None:
+    metrics = [intrinsic("distill-r1-1.5b", 0.5, budget=256)]
+    table = build_table("table1", {**TABLE1, "budget": 256}, metrics, PUBLISHED, DISPLAY)
+    text = " ".join(table.notes)
+    assert "40 questions, 1,221 candidates, 41 pairs" in text
+    assert "bootstrap interval over questions" in text
+    assert "budget 256 tokens" in text
+    assert "budget 512 tokens (here: budget 256 tokens)" in text
+    assert "Distill-R1, naive: 25.00 %" in text
+
+
+def test_best_of_a_column_is_by_what_is_shown() -> None:
+    def column_of(better: Any, *values: float | None) -> Table:
+        rows = tuple(Row((str(i),), (Cell(value, status="ok"),)) for i, value in enumerate(values))
+        return Table("t", "T", ("Row",), (Column("", "C", decimals=1, better=better),), rows)
+
+    assert column_of("high", 1.0, 2.04, 2.01, None).best(0) == {1, 2}
+    assert column_of("low", 0.0, 2.0).best(0) == {0}
+    assert column_of("high", 2.0, 2.0).best(0) == frozenset()
+    assert column_of("high", 2.0, None).best(0) == frozenset()
+    assert column_of(None, 1.0, 2.0).best(0) == frozenset()
+
+
+def test_numbers_have_no_negative_zero() -> None:
+    assert (number(-0.001, 2), number(-1.5, 1)) == ("0.00", "-1.5")
+    assert (signed(-0.001, 2), signed(0.5, 1), signed(-0.5, 1)) == ("0.00", "+0.5", "-0.5")
+
+
+@pytest.fixture
+def table1() -> Table:
+    metrics = [intrinsic("distill-r1-1.5b", 0.5), intrinsic("mine", 0.25)]
+    return build_table("table1", TABLE1, metrics, PUBLISHED, DISPLAY)
+
+
+def test_csv_is_tidy(table1: Table) -> None:
+    frame = pandas.read_csv(io.StringIO(render(table1, "csv")))
+    assert len(frame) == 3 * 2 * len(INTRINSIC)
+    row = frame[(frame.discriminator == "Distill-R1") & (frame.group == "Naive") & (frame.metric == "PwAcc")].iloc[0]
+    assert (row.value, row.low, row.high, row.n, row.unit) == (50, 45, 55, 40, "%")
+    assert (row.published, row.difference, row.status) == (51.34, -1.34, "ok")
+    absent = frame[frame.discriminator == "codellama-7b"]
+    assert set(absent.status) == {"not run"}
+    assert set(absent.published_status) == {"not published"}
+    assert absent.value.isna().all()
+
+
+def test_markdown_cells(table1: Table) -> None:
+    text = render(table1, "md")
+    assert "**50.00** [45.0, 55.0] (51.34)" in text
+    assert "25.00 [20.0, 30.0] (n.p.)" in text
+    assert "not run (n.p.)" in text
+    assert "n.p.: not published" in text
+    assert "<b>" not in text.replace(r"\<b\>", "")
+
+
+def test_markdown_of_models_that_the_paper_does_not_have_shows_no_empty_column() -> None:
+    alone = build_table("table1", {**TABLE1, "discriminators": ["mine"]}, [intrinsic("mine", 0.25)], PUBLISHED, DISPLAY)
+    text = render(alone, "md")
+    assert "25.00 [20.0, 30.0] " in text
+    assert "n.p." not in text
+    assert "not published" in text, "a note says so once"
+
+
+def test_html_stands_alone_and_escapes(table1: Table) -> None:
+    text = render(table1, "html")
+    assert "<b>model" not in text
+    assert "&lt;b&gt;model" in text
+    assert not re.search(r"(src|href)=|https?://|@import", text)
+    assert "prefers-color-scheme: dark" in text
+    assert text.count("<tr>") == 2 + 3
+    assert 'class="best"' in text
+    assert "not run" in text
+    assert "not published" in text
+    assert "paper 51.34 (−1.34)" in text
+
+
+def test_latex_escapes_and_is_balanced(table1: Table) -> None:
+    text = render(table1, "tex")
+    assert r"My \textless{}b\textgreater{}model\textless{}/b\textgreater{} \& 100 \%\_x" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert re.search(r"\\textbf\{50\.00\}", text)
+    assert "51.34 ($-$1.34)" in text
+    assert not re.search(r"\\begin\{tabular\}(?:(?!\\end\{tabular\})[\s\S])*\n\n", text), "an empty line in a tabular"
+    unescaped = re.sub(r"\\[{}]", "", text)
+    assert unescaped.count("{") == unescaped.count("}")
+    body = [line for line in text.splitlines() if line.rstrip().endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {len(INTRINSIC)}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_table_renders_with_nothing_run(name: str, form: str) -> None:
+    experiment = {"discriminators": ["mine"], "generators": ["mine"], "budgets": [64, 128]}
+    text = render(build_table(name, experiment, [], PUBLISHED, DISPLAY), form)
+    assert "not run" in text
+    assert text.endswith("\n")
+    assert "None" not in text.replace("None given", "") or LAYOUTS[name].greedy
+
+
+def test_grid_renders_in_every_format() -> None:
+    grid = Grid(
+        "claims", "Claims", ("Claim", "p"), "lr", (("a | b < c", "0.5"),), (("claim", "p"), ("a", 0.5)), ("Note.",)
+    )
+    assert render(grid, "csv") == "claim,p\na,0.5\n"
+    assert r"a \| b \< c" in render(grid, "md")
+    assert "a | b &lt; c" in render(grid, "html")
+    assert r"a \textbar{} b" in render(grid, "tex")
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(ConfigError, match="'docx'"):
+        render(Grid("g", "G", (), "", (), ()), "docx")
+
+
+def test_published_copy_holds_all_that_was_published() -> None:
+    shared = ROOT.parent / "shared" / "paper" / "published.json"
+    if not shared.exists():
+        pytest.skip("no shared folder with the published figures beside the project")
+    source = json.loads(shared.read_text(encoding="utf-8"))
+    assert {key: PUBLISHED[key] for key in source} == source
+
+
+def test_what_costs_nothing_stands_in_blocks_below_the_models() -> None:
+    experiment = {
+        "discriminators": ["mine"],
+        "generator": "stable-code-3b",
+        "mode": "check",
+        "greedy_decoding": "greedy",
+        "costless": ["oracle:1", "random"],
+        "planners": ["majority"],
+    }
+    free = {"generator": "stable-code-3b", "decoding": "sample", "mode": "check", "planner": "rerank"}
+    metrics = [
+        rerank("mine", 0.5, mode="check"),
+        rerank("mine", 0.6, mode="check", planner="majority"),
+        end_to_end(0.3, discriminator="random", **free),
+        end_to_end(0.9, discriminator="oracle-1", **free),
+    ]
+    table = build_table("table3", experiment, metrics, PUBLISHED, {"mine": "Mine"})
+    assert [(row.labels[0], row.block.partition(" ")[0], row.uses_gold) for row in table.rows] == [
+        ("Mine", "", False),
+        ("None (greedy)", "", False),
+        ("Majority × Mine", "Majority", False),
+        ("Random", "No", False),
+        ("Oracle, right with p = 1 (uses gold)", "Bounds", True),
+    ]
+    assert [row.cells[0].value for row in table.rows] == pytest.approx([50, None, 60, 30, 90])
+    assert table.best(0) == {2}, "what looks at the gold query does not compete"
+    assert all(row.cells[0].published is None for row in table.rows[2:])
+    assert any(note.startswith("Oracle: knows") for note in table.notes)
+    for form in FORMATS:
+        text = render(table, form)
+        assert "uses gold" in text
+        assert form == "csv" or "Bounds that look at the gold query" in text
+
+
+def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
+    names = ("f1", "f1_fitted", "auroc", "average_precision", "without_probability", "brier", "ece")
+    metric = {
+        "settings": {"discriminator": "distill-r1-1.5b", **BASE},
+        "questions": 40,
+        "reliability": {},
+        "metrics": {name: around(0.5) for name in (*names, "brier_scaled", "ece_scaled", "threshold", "temperature")},
+    }
+    table = build_table("thresholds", {**TABLE1, "modes": ["naive"]}, [metric], PUBLISHED, DISPLAY)
+    first = table.rows[0]
+    shown = {(column.group, column.label): cell for _, column, cell in table.cells() if _ is first}
+    assert shown["Classification", "F1 at 0.5"].published == PUBLISHED["table1"]["naive"]["distill-r1-1.5b"][1]
+    assert [cell.published for cell in first.cells[1:]] == [None] * (len(first.cells) - 1)
+    assert (shown["Ranking", "AUROC"].value, shown["Classification", "F1 fitted"].value) == (0.5, 50.0)
+    assert any("each database at the threshold" in note for note in table.notes)
+
+
+def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_not_asked_has_no_row() -> None:
+    """A metric of one context is taken for neither another context nor a difference."""
+    experiment = {
+        "discriminators": ["mine", "codellama-7b"],
+        "contexts": ["no_schema", "result", "few_shot"],
+        "modes": ["naive"],
+        "unasked": [["mine", "few_shot"]],
+    }
+    names = ("pwacc", "f1", "hit1", "mrr", "auroc", "failure_rate")
+    difference = {
+        **intrinsic("mine", 0.5, context="result", base="no_schema"),
+        "against": "no_schema",
+        "metrics": {name: around(-0.125) for name in names},
+    }
+    ranked = {**intrinsic("mine", 0.5, context="result"), "reliability": {}, "metrics": {"auroc": around(0.75)}}
+    metrics = [intrinsic("mine", 0.25), intrinsic("mine", 0.5, context="result"), ranked, difference]
+    table = build_table("evidence", experiment, metrics, PUBLISHED, DISPLAY)
+    assert [row.labels for row in table.rows] == [
+        (DISPLAY["mine"], "No schema"),
+        (DISPLAY["mine"], "Result"),
+        ("codellama-7b", "No schema"),
+        ("codellama-7b", "Result"),
+        ("codellama-7b", "Demonstrations"),
+    ]
+    first, second = "Discrimination", "Difference to the first context"
+    assert [cell.value for _, column, cell in table.cells() if column.label == "PwAcc"][0:2] == [25.0, None]
+    shown = {(column.group, column.label): cell.value for row, column, cell in table.cells() if row is table.rows[1]}
+    assert (shown[first, "PwAcc"], shown[first, "AUROC"], shown[first, "Failure rate"]) == (50.0, 0.75, 25.0)
+    assert (shown[second, "PwAcc"], shown[second, "AUROC"], shown[second, "Failure rate"]) == (-12.5, -0.125, -12.5)
+    assert {cell.status for row, _, cell in table.cells() if row is table.rows[4]} == {"not run"}
+    said = f"{DISPLAY['mine']} is not asked in Demonstrations: that context has no prompt of its kind."
+    assert table.notes[-1] == said
+    assert any(note.startswith("Difference: to the same discriminator") for note in table.notes)
+    assert not any("average precision" in note for note in table.notes), "what is not shown is not explained"

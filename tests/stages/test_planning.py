@@ -1,0 +1,98 @@
+"""Planners: highest score, the paper's tie rule, and questions without candidates."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqljudge.core.errors import DataError
+from sqljudge.core.planners import PLANNERS
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, ResultGroup, Score, Selection
+from sqljudge.stages.plan import greedy, majority, rerank
+
+
+def pool(*sqls: str, question_id: int = 0) -> CandidateSet:
+    return CandidateSet(question_id, tuple(Candidate(sql) for sql in sqls))
+
+
+def score(sql: str, value: float, question_id: int = 0) -> Score:
+    return Score(question_id, sql, value, None, False)
+
+
+def test_the_highest_score_wins() -> None:
+    assert rerank([pool("A", "B")], [score("A", 0.2), score("B", 0.8125)]) == [
+        Selection(0, "B", 0.8125, "highest score 0.81")
+    ]
+
+
+def test_ties_go_to_the_smallest_sql() -> None:
+    scores = [score("C", 0.5), score("B", 0.5), score("A", 0.4)]
+    assert rerank([pool("C", "B", "A")], scores) == [Selection(0, "B", 0.5, "tie of 2 at 0.50: smallest SQL")]
+
+
+def test_no_candidates() -> None:
+    nothing = [Selection(3, EMPTY_SQL, None, "no candidates")]
+    assert rerank([pool(question_id=3)], []) == nothing
+    assert greedy([pool(question_id=3)]) == nothing
+
+
+def test_greedy_takes_the_first_whatever_the_scores() -> None:
+    scores = [score("A", 0.9), score("B", 0.1)]
+    assert PLANNERS["greedy"].choose([pool("B", "A")], scores, []) == [Selection(0, "B", None, "first candidate")]
+
+
+def test_scores_belong_to_their_question() -> None:
+    scores = [score("A", 0.9, 1), score("A", 0.1, 2), score("B", 0.2, 1), score("B", 0.8, 2)]
+    chosen = rerank([pool("A", "B", question_id=2), pool("A", "B", question_id=1)], scores)
+    assert [(s.question_id, s.sql) for s in chosen] == [(2, "B"), (1, "A")]
+
+
+def test_a_missing_score_is_named() -> None:
+    with pytest.raises(DataError, match="question 0: no score of candidate 'B'"):
+        rerank([pool("A", "B")], [score("A", 1.0)])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text("AB ", min_size=1), st.sampled_from([-1.0, -0.5, 0.0, 0.3, 1.0]), min_size=1))
+def test_the_order_of_candidates_does_not_matter(scored: dict[str, float]) -> None:
+    scores = [score(sql, value) for sql, value in scored.items()]
+    forward, backward = pool(*scored), pool(*reversed(scored))
+    assert rerank([forward], scores) == rerank([backward], scores)
+    (chosen,) = rerank([forward], scores)
+    assert (-scored[chosen.sql], chosen.sql) == min((-value, sql) for sql, value in scored.items())
+
+
+def grouped(groups: dict[str, int | None], question_id: int = 0) -> list[ResultGroup]:
+    return [ResultGroup(question_id, sql, group) for sql, group in groups.items()]
+
+
+def test_majority_weighs_groups_by_the_scores_of_their_samples() -> None:
+    candidates = [CandidateSet(0, (Candidate("A", 1), Candidate("B", 2), Candidate("C", 1), Candidate("D", 9)))]
+    scores = [score("A", 0.9), score("B", 0.3), score("C", 0.4), score("D", -0.5)]
+    (selection,) = majority(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
+    assert (selection.sql, selection.score) == ("C", 0.4), "2 x 0.3 + 0.4 is more than 0.9; C beats B"
+    assert selection.reason == "group of 53% of the weight: highest score 0.40"
+    (selection,) = PLANNERS["majority"].choose(candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
+    assert selection.sql == "A"
+
+
+def test_majority_leaves_out_what_does_not_execute() -> None:
+    scores = [score("A", 0.9), score("B", 0.2)]
+    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": 1}))[0].sql == "B"
+
+
+def test_majority_without_weight_is_a_rerank() -> None:
+    scores = [score("A", -0.5), score("B", 0.0)]
+    assert majority([pool("A", "B")], scores, grouped({"A": 0, "B": 1})) == rerank([pool("A", "B")], scores)
+    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": None})) == rerank([pool("A", "B")], scores)
+    assert majority([pool(question_id=3)], [], []) == [Selection(3, EMPTY_SQL, None, "no candidates")]
+
+
+def test_equally_heavy_groups_go_to_the_one_seen_first() -> None:
+    scores = [score("B", 0.5), score("A", 0.5)]
+    assert majority([pool("B", "A")], scores, grouped({"B": 0, "A": 1}))[0].sql == "B"
+
+
+def test_a_missing_group_is_named() -> None:
+    with pytest.raises(DataError, match="question 0: no result group of candidate 'B'"):
+        majority([pool("A", "B")], [score("A", 1.0), score("B", 1.0)], grouped({"A": 0}))

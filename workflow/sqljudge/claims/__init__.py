@@ -1,7 +1,0 @@
-"""The paper's eight claims: the published figure, ours, an interval, a test and a verdict."""
-
-from sqljudge.claims.evaluate import Claim, evaluate_claims
-from sqljudge.claims.grid import claims_found, claims_grid
-from sqljudge.claims.statements import ROLES
-
-__all__ = ["ROLES", "Claim", "claims_found", "claims_grid", "evaluate_claims"]

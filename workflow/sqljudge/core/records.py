@@ -1,0 +1,285 @@
+"""The types that flow from stage to stage, and their JSON Lines form. Knows no stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sqljudge.core.errors import DataError
+
+Hardness = Literal["easy", "medium", "hard", "extra"]
+HARDNESS: tuple[Hardness, ...] = ("easy", "medium", "hard", "extra")
+
+Outcome = Literal["ok", "error", "timeout", "row_limit", "memory", "refused"]
+Cell = str | int | float | None
+
+FAILURE_SCORE = -0.5
+"""Score of a candidate for which the discriminator gave no verdict (paper, section 4)."""
+
+NOT_EXECUTABLE_SCORE = -1.0
+"""Score of a candidate that does not execute, under the executability check (paper, section 4)."""
+
+CORRECT_THRESHOLD = 0.5
+"""A candidate counts as classified "correct" when its score is above this (paper, section 4)."""
+
+UNANSWERED = "no answer"
+"""What stands for a request that failed: its question is left out of whatever rests on it, never scored."""
+
+EMPTY_SQL = ";"
+"""What stands for a completion that holds no query (paper, section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question over one database.
+
+    `id` is the 0-based position in the dataset's question file (or in the user's pool file). `hardness`: one of the
+    levels of the dataset's format. `knowledge`: what the dataset's author adds to the question (BIRD: its evidence).
+    """
+
+    id: int
+    db_id: str
+    question: str
+    gold_sql: str
+    schema_text: str
+    hardness: str
+    knowledge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One distinct normalised query that a generator proposed for a question.
+
+    `count`: how many of the samples gave it. `label`: 1 if its execution result equals the gold's, 0 if not,
+    None where the pool is not labelled. `mean_logprob`: mean natural-log probability (temperature 1) of all tokens of
+    its most likely sample, those included that the completion goes on with after the query.
+    """
+
+    sql: str
+    count: int = 1
+    label: int | None = None
+    mean_logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSet:
+    """All candidates of one question, distinct, in first-seen order.
+
+    `unanswered`: a request for them failed, so that there are none and the question is left out.
+    """
+
+    question_id: int
+    candidates: tuple[Candidate, ...]
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What happened when one candidate ran on its question's database.
+
+    `outcome` and `rows` are of the candidate as written; `correct` is the execution match with the gold query by the
+    rule of the dataset's format (`sql.comparison`), None where the database holds no rows to compare (so it is left out
+    of execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
+    `steps`: SQLite virtual-machine steps; `columns`: the names of the result's columns, as SQLite gives them.
+    """
+
+    question_id: int
+    sql: str
+    outcome: Outcome
+    message: str
+    rows: tuple[tuple[Cell, ...], ...]
+    row_count: int
+    steps: int
+    ms: float
+    correct: bool | None
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
+    """Which of a question's candidates give equal results: those with the same `group`.
+
+    `group`: the place (from 0) of the first such candidate in its set; None for a candidate that does not execute.
+    """
+
+    question_id: int
+    sql: str
+    group: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What a discriminator said of one (question, SQL) pair, unscored.
+
+    A yes/no discriminator fills `p_yes` (softmax probability of the token Yes over the whole vocabulary) and leaves
+    the response empty. A reasoning discriminator fills `response`, and for each of its n tokens the id, the natural
+    logarithm of the probability that the model gave the chosen token, and `token_ends`: the character position in
+    `response` at which the decoded text of tokens 0..i ends (non-decreasing, last = len(response)).
+    `finish_reason`: "stop" (the model ended), "length" (the budget did) or UNANSWERED (the request failed: all else is
+    empty). `budget`: new tokens allowed.
+    """
+
+    question_id: int
+    sql: str
+    p_yes: float | None = None
+    response: str = ""
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    token_ends: tuple[int, ...] = ()
+    finish_reason: str = ""
+    budget: int = 0
+    prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedVerdict:
+    """What a discriminator says of one (question, SQL) pair when its thought is closed at a budget.
+
+    `tokens`: new tokens of the thought that were kept, at most `budget`. `probability`: of true, as a share of what
+    true and false have together; None where the request failed. `mass`: what they have together, of the whole
+    vocabulary (None where no verdict was forced: a yes/no discriminator's is its own).
+    """
+
+    question_id: int
+    sql: str
+    budget: int
+    tokens: int = 0
+    probability: float | None = None
+    mass: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One candidate's score. `verdict`: what the model said (None: nothing that can be read).
+
+    `failure`: the model was asked and gave no verdict. `asked` is False for a candidate that the executability check
+    kept from the model. `answered` is False where the request failed: its question is left out, the score says nothing.
+    `tokens`: new tokens that the model wrote for it.
+    """
+
+    question_id: int
+    sql: str
+    score: float
+    verdict: bool | None
+    failure: bool
+    asked: bool = True
+    answered: bool = True
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a planner chose for one question, and why. `sql` is EMPTY_SQL when there was nothing to choose.
+
+    The reason UNANSWERED says that a request failed, so that the question is left out.
+    """
+
+    question_id: int
+    sql: str
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a planner needs for one question, were it run alone: calls of each model, tokens that they read and wrote.
+
+    Answers that came from the journal count like others. Where a job records its sum alone, a question's share of it.
+    `queries`: distinct ones that it chose from.
+    """
+
+    question_id: int
+    generator_calls: float = 0
+    generator_read: float = 0
+    generator_written: float = 0
+    discriminator_calls: float = 0
+    discriminator_read: float = 0
+    discriminator_written: float = 0
+    queries: int = 0
+
+
+Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection, Cost)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text of at most so many characters: a longer one is cut, with an ellipsis at its end."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def to_json(record: Any) -> str:
+    """One line of JSON for a record: fields in their declared order, text as it is."""
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+
+
+def _from_dict(kind: type[Record], row: dict[str, Any]) -> Record:
+    if kind is CandidateSet:
+        row = {**row, "candidates": tuple(Candidate(**c) for c in row["candidates"])}
+    elif kind is Execution:
+        row = {**row, "rows": tuple(tuple(r) for r in row["rows"]), "columns": tuple(row.get("columns", ()))}
+    return kind(**row)
+
+
+def read_jsonl(path: str | Path, kind: type[Record]) -> list[Record]:
+    """All records of a JSON Lines file.
+
+    Raises DataError naming the file and the line if it is missing or a line is not such a record.
+    """
+    return list(iter_jsonl(path, kind))
+
+
+def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
+    """As `read_jsonl`, one record at a time."""
+    try:
+        handle = Path(path).open("rb")  # noqa: SIM115  (closed below)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); re-run the rule that makes it") from error
+    with handle:
+        for number, line in enumerate(handle, 1):
+            try:
+                yield _from_dict(kind, json.loads(line.decode()))
+            except (ValueError, TypeError, KeyError) as error:
+                what = f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run"
+                raise DataError(what) from error
+
+
+def write_jsonl(path: str | Path, records: Iterable[Record]) -> None:
+    """Write records, one a line, so that the file is either whole or not there."""
+    write_text(path, "".join(to_json(record) + "\n" for record in records))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file (UTF-8) so that it is either whole or not there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+            out.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """A JSON file's value. Raises DataError naming the file if it is missing, not UTF-8 or not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error

@@ -1,0 +1,163 @@
+"""A dataset's files: questions, schema text, and the hardness-stratified sample. Knows no model.
+
+The layout is Spider's, which other formats share once they are staged; a format says in what its questions differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import HARDNESS, CandidateSet, Question, read_json
+from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.sql.official.schema import load_schemas
+from sqljudge.sql.text import name_text
+
+
+def schema_text(entry: Mapping[str, Any], form: DatasetFormat = SPIDER) -> str:
+    """A database's schema as the prompts show it (paper, section 2): one line a table, its names in lower case.
+
+    `entry` is the database's object in Spider's `tables.json`. A format with quoted names has backticks where needed.
+    """
+    written = name_text if form.quoted_names else str.lower
+    columns: dict[int, list[str]] = {}
+    for table, column in entry["column_names_original"]:
+        columns.setdefault(table, []).append(written(column))
+    lines = [
+        f"-- Table {written(table)}: {', '.join(columns.get(index, []))}"
+        for index, table in enumerate(entry["table_names_original"])
+    ]
+    return "\n".join(lines)
+
+
+def schema_texts(tables_json: str | Path, form: DatasetFormat = SPIDER) -> dict[str, str]:
+    """Schema text of every database of a `tables.json`, by db_id."""
+    return {entry["db_id"]: schema_text(entry, form) for entry in read_json(tables_json)}
+
+
+def load_questions(questions_json: str | Path, tables_json: str | Path, form: DatasetFormat = SPIDER) -> list[Question]:
+    """Every question of a question file, in file order; `id` is the 0-based position.
+
+    Raises DataError, naming file and position, where a field is missing or not text, a database is not in
+    `tables_json`, or a question has no level (Spider: its gold SQL is not Spider SQL, so that it has no hardness).
+    """
+    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, form)
+    rows = read_json(questions_json)
+    if not isinstance(rows, list):
+        raise DataError(f"{questions_json}: not a list of questions; expected {form.title}'s own format")
+    questions = []
+    for position, row in enumerate(rows):
+        where = f"{questions_json}, question {position}"
+        keys = ("db_id", "question", form.gold_field)
+        fields = [row.get(key) if isinstance(row, dict) else None for key in keys]
+        if not all(isinstance(field, str) and field.strip() for field in fields):
+            raise DataError(f"{where}: needs the text fields db_id, question and {form.gold_field}")
+        db_id = row["db_id"]
+        if db_id not in schemas:
+            raise DataError(f"{where}: database '{db_id}' is not in {tables_json}")
+        try:
+            questions.append(form.as_question(row, position, row[form.gold_field], texts[db_id], schemas[db_id]))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+    return questions
+
+
+def database_path(databases: str | Path, db_id: str) -> Path:
+    """Where Spider's layout keeps a database's file."""
+    return Path(databases) / db_id / f"{db_id}.sqlite"
+
+
+def has_rows(database: Path) -> bool:
+    """Whether any table of a SQLite file holds a row.
+
+    Raises DataError, naming the file, where it is missing, not a SQLite database, or has no table at all.
+    """
+    if not database.is_file():
+        raise DataError(f"{database}: no such database; add the file or leave its questions out")
+    try:
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            if not names:
+                raise DataError(f"{database}: holds no table, so it is no whole database; fetch the file again")
+            quoted = ('"' + name.replace('"', '""') + '"' for (name,) in names if not name.startswith("sqlite_"))
+            return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in quoted)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{database}: not a whole SQLite database ({error}); fetch the file again") from error
+
+
+def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
+    """The db_ids among the questions whose database holds no rows: their execution results mean nothing."""
+    names = sorted({question.db_id for question in questions})
+    return {name for name in names if not has_rows(database_path(databases, name))}
+
+
+def _draw(seed: int, question: Question) -> str:
+    return hashlib.sha256(f"{seed}/{question.db_id}/{question.id}".encode()).hexdigest()
+
+
+def sample_questions(
+    questions: Sequence[Question],
+    *,
+    per_hardness: int,
+    seed: int,
+    exclude: Collection[str] = (),
+    levels: Sequence[str] = HARDNESS,
+) -> list[Question]:
+    """A random sample with equally many questions of each hardness (paper, section 2; `levels`), in order of id.
+
+    A question's rank is a hash of the seed and the question, so a larger `per_hardness` keeps the smaller sample's
+    questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
+    Raises DataError where a hardness has fewer than `per_hardness` questions.
+    """
+    usable = [question for question in questions if question.db_id not in exclude]
+    pools = {level: [question for question in usable if question.hardness == level] for level in levels}
+    scarce = min(levels, key=lambda level: len(pools[level]))
+    least = len(pools[scarce])
+    if least < per_hardness:
+        advice = f"set it to {least} or less" if least else "list the questions you want in dataset.question_ids"
+        raise DataError(
+            f"dataset.per_hardness is {per_hardness}, but only {least} usable questions are {scarce}; {advice}"
+        )
+    chosen = [q for pool in pools.values() for q in sorted(pool, key=lambda q: _draw(seed, q))[:per_hardness]]
+    return sorted(chosen, key=lambda q: q.id)
+
+
+def pick_questions(questions: Sequence[Question], ids_file: str | Path) -> list[Question]:
+    """The questions whose ids (0-based positions) a text file lists, one a line, in the file's order.
+
+    Raises DataError, naming file and line, for what is not a number, not an id of the dataset, or listed twice.
+    """
+    by_id = {question.id: question for question in questions}
+    picked: dict[int, Question] = {}
+    try:
+        lines = Path(ids_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"dataset.question_ids: {ids_file} cannot be read as UTF-8 text ({error})") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{ids_file}, line {number}: '{line.strip()}'"
+        if not line.strip().isdecimal() or int(line) not in by_id:
+            raise DataError(f"{where} is not a question id of this dataset (0 to {len(questions) - 1})")
+        if int(line) in picked:
+            raise DataError(f"{where} is listed twice; keep one")
+        picked[int(line)] = by_id[int(line)]
+    if not picked:
+        raise DataError(f"{ids_file}: lists no question ids; one 0-based position a line is expected")
+    return list(picked.values())
+
+
+def candidate_questions(questions: Sequence[Question], sets: Sequence[CandidateSet]) -> list[tuple[Question, str]]:
+    """Every (question, candidate SQL) pair, in order. Raises DataError for candidates of a question not given."""
+    by_id = {question.id: question for question in questions}
+    for group in sets:
+        if group.question_id not in by_id:
+            raise DataError(f"candidates name question {group.question_id}, which is not among the questions")
+    return [(by_id[group.question_id], candidate.sql) for group in sets for candidate in group.candidates]

@@ -1,0 +1,105 @@
+"""The labelled candidate pool: read from a user's file, or labelled by execution. Knows no model."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_json
+from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.sql.official.schema import load_schemas
+from sqljudge.sql.text import normalize_sql
+
+FIELDS = {"db_id": str, "schema": str, "question": str, "sql": str, "top_n": list, "top_n_label": list}
+
+
+def label_candidates(candidates: Sequence[CandidateSet], executions: Sequence[Execution]) -> list[CandidateSet]:
+    """The candidates with label 1 where the execution equals the gold's, else 0 (paper, section 2).
+
+    Questions whose database holds no rows to compare, or of which a request failed, are left out. Raises DataError for
+    a candidate that was never executed.
+    """
+    correct = {(execution.question_id, execution.sql): execution.correct for execution in executions}
+    labelled = []
+    for group in candidates:
+        keys = [(group.question_id, candidate.sql) for candidate in group.candidates]
+        missing = [key for key in keys if key not in correct]
+        if missing:
+            raise DataError(f"question {missing[0][0]}: no execution of {missing[0][1]!r}; re-run the rule execute")
+        if group.unanswered or any(correct[key] is None for key in keys):
+            continue
+        pairs = zip(group.candidates, keys, strict=True)
+        marked = tuple(dataclasses.replace(candidate, label=int(bool(correct[key]))) for candidate, key in pairs)
+        labelled.append(CandidateSet(group.question_id, marked))
+    return labelled
+
+
+def read_pool(
+    path: str | Path,
+    tables_json: str | Path,
+    *,
+    questions: int = 0,
+    seed: int = 0,
+    form: DatasetFormat = SPIDER,
+) -> tuple[list[Question], list[CandidateSet]]:
+    """A user's labelled pool (paper, section 2: `db_id`, `schema`, `question`, `sql`, `top_n`, `top_n_label`).
+
+    A question's id is its position in the file. `form`: the dataset's; what it adds to a question (BIRD's difficulty
+    and evidence) stands in the entry, too. Candidates are normalised; equal ones are merged, and must agree in their
+    label. `questions`: keep only so many, drawn with the seed (0: all); a larger number keeps the smaller draw. Raises
+    DataError, naming file and position, for what is missing or malformed.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{path}: not a list of pool questions, or an empty one")
+    if questions > len(rows):
+        raise DataError(f"pool.questions is {questions}, but {path} has {len(rows)}; set it to {len(rows)} or less")
+    schemas = load_schemas(Path(tables_json))
+    order = sorted(range(len(rows)), key=lambda i: hashlib.sha256(f"{seed}/{i}".encode()).hexdigest())
+    kept = sorted(order[: questions or len(rows)])
+    asked, groups = [], []
+    for position, row in enumerate(rows):
+        where = f"{path}, entry {position}"
+        check_entry(row, where)
+        if position in kept:
+            if row["db_id"] not in schemas:
+                raise DataError(f"{where}: database '{row['db_id']}' is not in {tables_json}")
+            try:
+                asked.append(form.as_question(row, position, row["sql"], row["schema"], schemas[row["db_id"]]))
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from error
+            groups.append(CandidateSet(position, _merged(row, where, form.quoted_names)))
+    return asked, groups
+
+
+def check_entry(row: Any, where: str) -> None:
+    """Check one entry of a labelled pool. Raises DataError naming `where` for what is missing or malformed."""
+    if not isinstance(row, Mapping):
+        raise DataError(f"{where}: not an object with the fields {', '.join(FIELDS)}")
+    for name, kind in FIELDS.items():
+        if name not in row:
+            raise DataError(f"{where}: the field '{name}' is missing")
+        if not isinstance(row[name], kind):
+            raise DataError(f"{where}: '{name}' must be {'text' if kind is str else 'a list'}")
+    if len(row["top_n"]) != len(row["top_n_label"]):
+        raise DataError(f"{where}: {len(row['top_n'])} candidates but {len(row['top_n_label'])} labels")
+    for label in row["top_n_label"]:
+        if type(label) is not int or label not in (0, 1):
+            raise DataError(f"{where}: label {label!r} is neither 0 nor 1")
+    if not all(isinstance(sql, str) for sql in row["top_n"]):
+        raise DataError(f"{where}: 'top_n' must be a list of texts")
+
+
+def _merged(row: Mapping[str, Any], where: str, quoted_names: bool) -> tuple[Candidate, ...]:
+    merged: dict[str, Candidate] = {}
+    for text, label in zip(row["top_n"], row["top_n_label"], strict=True):
+        sql = normalize_sql(text, quoted_names=quoted_names)
+        known = merged.get(sql)
+        if known is not None and known.label != label:
+            raise DataError(f"{where}: {sql!r} is labelled both 0 and 1")
+        merged[sql] = Candidate(sql, count=known.count + 1 if known else 1, label=label)
+    return tuple(merged.values())

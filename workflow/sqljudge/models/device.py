@@ -1,0 +1,146 @@
+"""Gives each job on a machine a GPU of its own, by a lock. Knows devices and locks, not models.
+
+Snakemake counts GPUs but does not say which one a job takes. Nothing here starts CUDA in the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from sqljudge.core.errors import SqljudgeError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+MEASURED_SECONDS = 0.5
+WAIT_SECONDS = 1.0
+LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([\w/-]+)\)", re.MULTILINE)
+
+
+class DeviceError(SqljudgeError):
+    """A device cannot be set apart for a job."""
+
+
+@contextmanager
+def own_device(gpus: int) -> Iterator[str]:
+    """The device of a job that was given `gpus` GPUs: "cpu" for none, else "cuda", on a GPU that no other job holds.
+
+    A job waits while all are held. Where there is a choice, CUDA_VISIBLE_DEVICES names the one taken, so this comes
+    before the first use of CUDA; a choice that a scheduler has made there is kept to. Raises DeviceError where the
+    locks cannot be written.
+    """
+    if not gpus:
+        yield "cpu"
+        return
+    offered = offered_devices(listed_devices(), os.environ.get(VISIBLE))
+    with ExitStack() as held:
+        if offered:
+            device = held.enter_context(locked(offered, lock_folder()))
+            if len(offered) > 1:
+                os.environ[VISIBLE] = device
+        yield "cuda"
+
+
+def listed_devices() -> list[str]:
+    """The machine's GPUs by UUID, in the driver's order, parts of a divided GPU in its place; empty where unknown."""
+    try:
+        command = ["nvidia-smi", "-L"]
+        listing = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return read_listing(listing)
+
+
+def read_listing(listing: str) -> list[str]:
+    """The devices of an `nvidia-smi -L`. The parts of a divided GPU (MIG) follow its line and take its place."""
+    devices: list[str] = []
+    whole = ""
+    for kind, uuid in LISTED.findall(listing):
+        if kind == "MIG" and devices[-1:] == [whole]:
+            devices.pop()
+        devices.append(uuid)
+        whole = uuid if kind == "GPU" else whole
+    return devices
+
+
+def offered_devices(listed: Sequence[str], visible: str | None) -> list[str]:
+    """The devices that a job may take: all, or those that CUDA_VISIBLE_DEVICES names, numbers turned into UUIDs.
+
+    By UUID one lock is one device, also where a scheduler shows each job its own GPU as number 0.
+    """
+    if visible is None:
+        return list(listed)
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return [listed[int(name)] if name.isdigit() and int(name) < len(listed) else name for name in names]
+
+
+def lock_folder() -> Path:
+    """This user's folder of locks on this machine. Raises DeviceError where it is another user's or not writable."""
+    folder = Path(tempfile.gettempdir()) / f"sqljudge-gpus-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = folder.stat(follow_symlinks=False).st_uid
+    except OSError as error:
+        raise DeviceError(f"{folder}: cannot be made ({error.strerror}); it holds the locks of the GPUs") from error
+    if owner != os.getuid() or folder.is_symlink():
+        raise DeviceError(f"{folder}: belongs to another user; remove it, or set TMPDIR to a folder of your own")
+    return folder
+
+
+@contextmanager
+def locked(devices: Sequence[str], folder: Path) -> Iterator[str]:
+    """The first of the devices whose lock is free, held until the end of the block or of the process.
+
+    Waits while all are held, and says so once on standard error. Raises DeviceError where a lock cannot be written.
+    """
+    with ExitStack() as open_files:
+        handles = {device: open_files.enter_context(_lock_file(folder, device)) for device in devices}
+        taken = _take(handles)
+        if taken is None:
+            print(f"all GPUs ({len(handles)}) are taken by other jobs; waiting for one", file=sys.stderr, flush=True)
+        while taken is None:
+            time.sleep(WAIT_SECONDS)
+            taken = _take(handles)
+        yield taken
+
+
+def _take(handles: Mapping[str, int]) -> str | None:
+    for device, handle in handles.items():
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return device
+    return None
+
+
+@contextmanager
+def _lock_file(folder: Path, device: str) -> Iterator[int]:
+    path = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', device)}.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DeviceError(f"{path}: cannot be opened ({error.strerror}); it is a GPU's lock") from error
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def operations() -> float:
+    """Floating-point operations a second of this machine, by multiplying matrices for a moment: on a GPU, if any."""
+    import torch
+
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    size = 4096 if device == "cuda" else 1024
+    matrix = torch.ones((size, size), dtype=dtype, device=device)
+    count, start, last = 0, time.monotonic(), 0.0
+    while last < MEASURED_SECONDS:
+        float((matrix @ matrix)[0, 0])
+        count, last = count + 1, time.monotonic() - start
+    return count * 2 * size**3 / last

@@ -1,0 +1,102 @@
+"""Inference engines, by name. Each is a module of this package with `load(spec, device) -> Backend`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from sqljudge.core.errors import ConfigError
+from sqljudge.models.engines.address import parse_address
+from sqljudge.models.engines.base import Backend, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A backend's module, and what a row of the models table may ask of it.
+
+    `remote`: the model runs behind a server, so that a job needs no GPU of its own and `tokenizer` may name what
+    renders chats. `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that
+    is malformed in a way of its own.
+    """
+
+    module: str
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    quantizations: tuple[str, ...] = ("none",)
+    placements: tuple[str, ...] = ("device",)
+    remote: bool = False
+    environment: str = "gpu"
+    check: Callable[[ModelSpec], Any] | None = None
+
+
+BACKENDS = {
+    "transformers": Engine(
+        "sqljudge.models.engines.transformers", quantizations=("none", "8bit", "4bit"), placements=("device", "offload")
+    ),
+    "vllm": Engine("sqljudge.models.engines.vllm", quantizations=("none", "4bit"), environment="vllm"),
+    "openai": Engine(
+        "sqljudge.models.engines.openai",
+        dtypes=("-",),
+        quantizations=("-", "none"),
+        remote=True,
+        environment="cpu",
+        check=parse_address,
+    ),
+    "scripted": Engine("sqljudge.models.engines.scripted"),
+}
+
+
+def spec_of(row: Mapping[str, Any], unpacked: Sequence[str]) -> ModelSpec:
+    """A model from its row as a dict; `unpacked` holds the folder that a GGUF file was unpacked into, or nothing."""
+    spec = ModelSpec(**row)
+    return replace(spec, source=unpacked[0]) if unpacked else spec
+
+
+def held_as(spec: ModelSpec) -> str:
+    """What tables add to a model's name: weights in fewer bits, or partly outside the GPU; nothing otherwise."""
+    said = [spec.quantization.replace("bit", "-bit")] if spec.quantization in ("8bit", "4bit") else []
+    said += ["offloaded"] if spec.placement == "offload" else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """Check that a model's backend can honour its row; loads nothing.
+
+    Raises ConfigError that names the column and what is possible.
+    """
+    if spec.backend not in BACKENDS:
+        raise ConfigError(f"backend '{spec.backend}' is not known; known: {', '.join(sorted(BACKENDS))}")
+    engine = BACKENDS[spec.backend]
+    columns = {"dtype": engine.dtypes, "quantization": engine.quantizations, "placement": engine.placements}
+    for column, possible in columns.items():
+        value = getattr(spec, column)
+        if value not in possible:
+            backend = f"the backend '{spec.backend}'"
+            raise ConfigError(f"{column}: '{value}' is not possible with {backend}; possible: {', '.join(possible)}")
+    if spec.tokenizer and not engine.remote:
+        raise ConfigError(f"tokenizer: the backend '{spec.backend}' has the model's own; leave the cell empty")
+    if engine.remote and not spec.tokenizer and spec.revision != "-":
+        raise ConfigError("revision: the server decides which weights it has; write a dash")
+    if engine.check:
+        engine.check(spec)
+
+
+def check_frame(spec: ModelSpec, frame: str) -> None:
+    """Check that a model can be asked in a frame. Raises ConfigError for a chat that nobody here can render."""
+    if frame == "chat" and BACKENDS[spec.backend].remote and not spec.tokenizer:
+        raise ConfigError(
+            f"model '{spec.name}' is behind a server and its row names no tokenizer, so the frame 'chat' cannot be "
+            "rendered; name one in the column 'tokenizer' (hub name or folder), or use the frame 'raw' or 'inst'"
+        )
+
+
+def load_backend(spec: ModelSpec, *, device: str) -> Backend:
+    """Load a model's weights into its backend. `device`: "cpu" or "cuda".
+
+    Raises ConfigError for an unknown backend, ModelError where the weights cannot be found or loaded.
+    """
+    if spec.backend not in BACKENDS:
+        raise ConfigError(f"models: '{spec.name}' has backend '{spec.backend}'; known: {', '.join(sorted(BACKENDS))}")
+    backend: Backend = import_module(BACKENDS[spec.backend].module).load(spec, device)
+    return backend

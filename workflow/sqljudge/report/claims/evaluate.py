@@ -1,0 +1,233 @@
+"""A run's metrics held against the paper's statements. Knows tests and verdicts, not how metrics came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from sqljudge.metrics import calibration, intrinsic
+from sqljudge.metrics.intervals import (
+    CONFIDENCE,
+    RESAMPLES,
+    Array,
+    PairedTest,
+    bootstrap,
+    mcnemar_exact,
+    paired_bootstrap,
+    ratio,
+)
+from sqljudge.report.claims.statements import ROLES, Expectation, Form, Settings, Statement, statements
+from sqljudge.report.tables.measures import Kind, find, levels_of
+
+Verdict = Literal["holds", "does not hold", "not decidable with this many questions", "not run"]
+Metric = dict[str, Any]
+Combine = Callable[[Array], Array]
+
+UNDECIDED: Verdict = "not decidable with this many questions"
+TIE_MARGIN = 2.0
+"""Points within which the interval of a difference must lie for "it ties" to hold."""
+
+UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
+
+
+_BY_CANDIDATE: dict[str, tuple[Kind, intrinsic.IntrinsicMetric]] = {
+    **{name: ("intrinsic", rule) for name, rule in intrinsic.METRICS.items()},
+    **{name: ("calibration", rule) for name, rule in calibration.METRICS.items()},
+}
+"""The kind of metric file that holds a measure of the labelled pool, and how a question adds to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement of a claim and what this run says of it.
+
+    `published`, `value`, `low` and `high` are in `unit`: "% relative" (of the first system over the second), "points"
+    or "%". `questions`: that the comparison rests on; `deciding`: those on which the two systems differ (None where one
+    system is held against a bound). `p_value`: two-sided, of no difference, by `test`. `reason`: why this run cannot
+    say anything of it, whatever it runs.
+    """
+
+    number: int
+    statement: str
+    unit: str
+    published: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    questions: int | None = None
+    deciding: int | None = None
+    p_value: float | None = None
+    test: str = ""
+    verdict: Verdict = "not run"
+    reason: str = ""
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the published figure lies in this run's interval; None where there is no such pair."""
+        if self.published is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.published <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What each question adds to a metric, how the sums make it, and the questions that can count at all."""
+
+    statistics: Mapping[int, tuple[float, ...]]
+    combine: Combine
+    yes_no: bool
+    counting: frozenset[int]
+
+
+def _sample(statement: Statement, metrics: Sequence[Metric], settings: Settings) -> _Sample | None:
+    """The questions of the run with these settings; None if there is no such run."""
+    if statement.measure == "ex":
+        return _executions(statement, metrics, settings)
+    kind, rule = _BY_CANDIDATE[statement.measure]
+    metric = find(metrics, kind, settings)
+    if metric is None:
+        return None
+    rows = metric["per_question"]
+    counting = frozenset(row["question_id"] for row in rows if rule.rests_on(row))
+    return _Sample({row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, rule.yes_no, counting)
+
+
+def _executions(statement: Statement, metrics: Sequence[Metric], settings: Settings) -> _Sample | None:
+    kind: Kind = "greedy" if settings.get("planner") == "greedy" else "rerank"
+    metric = find(metrics, kind, settings)
+    if metric is None:
+        return None
+    rows = [row for row in metric["per_question"] if statement.hardness in ("all", row["hardness"])]
+    hits = {row["question_id"]: (float(row["exec"]), 1.0) for row in rows if row["exec"] is not None}
+    return _Sample(hits, ratio, True, frozenset(hits))
+
+
+def _matrix(sample: _Sample, questions: Sequence[int]) -> Array:
+    return np.array([sample.statistics[question] for question in questions], dtype=np.float64)
+
+
+def _change(form: Form, combine: Combine, width: int) -> Combine:
+    """From the summed statistics of two systems side by side to their difference, in per cent or points."""
+
+    def change(sums: Array) -> Array:
+        first, second = combine(sums[..., :width]), combine(sums[..., width:])
+        if form == "points":
+            return 100 * (first - second)
+        return 100 * ratio(np.stack([first - second, second], axis=-1))
+
+    return change
+
+
+def _test(first: Array, second: Array, sample: _Sample, seed: int, resamples: int) -> tuple[PairedTest, str]:
+    if sample.yes_no:
+        return mcnemar_exact([bool(x) for x in first[:, 0]], [bool(x) for x in second[:, 0]]), "McNemar, exact"
+    return paired_bootstrap(first, second, sample.combine, seed=seed, resamples=resamples), "paired bootstrap"
+
+
+def _compare(claim: Claim, statement: Statement, one: _Sample, other: _Sample, seed: int, resamples: int) -> Claim:
+    questions = sorted(one.statistics.keys() & other.statistics.keys())
+    if not questions:
+        return replace(claim, verdict=UNDECIDED, questions=0)
+    first, second = _matrix(one, questions), _matrix(other, questions)
+    test, name = _test(first, second, one, seed, resamples)
+    change = _change(statement.form, one.combine, first.shape[1])
+    found = bootstrap(np.hstack([first, second]), change, seed=seed, resamples=resamples)
+    claim = replace(claim, value=found.value, low=found.low, high=found.high, test=name, p_value=test.p_value)
+    claim = replace(claim, questions=len(one.counting & other.counting), deciding=test.deciding)
+    return replace(claim, verdict=_RULES[statement.expect](claim, statement, test.difference))
+
+
+def _against_bound(claim: Claim, statement: Statement, sample: _Sample, seed: int, resamples: int) -> Claim:
+    if not sample.counting:
+        return replace(claim, verdict=UNDECIDED, questions=0)
+    found = bootstrap(_matrix(sample, sorted(sample.statistics)), sample.combine, seed=seed, resamples=resamples)
+    value, low, high = (None if x is None else 100 * x for x in (found.value, found.low, found.high))
+    claim = replace(claim, value=value, low=low, high=high, questions=len(sample.counting))
+    return replace(claim, verdict=_RULES[statement.expect](claim, statement, None))
+
+
+def _by_sign(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
+    if difference is None or claim.p_value is None or claim.p_value >= 1 - CONFIDENCE:
+        return UNDECIDED
+    return "holds" if (difference > 0) == (statement.expect == "higher") else "does not hold"
+
+
+def _by_tie(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
+    if claim.low is None or claim.high is None or claim.p_value is None:
+        return UNDECIDED
+    if claim.p_value < 1 - CONFIDENCE:
+        return "does not hold"
+    within = claim.low >= -TIE_MARGIN and claim.high <= TIE_MARGIN and not _untold(claim, TIE_MARGIN)
+    return "holds" if within else UNDECIDED
+
+
+def _untold(claim: Claim, distance: float) -> bool:
+    """Whether an interval of no width hides more than `distance`: what n equal questions leave open is 3 / n."""
+    return claim.low == claim.high and 300 / (claim.questions or 1) > distance
+
+
+def _by_bound(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
+    if claim.value is None or claim.low is None or claim.high is None or statement.bound is None:
+        return UNDECIDED
+    if _untold(claim, abs(statement.bound - claim.value)):
+        return UNDECIDED
+    above, below = claim.low > statement.bound, claim.high < statement.bound
+    if not (above or below):
+        return UNDECIDED
+    return "holds" if below == (statement.expect == "below") else "does not hold"
+
+
+_RULES: dict[Expectation, Callable[[Claim, Statement, float | None], Verdict]] = {
+    "higher": _by_sign,
+    "lower": _by_sign,
+    "tie": _by_tie,
+    "below": _by_bound,
+    "above": _by_bound,
+}
+
+
+def _without_level(statement: Statement, metrics: Sequence[Metric]) -> str:
+    levels = levels_of(metrics)
+    if statement.hardness in ("all", *levels):
+        return ""
+    return f"no question of this dataset is '{statement.hardness}': its levels are {', '.join(levels)}"
+
+
+def _check(statement: Statement, metrics: Sequence[Metric], claim: Claim, seed: int, resamples: int) -> Claim:
+    if reason := _without_level(statement, metrics):
+        return replace(claim, reason=reason)
+    one = _sample(statement, metrics, statement.first)
+    other = _sample(statement, metrics, statement.second) if statement.second else None
+    if one is None or (statement.second and other is None):
+        return claim
+    if other is None:
+        return _against_bound(claim, statement, one, seed, resamples)
+    return _compare(claim, statement, one, other, seed, resamples)
+
+
+def evaluate_claims(
+    on_pool: Sequence[Metric],
+    end_to_end: Sequence[Metric],
+    published: Mapping[str, Any],
+    roles: Mapping[str, Any] | None = None,
+    *,
+    display: Mapping[str, str] | None = None,
+    seed: int = 42,
+    resamples: int = RESAMPLES,
+) -> list[Claim]:
+    """The statements of the eight claims (paper, section 8 of the method), each with this run's figure and verdict.
+
+    `on_pool`: intrinsic and calibration metrics. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not)
+    when its test has p < 0.05 and the difference has the claimed sign (or the other one), whatever its size; a bound
+    when the whole interval lies on one side; a tie when the interval of the difference lies within TIE_MARGIN points.
+    All else is not decidable. Raises DataError if two different metrics have the settings of one system.
+    """
+    labels = display or {}
+    figures = published.get("claims", {})
+    metrics = [*on_pool, *end_to_end]
+    found = statements({**ROLES, **(roles or {})}, figures, lambda name: labels.get(name, name))
+    blank = [Claim(s.number, s.text, UNITS[s.form], figures.get(s.key)) for s in found]
+    return [_check(s, metrics, claim, seed, resamples) for s, claim in zip(found, blank, strict=True)]

@@ -1,0 +1,92 @@
+"""The reliability diagram: how often a candidate is correct against the probability that it was given.
+
+Knows calibration metrics, not how they came to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator
+
+from sqljudge.report.figures.plotting import INK, shades
+from sqljudge.report.tables.layouts import layout_of, values_of, word
+from sqljudge.report.tables.measures import Metric, find
+
+ACROSS = 3
+_RAW, _SCALED = "raw", "scaled"
+_WHISKER: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "capsize": 2}
+
+
+def reliability_diagram(experiment: Mapping[str, Any], metrics: Sequence[Metric], display: Mapping[str, str]) -> Figure:
+    """A panel for each discriminator and mode of the table of thresholds.
+
+    A filled mark is a bin of scores as they are, a hollow one a bin after temperature scaling; whiskers are 95 %
+    intervals over questions, and the bars at the foot say how the scores as they are spread over the bins.
+    """
+    modes = values_of(experiment, "mode", layout_of("thresholds").defaults["mode"])
+    names = values_of(experiment, "discriminator")
+    panels = [(name, mode) for mode in modes for name in names]
+    across = min(len(names), ACROSS)
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(0.6 + 2.7 * across, 0.7 + 2.75 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    colours = shades(2, 0.25, 0.25)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for (name, mode), axes in zip(panels, grid.flat, strict=False):
+        settings = {"discriminator": name, "mode": mode}
+        settings |= {key: experiment[key] for key in ("context", "budget", "scoring") if key in experiment}
+        _panel(axes, find(metrics, "calibration", settings), colours[0])
+        axes.set_title(f"{word('discriminator', name, display)}\n{word('mode', mode, display)}", fontsize=9, loc="left")
+    figure.supxlabel("Probability that the candidate is correct, as given", fontsize=9)
+    figure.supylabel("Share of candidates that are correct", fontsize=9)
+    figure.legend(handles=_keys(colours[0]), loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def _panel(axes: Axes, metric: Metric | None, colour: Any) -> None:
+    axes.plot([0, 1], [0, 1], color=INK, lw=0.8, linestyle=":", zorder=1)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(0.25))
+    axes.tick_params(labelsize=8)
+    bins = metric["reliability"] if metric else {_RAW: [], _SCALED: []}
+    if not bins[_RAW]:
+        text = "no probabilities" if metric else "not run"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=INK, style="italic")
+        return
+    _spread(axes, bins[_RAW], colour)
+    _curve(axes, bins[_SCALED], mfc="white", color=INK, lw=0.9, linestyle="--", marker="s")
+    _curve(axes, bins[_RAW], mfc=colour, color=colour, lw=1.3, marker="o")
+
+
+def _spread(axes: Axes, bins: Sequence[Mapping[str, Any]], colour: Any) -> None:
+    """Bars at the foot, as high as a quarter of the panel where a bin holds every candidate."""
+    total = sum(each["candidates"] for each in bins)
+    for each in bins:
+        width = each["to"] - each["from"]
+        height = 0.25 * each["candidates"] / total
+        axes.bar(each["from"], height, 0.92 * width, align="edge", color=colour, alpha=0.25, linewidth=0, zorder=0)
+
+
+def _curve(axes: Axes, bins: Sequence[Mapping[str, Any]], **look: Any) -> None:
+    if not bins:
+        return
+    across, up = [each["probability"] for each in bins], [each["correct"] for each in bins]
+    arms = [[max(0.0, each["correct"] - each["low"]) for each in bins]]
+    arms.append([max(0.0, each["high"] - each["correct"]) for each in bins])
+    axes.errorbar(across, up, yerr=arms, **{**_WHISKER, "ecolor": look["color"]})
+    axes.plot(across, up, ms=4.5, **look)
+
+
+def _keys(colour: Any) -> list[Any]:
+    return [
+        Line2D([], [], color=colour, mfc=colour, marker="o", ms=4.5, lw=1.3, label="scores as they are"),
+        Line2D([], [], color=INK, mfc="white", marker="s", ms=4.5, lw=0.9, linestyle="--", label="temperature scaled"),
+        Line2D([], [], color=INK, lw=0.8, linestyle=":", label="as often as said"),
+    ]

@@ -1,0 +1,105 @@
+"""The process that runs queries: reads one JSON request a line, writes one JSON reply a line, in order.
+
+It may be killed at any moment. Replies are data only, so that nothing a query does to this process can make the
+parent run code: lists of [kind, value], where an object with the one key `blob` stands for bytes.
+
+Limits on the whole process: no file may grow, no core is dumped, and the address space is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from sqljudge.sql.official.comparison import COMPARISONS
+from sqljudge.sql.official.execution import GoldFailure
+from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine
+from sqljudge.sql.sandbox.limits import Limits, QueryResult, failed
+
+Request = dict[str, Any]
+READY = ["ready", None]
+
+
+def main(limits_json: str) -> None:
+    """Serve requests from standard input until it ends."""
+    limits = Limits(**json.loads(limits_json))
+    _bound_process(limits)
+    engine = Engine(limits)
+    replies = sys.stdout
+    _send(replies.write, READY)
+    replies.flush()
+    for line in sys.stdin:
+        _send(replies.write, answer(engine, json.loads(line)))
+        replies.flush()
+
+
+def answer(engine: Engine, request: Request) -> list[Any]:
+    """The reply to one request: its kind's, or ["memory" | "damaged" | "gold" | "bug", message]."""
+    try:
+        return [request["kind"], KINDS[request["kind"]](engine, request)]
+    except MemoryError:
+        engine.forget()
+        return ["memory", "out of memory"]
+    except DamagedDatabase as error:
+        return ["damaged", str(error)]
+    except GoldFailure as error:
+        return ["gold", str(error)]
+    except Exception:
+        return ["bug", traceback.format_exc()]
+
+
+def _query(engine: Engine, request: Request) -> Any:
+    """Run `sql` on `path`; at most `keep` rows are sent back (all if null)."""
+    result = engine.run(request["path"], request["sql"])
+    keep = request["keep"]
+    return astuple_shallow(result if keep is None else _first_rows(result, keep))
+
+
+def _match(engine: Engine, request: Request) -> Any:
+    """The execution match of `pred` with `gold` on all of `paths`."""
+    match = COMPARISONS[request["comparison"]].match
+    gold, pred = request["gold"], request["pred"]
+    return astuple(match(engine.run, request["paths"], gold, pred, keep_distinct=request["keep_distinct"]))
+
+
+KINDS: dict[str, Callable[[Engine, Request], Any]] = {"query": _query, "match": _match}
+"""What can be asked of a worker."""
+
+
+def astuple_shallow(result: QueryResult) -> list[Any]:
+    """The fields of a result in their order; rows are not copied."""
+    return list(vars(result).values())
+
+
+def _first_rows(result: QueryResult, keep: int) -> QueryResult:
+    return QueryResult(**{**vars(result), "rows": result.rows[:keep]})
+
+
+def _send(write: Callable[[str], Any], reply: list[Any]) -> None:
+    try:
+        text = json.dumps(reply, default=_blob)
+    except MemoryError:
+        text = json.dumps(["query", astuple_shallow(failed("memory", "the rows are too many to hand over"))])
+    write(text + "\n")
+
+
+def _blob(value: bytes) -> dict[str, str]:
+    return {"blob": value.hex()}
+
+
+def _bound_process(limits: Limits) -> None:
+    """Bound what this process may do. Where the system has no such limit, the others still hold."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + 3 * limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -1,0 +1,137 @@
+"""Forced verdicts: a thought is cut at a budget and closed, the answer opened up to the verdict, and the verdict read.
+
+Knows judgments and prompts, no metric. A forced verdict takes one forward pass and is never missing: the probability of
+true as a share of what true and false have together as the next token. See docs/beyond.md.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment
+from sqljudge.models.engines.base import Choice, ChoiceRequest, Failure, Prompt
+from sqljudge.models.session import Session
+from sqljudge.stages.judge import Pair, asked
+from sqljudge.stages.kinds import KINDS
+from sqljudge.stages.prompts import Evidence, PromptTemplate, fill, no_evidence, read_template
+from sqljudge.stages.score import by_candidate, text_within
+
+WORDS = ("true", "false")
+_CASES = (str.lower, str.title, str.upper)
+SPELLINGS = tuple(
+    tuple(space + quote + case(word) for space, quote, case in product(("", " "), ("", '"', "'"), _CASES))
+    for word in WORDS
+)
+"""The ways in which each verdict may be written: those that are read in a response (docs/verdicts.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A rendered prompt and the judgment that followed it.
+
+    `closing`: the text that closes the thought and opens the answer. `marker`: what in it marks the thought's end.
+    """
+
+    prompt: Prompt
+    judgment: Judgment
+    closing: str
+    marker: str
+
+    def forced(self, budget: int) -> tuple[Prompt, int]:
+        """The prompt of the forced verdict at a budget, and how many new tokens of the thought are in it.
+
+        The thought ends where the marker begins, if that is sooner; a response without it is all thought. A prompt that
+        has closed the thought itself leaves none. White space at the thought's end is left out: the closing brings its
+        own. Raises DataError where the judgment was cut below the budget.
+        """
+        asked = self.prompt.text.rstrip()
+        if asked.endswith(self.marker):
+            return self._closed(asked.removesuffix(self.marker)), 0
+        text, ends = text_within(self.judgment, budget), self.judgment.token_ends
+        end = self.judgment.response.find(self.marker)
+        if not 0 <= end < len(text):
+            return self._closed(self.prompt.text + text), min(budget, len(ends))
+        return self._closed(self.prompt.text + text[:end]), bisect_left(ends, end) + 1 if end else 0
+
+    def _closed(self, text: str) -> Prompt:
+        return Prompt(text.rstrip() + self.closing, self.prompt.special)
+
+
+def read_closing(path: str | Path) -> PromptTemplate:
+    """Read the template whose first part closes a thought, and whose second opens the answer up to the verdict.
+
+    The first part, without white space around it, is also what marks a thought's end in a response. Raises ConfigError
+    as `read_template` does, and where a part is empty.
+    """
+    template = read_template(path, required=())
+    if not template.user.strip() or not template.opening.strip():
+        raise ConfigError(f"prompt {path}: needs what closes a thought before the divider, and an opened answer after")
+    return template
+
+
+def _cut(session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
+    """One forward pass for each distinct cut: a thought that ended before two budgets is asked about once."""
+    answered = [thought for thought in thoughts if thought.judgment.finish_reason != UNANSWERED]
+    cuts = [thought.forced(budget) for thought in answered for budget in budgets]
+    choices = iter(session.choose([ChoiceRequest(prompt, WORDS, SPELLINGS) for prompt, _ in cuts]))
+    tokens = iter(count for _, count in cuts)
+    found = []
+    for thought in thoughts:
+        judgment, known = thought.judgment, thought.judgment.finish_reason != UNANSWERED
+        for budget in budgets:
+            key = (judgment.question_id, judgment.sql, budget)
+            found.append(_verdict(key, next(tokens), next(choices)) if known else ForcedVerdict(*key))
+    return found
+
+
+def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -> ForcedVerdict:
+    if isinstance(choice, Failure):
+        return ForcedVerdict(*key, tokens)
+    true, false = choice.probabilities
+    mass = true + false
+    return ForcedVerdict(*key, tokens, true / mass if mass else CORRECT_THRESHOLD, mass)
+
+
+def _as_given(_session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
+    """P(Yes) at every budget: there is no thought to cut, and nothing is asked."""
+    return [
+        ForcedVerdict(each.judgment.question_id, each.judgment.sql, budget, 0, each.judgment.p_yes)
+        for each in thoughts
+        for budget in budgets
+    ]
+
+
+def force(
+    session: Session,
+    pairs: Sequence[Pair],
+    judgments: Sequence[Judgment],
+    *,
+    kind: str,
+    template: PromptTemplate,
+    closing: PromptTemplate,
+    frame: str,
+    budgets: Sequence[int],
+    evidence: Evidence = no_evidence,
+) -> list[ForcedVerdict]:
+    """A forced verdict for each pair at each budget (0: before the first token), pair by pair.
+
+    `template`, `frame`, `evidence`: of the prompt that the judgments answer. `closing`: see `read_closing`. Raises
+    ConfigError for an unknown kind, DataError, naming the candidate, if a judgment is missing or does not reach a
+    budget.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"discriminator kind '{kind}' is unknown; known: {', '.join(KINDS)}")
+    known, chat = by_candidate(judgments), session.backend.render_chat
+    prompts = asked(session, pairs, template=template, frame=frame, evidence=evidence)
+    thoughts = []
+    for (question, sql), prompt in zip(pairs, prompts, strict=True):
+        if (question.id, sql) not in known:
+            raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
+        closed = fill(closing, question, sql=sql, frame="raw", chat=chat).text
+        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
+    return (_cut if KINDS[kind].responds else _as_given)(session, thoughts, budgets)

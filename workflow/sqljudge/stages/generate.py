@@ -1,0 +1,141 @@
+"""From a generator's prompt to candidates: ask, extract the SQL, normalise, remove duplicates. Knows no scoring."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqljudge.core.errors import ConfigError
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question
+from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
+from sqljudge.models.session import Session
+from sqljudge.sql.text import normalize_sql
+from sqljudge.stages.prompts import PromptTemplate, fill
+
+BLANK_LINE = "\n\n"
+FENCED_SQL = re.compile(r"```sql\s(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+STATEMENT_END = re.compile(r";|```|\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How completions are drawn: `samples` a question at `temperature` (0: greedy), of at most `max_new_tokens`."""
+
+    samples: int
+    temperature: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How SQL is read from a completion, and where a completion may stop without loss."""
+
+    read: Callable[[str, str], str]
+    stop: tuple[str, ...]
+
+
+def _continuation(opening: str, text: str) -> str:
+    return opening + text.partition(BLANK_LINE)[0]
+
+
+def _statement(opening: str, text: str) -> str:
+    return opening + STATEMENT_END.split(text, maxsplit=1)[0]
+
+
+def _fenced(opening: str, text: str) -> str:
+    found = FENCED_SQL.search(text)
+    return found.group(1) if found else EMPTY_SQL
+
+
+EXTRACTIONS = {
+    "continuation": Extraction(_continuation, (BLANK_LINE,)),
+    "statement": Extraction(_statement, (BLANK_LINE, ";", "```")),
+    "fenced": Extraction(_fenced, ()),
+}
+"""How SQL is found in a completion.
+
+`continuation`: the opened answer and all up to the first blank line (paper, section 3). `statement`: the same, but it
+also ends at a semicolon or code fence, for chat models that go on talking. `fenced`: the first fenced ```sql block,
+else the empty query (paper, section 3, Distill-R1).
+"""
+
+
+def extract_sql(extraction: str, opening: str, text: str, *, quoted_names: bool = False) -> str:
+    """The normalised SQL of one completion; EMPTY_SQL where there is none.
+
+    `opening` is what the prompt opened the answer with; `quoted_names` as in `normalize_sql`. Raises ConfigError for an
+    unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return normalize_sql(EXTRACTIONS[extraction].read(opening, text), quoted_names=quoted_names)
+
+
+def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
+    """Distinct queries in first-seen order, each with its count and the mean log-probability of its best sample."""
+    seen: dict[str, list[float]] = {}
+    for sql, completion in zip(sqls, completions, strict=True):
+        mean = sum(completion.logprobs) / len(completion.logprobs) if completion.logprobs else 0.0
+        seen.setdefault(sql, []).append(mean)
+    return tuple(Candidate(sql, len(means), mean_logprob=round(max(means), 6)) for sql, means in seen.items())
+
+
+def sample_requests(
+    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, first: int = 0
+) -> list[GenerationRequest]:
+    """A decoding's samples of one prompt, the indices from `first` on.
+
+    A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return [
+        GenerationRequest(
+            prompt,
+            decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            seed=seed,
+            sample=sample,
+            stop=EXTRACTIONS[extraction].stop,
+        )
+        for sample in range(first, first + decoding.samples)
+    ]
+
+
+def generate_candidates(
+    session: Session,
+    questions: Sequence[Question],
+    *,
+    template: PromptTemplate,
+    frame: str,
+    extraction: str,
+    decoding: Decoding,
+    seed: int,
+    quoted_names: bool = False,
+) -> list[CandidateSet]:
+    """All candidates of all questions, from one queue of requests.
+
+    A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
+    is marked as unanswered. `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
+    """
+    if extraction not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    prompts = [fill(template, question, frame=frame, chat=session.backend.render_chat) for question in questions]
+    requests = [
+        request
+        for prompt in prompts
+        for request in sample_requests(prompt, extraction=extraction, decoding=decoding, seed=seed)
+    ]
+    completions = session.complete(requests)
+    sets = []
+    for i, question in enumerate(questions):
+        asked = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        mine = [completion for completion in asked if not isinstance(completion, Failure)]
+        if len(mine) < len(asked):
+            sets.append(CandidateSet(question.id, (), unanswered=True))
+            continue
+        opening = template.opening
+        sqls = [extract_sql(extraction, opening, each.text, quoted_names=quoted_names) for each in mine]
+        sets.append(CandidateSet(question.id, collect(sqls, mine)))
+    return sets

@@ -1,0 +1,104 @@
+"""Chooses one candidate of each question from its scores. Does not know how the scores came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate, CandidateSet, ResultGroup, Score, Selection
+
+Known = Mapping[tuple[int, str], float]
+
+NOTHING = "no candidates"
+
+
+def rerank(
+    candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup] = ()
+) -> list[Selection]:
+    """The candidate with the highest score; ties go to the lexicographically smallest SQL (paper, section 5).
+
+    One selection a question, in the order of the candidate sets; EMPTY_SQL where there is no candidate, or where a
+    request of the question failed (reason UNANSWERED).
+    Raises DataError if a candidate has no score.
+    """
+    known = {(score.question_id, score.sql): score.score for score in scores}
+    return _answered(candidates, scores, lambda group: _best(group, known))
+
+
+def _answered(
+    candidates: Sequence[CandidateSet], scores: Sequence[Score], choose: Callable[[CandidateSet], Selection]
+) -> list[Selection]:
+    """One selection a question; none is chosen where a request of the question failed."""
+    failed = {score.question_id for score in scores if not score.answered}
+    return [
+        _left_out(group) if group.unanswered or group.question_id in failed else choose(group) for group in candidates
+    ]
+
+
+def _left_out(group: CandidateSet) -> Selection:
+    return Selection(group.question_id, EMPTY_SQL, None, UNANSWERED)
+
+
+def _scored(group: CandidateSet, known: Known) -> dict[str, float]:
+    for candidate in group.candidates:
+        if (group.question_id, candidate.sql) not in known:
+            what = f"question {group.question_id}: no score of candidate {candidate.sql!r}; score the pool again"
+            raise DataError(what)
+    return {candidate.sql: known[group.question_id, candidate.sql] for candidate in group.candidates}
+
+
+def _best(group: CandidateSet, known: Known) -> Selection:
+    if not group.candidates:
+        return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
+    scored = _scored(group, known)
+    highest = max(scored.values())
+    best = [sql for sql, score in scored.items() if score == highest]
+    reason = f"highest score {highest:.2f}" if len(best) == 1 else f"tie of {len(best)} at {highest:.2f}: smallest SQL"
+    return Selection(group.question_id, min(best), highest, reason)
+
+
+def majority(
+    candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup]
+) -> list[Selection]:
+    """The best candidate of the heaviest group of equal results: majority x discriminator.
+
+    A group weighs the sum of its samples' scores: each candidate's score, 0 where it is negative, as often as it was
+    sampled. Equally heavy groups: the one seen first; within a group, and where no group weighs anything, as `rerank`.
+    Raises DataError if a candidate has no score or no group.
+    """
+    known = {(score.question_id, score.sql): score.score for score in scores}
+    number = {(group.question_id, group.sql): group.group for group in groups}
+    return _answered(candidates, scores, lambda group: _heaviest(group, known, number))
+
+
+def _heaviest(group: CandidateSet, known: Known, number: Mapping[tuple[int, str], int | None]) -> Selection:
+    scored, weights = _scored(group, known), dict[int, float]()
+    members: dict[int, list[Candidate]] = {}
+    for candidate in group.candidates:
+        if (group.question_id, candidate.sql) not in number:
+            what = f"question {group.question_id}: no result group of candidate {candidate.sql!r}; group them again"
+            raise DataError(what)
+        place = number[group.question_id, candidate.sql]
+        if place is not None:
+            members.setdefault(place, []).append(candidate)
+            weights[place] = weights.get(place, 0.0) + candidate.count * max(0.0, scored[candidate.sql])
+    if not any(weights.values()):
+        return _best(group, known)
+    heaviest = max(weights, key=lambda place: (round(weights[place], 9), -place))
+    chosen = _best(CandidateSet(group.question_id, tuple(members[heaviest])), known)
+    share = weights[heaviest] / sum(weights.values())
+    return replace(chosen, reason=f"group of {share:.0%} of the weight: {chosen.reason}")
+
+
+def greedy(
+    candidates: Sequence[CandidateSet], scores: Sequence[Score] = (), groups: Sequence[ResultGroup] = ()
+) -> list[Selection]:
+    """The first candidate of each question; nothing else is looked at (paper, section 5)."""
+    return _answered(candidates, (), _first)
+
+
+def _first(group: CandidateSet) -> Selection:
+    if not group.candidates:
+        return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
+    return Selection(group.question_id, group.candidates[0].sql, None, "first candidate")

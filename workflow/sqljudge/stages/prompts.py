@@ -1,0 +1,104 @@
+"""Prompt templates: text files with named fields, and how one is filled. Knows no model.
+
+A template file holds the user's part, then a line `=== answer ===`, then the opening of the model's answer (which may
+be empty). Fields are written `${name}`: question, schema, db_id, sql, knowledge (what the dataset adds to the question;
+BIRD calls it evidence), and the evidence that a context shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from string import Template
+
+from sqljudge.core.errors import ConfigError
+from sqljudge.core.records import Question
+from sqljudge.models.engines.base import FRAMES, Prompt
+
+DIVIDER = "=== answer ==="
+FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
+
+NO_KNOWLEDGE = "none"
+"""What stands in a prompt for a question to which its dataset adds nothing."""
+
+Evidence = Callable[[Question, str], Mapping[str, str]]
+"""What a prompt shows of a (question, SQL) pair beyond FIELDS: a text for each further field."""
+
+
+def no_evidence(question: Question, sql: str) -> Mapping[str, str]:
+    """Nothing beyond FIELDS."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """A template's two parts, each with fields to fill."""
+
+    user: str
+    opening: str
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that stand in it."""
+        return {name for part in (self.user, self.opening) for name in Template(part).get_identifiers()}
+
+
+def read_template(path: str | Path, *, required: tuple[str, ...], further: Iterable[str] = ()) -> PromptTemplate:
+    """Read a template file. The last line break of each part is dropped; `\\n` inside the parts stays.
+
+    `further`: fields that may stand in it beside FIELDS. Raises ConfigError naming the file where it is missing, has no
+    divider, has an unknown field (naming the nearest known one), or lacks a field of `required`.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompt {path}: cannot be read as UTF-8 text ({error})") from error
+    user, *rest = re.split(rf"^{DIVIDER}(?:\n|\Z)", text, maxsplit=1, flags=re.MULTILINE)
+    if not rest:
+        raise ConfigError(f"prompt {path}: needs a line '{DIVIDER}' between the request and the opened answer")
+    template = PromptTemplate(user.removesuffix("\n"), rest[0].removesuffix("\n"))
+    if not all(Template(part).is_valid() for part in (template.user, template.opening)):
+        raise ConfigError(f"prompt {path}: write a lone dollar sign as $$, and a field as ${{name}}")
+    known = (*FIELDS, *further)
+    for name in sorted(template.fields - set(known)):
+        near = get_close_matches(name, known, 1, 0.0)[0]
+        raise ConfigError(f"prompt {path}: unknown field ${{{name}}}; did you mean ${{{near}}}?")
+    for name in required:
+        if name not in template.fields:
+            raise ConfigError(f"prompt {path}: the field ${{{name}}} is missing, so the model would not see it")
+    return template
+
+
+def fill(
+    template: PromptTemplate,
+    question: Question,
+    *,
+    sql: str = "",
+    frame: str,
+    chat: Callable[[str, str], Prompt],
+    evidence: Evidence = no_evidence,
+) -> Prompt:
+    """The prompt of one question (and candidate), with what `evidence` says of them.
+
+    `frame`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
+    section 3) or "chat" (`chat(user, opening)`, the model's own template). Raises ConfigError for another frame.
+    """
+    fields = {
+        "question": question.question,
+        "schema": question.schema_text,
+        "db_id": question.db_id,
+        "sql": sql,
+        "knowledge": question.knowledge or NO_KNOWLEDGE,
+        **evidence(question, sql),
+    }
+    user, opening = Template(template.user).substitute(fields), Template(template.opening).substitute(fields)
+    if frame == "chat":
+        return chat(user, opening)
+    if frame == "inst":
+        return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
+    if frame == "raw":
+        return Prompt(f"{user}\n{opening}" if opening else user)
+    raise ConfigError(f"frame '{frame}' is unknown; known: {', '.join(FRAMES)}")

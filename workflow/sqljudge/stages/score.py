@@ -1,0 +1,238 @@
+"""What a discriminator's raw judgment says within a budget, and the score it gives. Knows no model and no file.
+
+Paper, section 4: the last JSON object with the key `correct` holds the verdict; rho is the probability of the verdict's
+token. The rules of reading are listed with examples in docs/verdicts.md.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import (
+    CORRECT_THRESHOLD,
+    FAILURE_SCORE,
+    NOT_EXECUTABLE_SCORE,
+    UNANSWERED,
+    CandidateSet,
+    Execution,
+    ForcedVerdict,
+    Judgment,
+    Score,
+)
+from sqljudge.stages.jsonish import find_objects
+
+VERDICT_KEY = "correct"
+_WORDS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a judgment says within a budget.
+
+    `value`: the verdict, None where there is none. `token`: index of the token that produced the verdict (the one that
+    holds the first letter of `true` or `false`). `probability`: rho, the probability that the model gave that token.
+    `span`: where the word stands in the response, in characters, quotes left out. A yes/no judgment has a value only.
+    """
+
+    value: bool | None = None
+    token: int | None = None
+    probability: float | None = None
+    span: tuple[int, int] | None = None
+
+
+def text_within(judgment: Judgment, budget: int) -> str:
+    """The decoded text of a response's first `budget` tokens; none of 0.
+
+    Raises DataError if the tokens do not cover the response, or if it was cut by a smaller budget than this one.
+    """
+    _check_tokens(judgment)
+    _check_budget(judgment, budget)
+    if budget >= len(judgment.token_ends):
+        return judgment.response
+    return judgment.response[: judgment.token_ends[budget - 1]] if budget else ""
+
+
+def read_verdict(judgment: Judgment, budget: int) -> Reading:
+    """Read the verdict that a judgment holds within its first `budget` tokens (paper, section 4).
+
+    A yes/no judgment is read from `p_yes` alone: correct when it is above CORRECT_THRESHOLD.
+    Raises DataError as `text_within` does, or if the probability that is read is not a number.
+    """
+    if judgment.p_yes is not None:
+        if math.isnan(judgment.p_yes):
+            raise DataError(f"{_name(judgment)}: the probability of Yes is not a number; judge it again")
+        return Reading(value=judgment.p_yes > CORRECT_THRESHOLD)
+    found = _last_verdict(text_within(judgment, budget))
+    if found is None:
+        return Reading()
+    value, span = found
+    token = bisect_right(judgment.token_ends, span[0])
+    logprob = judgment.logprobs[token]
+    if math.isnan(logprob):
+        raise DataError(f"{_name(judgment)}: the log-probability of token {token} is not a number; judge it again")
+    return Reading(value, token, min(1.0, math.exp(min(0.0, logprob))), span)
+
+
+def _last_verdict(text: str) -> tuple[bool, tuple[int, int]] | None:
+    if VERDICT_KEY not in text:
+        return None
+    for found in reversed(find_objects(text)):
+        span = found.values.get(VERDICT_KEY)
+        if span is None:
+            continue
+        start, end = (span[0] + 1, span[1] - 1) if text[span[0]] in "\"'" else span
+        value = _WORDS.get(text[start:end].lower())
+        if value is not None:
+            return value, (start, end)
+    return None
+
+
+def _soft(judgment: Judgment, reading: Reading) -> float:
+    """Probability of "correct": p_yes, or rho for true and 1 - rho for false (paper, section 4)."""
+    if judgment.p_yes is not None:
+        return judgment.p_yes
+    if reading.value is None or reading.probability is None:
+        return FAILURE_SCORE
+    return reading.probability if reading.value else 1.0 - reading.probability
+
+
+def _hard(_judgment: Judgment, reading: Reading) -> float:
+    """1 for true, 0 for false, whatever the probability (paper, section 4)."""
+    return FAILURE_SCORE if reading.value is None else float(reading.value)
+
+
+SCORINGS: dict[str, Callable[[Judgment, Reading], float]] = {"soft": _soft, "hard": _hard}
+"""How a reading becomes a score."""
+
+Rule = TypeVar("Rule")
+Key = tuple[int, str]
+Executable = Mapping[Key, bool]
+
+
+def which_execute(runs: Iterable[Execution]) -> dict[Key, bool]:
+    """Whether each candidate executes on its database, by question id and SQL."""
+    return {(run.question_id, run.sql): run.outcome == "ok" for run in runs}
+
+
+def _ask_all(_executable: Executable | None, _question_id: int, _sql: str) -> bool:
+    return True
+
+
+def _ask_executable(executable: Executable | None, question_id: int, sql: str) -> bool:
+    if executable is None:
+        raise ConfigError("scoring mode 'check' needs the candidates' executions; give them, or use mode 'naive'")
+    try:
+        return executable[question_id, sql]
+    except KeyError:
+        raise DataError(
+            f"question {question_id}: no execution of candidate {sql!r}; run the executions again"
+        ) from None
+
+
+MODES: dict[str, Callable[[Executable | None, int, str], bool]] = {"naive": _ask_all, "check": _ask_executable}
+"""Which candidates the model is asked about (paper, section 4: two modes)."""
+
+
+def score_judgments(
+    candidates: Sequence[CandidateSet],
+    judgments: Sequence[Judgment],
+    *,
+    budget: int,
+    scoring: str,
+    mode: str,
+    executable: Executable | None,
+) -> list[Score]:
+    """Score every candidate, in the order of the candidate sets; where the request failed, the score says so.
+
+    `budget`: new tokens of each response that are read. `scoring`: a key of SCORINGS. `mode`: a key of MODES.
+    `executable`: whether the candidate (question id, SQL) runs on its database; needed by mode "check" only.
+    Raises ConfigError for an unknown scoring or mode, or a budget below 1; DataError, naming the candidate, if a
+    judgment or an execution is missing, two judgments of it differ, or its judgment does not reach the budget.
+    """
+    rule, asks = _choice(SCORINGS, scoring, "scoring"), _choice(MODES, mode, "mode")
+    if budget < 1:
+        raise ConfigError(f"budget {budget}: must be at least 1 token")
+    known = by_candidate(judgments)
+
+    def score(key: Key) -> Score:
+        if key not in known:
+            raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
+        judgment = known[key]
+        if judgment.finish_reason == UNANSWERED:
+            return Score(*key, 0.0, verdict=None, failure=False, answered=False)
+        reading, tokens = read_verdict(judgment, budget), min(budget, len(judgment.token_ids))
+        return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, tokens=tokens)
+
+    return _scores(candidates, asks, executable, score)
+
+
+def score_forced(
+    candidates: Sequence[CandidateSet], verdicts: Sequence[ForcedVerdict], *, mode: str, executable: Executable | None
+) -> list[Score]:
+    """Score every candidate by its forced verdict, in the order of the candidate sets: the probability of true.
+
+    `verdicts`: one a candidate, at whichever budget. `mode`, `executable`: as above. Raises ConfigError for an unknown
+    mode, DataError, naming the candidate, if a verdict or an execution is missing.
+    """
+    asks = _choice(MODES, mode, "mode")
+    known = {(verdict.question_id, verdict.sql): verdict for verdict in verdicts}
+
+    def score(key: Key) -> Score:
+        if key not in known:
+            raise DataError(f"question {key[0]}: no forced verdict of candidate {key[1]!r}; force the verdicts again")
+        probability = known[key].probability
+        if probability is None:
+            return Score(*key, 0.0, verdict=None, failure=False, answered=False)
+        return Score(*key, probability, probability > CORRECT_THRESHOLD, failure=False, tokens=known[key].tokens)
+
+    return _scores(candidates, asks, executable, score)
+
+
+def _scores(
+    candidates: Sequence[CandidateSet],
+    asks: Callable[[Executable | None, int, str], bool],
+    executable: Executable | None,
+    score: Callable[[Key], Score],
+) -> list[Score]:
+    """A score for each candidate: that of a candidate which the model is not asked about says so."""
+    keys = [(group.question_id, candidate.sql) for group in candidates for candidate in group.candidates]
+    unasked = (Score(*key, NOT_EXECUTABLE_SCORE, verdict=None, failure=False, asked=False) for key in keys)
+    return [score(key) if asks(executable, *key) else other for key, other in zip(keys, unasked, strict=True)]
+
+
+def _choice(registry: Mapping[str, Rule], name: str, what: str) -> Rule:
+    if name not in registry:
+        raise ConfigError(f"{what} {name!r}: not known; choose one of {', '.join(registry)}")
+    return registry[name]
+
+
+def by_candidate(judgments: Sequence[Judgment]) -> dict[Key, Judgment]:
+    """Judgments by question and SQL. Raises DataError for two judgments of one candidate that differ."""
+    known: dict[Key, Judgment] = {}
+    for judgment in judgments:
+        if known.setdefault((judgment.question_id, judgment.sql), judgment) != judgment:
+            raise DataError(f"{_name(judgment)}: two judgments that differ; run the discriminator again")
+    return known
+
+
+def _check_tokens(judgment: Judgment) -> None:
+    ends = judgment.token_ends
+    if len(judgment.logprobs) != len(ends) or (ends[-1] if ends else 0) != len(judgment.response):
+        raise DataError(f"{_name(judgment)}: its tokens do not cover its response; judge it again")
+
+
+def _check_budget(judgment: Judgment, budget: int) -> None:
+    if judgment.finish_reason == "length" and judgment.budget < budget:
+        what = (
+            f"cut at {judgment.budget} tokens, {budget} asked for; run the discriminator again with the larger budget"
+        )
+        raise DataError(f"{_name(judgment)}: {what}")
+
+
+def _name(judgment: Judgment) -> str:
+    return f"judgment of question {judgment.question_id}, {judgment.sql!r}"

@@ -1,0 +1,72 @@
+"""Deals questions to the shards of a model job, and joins what the shards made. Knows neither models nor files.
+
+A shard is named as Snakemake names a scattered item: `2-of-3`; "" holds all questions. All requests of a question
+fall into one shard, and which one depends on the question's id alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqljudge.core.errors import DataError
+from sqljudge.models.session import Usage
+
+
+class OfQuestion(Protocol):
+    """A record that belongs to one question."""
+
+    @property
+    def question_id(self) -> int:
+        """The question's id."""
+
+
+Record = TypeVar("Record", bound=OfQuestion)
+
+
+def dealt(question_id: int, shard: str) -> bool:
+    """Whether a shard holds a question: a hash of the id decides, so shards are of about, not exactly, equal size."""
+    if not shard:
+        return True
+    number, _, shards = shard.partition("-of-")
+    digest = hashlib.sha256(str(question_id).encode()).digest()
+    return int.from_bytes(digest[:8]) % int(shards) == int(number) - 1
+
+
+def joined(expected: Sequence[int], parts: Iterable[Iterable[Record]]) -> list[Record]:
+    """The records of all parts in the order that one job would have given them.
+
+    `expected`: the question id of every record, in that order. Raises DataError where the parts hold more or fewer
+    records of a question.
+    """
+    waiting: dict[int, deque[Record]] = {}
+    for part in parts:
+        for record in part:
+            waiting.setdefault(record.question_id, deque()).append(record)
+    wanted, found = Counter(expected), {question: len(records) for question, records in waiting.items()}
+    for question in sorted(wanted | found):
+        there, due = found.get(question, 0), wanted.get(question, 0)
+        if there != due:
+            what = f"question {question}: the shards hold {there} records, but {due} are due"
+            raise DataError(f"{what}; delete results/shards and run again")
+    return [waiting[question].popleft() for question in expected]
+
+
+def added_up(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the shards of one job recorded of themselves, as one record.
+
+    Counts, tokens and seconds are sums (a request that two shards share counts in each), peak memory is the largest.
+    """
+    counts = {field.name: sum(run[field.name] for run in runs) for field in dataclasses.fields(Usage)}
+    devices = sorted({run["engine"]["device"] for run in runs})
+    return {
+        **runs[0],
+        **counts,
+        "failures": [failure for run in runs for failure in run.get("failures", ())],
+        "peak_memory_mib": max(run["peak_memory_mib"] for run in runs),
+        "engine": {**runs[0]["engine"], "device": ", ".join(devices)},
+        "shards": len(runs),
+    }
