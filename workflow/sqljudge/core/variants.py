@@ -1,6 +1,6 @@
 """What varies, and where it lies: the variant, the one table of file patterns, and the settings of an experiment.
 
-A `Variant` is a value: which candidates, judged by whom, shown what, up to which budget, scored, filtered and chosen how.
+A `Variant` is a value: which candidates, judged by whom, shown what, up to which budget, scored, filtered, chosen how.
 `path` and `parse` turn it into the name of a file and back; rules use the same PATTERNS. No other module spells a path.
 """
 
