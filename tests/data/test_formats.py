@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
 from sqljudge.data.datasets import load_questions, sample_questions, schema_text
 from sqljudge.data.formats import BIRD, FORMATS
 from sqljudge.data.staging import stage_dataset
-from sqljudge.experiments.checks import check_references
-from sqljudge.experiments.config import ROOT, schema
+from sqljudge.experiments.config import ROOT
 from sqljudge.metrics.execution import evaluate_selections
 from sqljudge.models.engines.base import Prompt
 from sqljudge.report.captions import asked
@@ -82,10 +81,6 @@ def zipped(folder: Path, archive: Path, *, below: str = "") -> Path:
 
 
 # --- every format -----------------------------------------------------------------------------------------------------
-
-
-def test_the_configuration_knows_every_format_and_no_other() -> None:
-    assert schema("config")["properties"]["dataset"]["properties"]["format"]["enum"] == list(FORMATS)
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
@@ -164,12 +159,6 @@ def test_a_damaged_archive_of_databases_is_named(tmp_path: Path) -> None:
     (folder / "dev_databases.zip").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(DataError, match=r"own: dev_databases\.zip: not a zip archive"):
         stage_dataset(folder, tmp_path / "out", form=BIRD)
-
-
-def test_bird_needs_a_source_and_the_message_says_so() -> None:
-    config = {"dataset": {"source": "", "mirrors": [], "format": "bird"}}
-    with pytest.raises(ConfigError, match=r"dataset.source: it is empty.*; name the folder or zip archive of BIRD"):
-        check_references(config, {})
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import pytest
 from conftest import ROOT
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import Execution, Outcome, Question, write_jsonl
-from sqljudge.experiments.config import schema
 from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.extras import KINDS, gathered, tokens
 from sqljudge.stages.extras.demonstrations import ranking, read_demonstration
@@ -248,11 +247,6 @@ def test_a_malformed_demonstration(tmp_path: Path, text: str, said: str) -> None
 
 
 # --- all together -----------------------------------------------------------------------------------------------------
-
-
-def test_the_configuration_knows_every_kind() -> None:
-    listed = schema("config")["properties"]["contexts"]["additionalProperties"]["properties"]["evidence"]
-    assert sorted(listed["items"]["enum"]) == sorted(KINDS)
 
 
 def test_estimates_count_what_is_shown() -> None:
