@@ -1,132 +1,174 @@
-# Metrics: on the labelled pool, end to end, and of the responses themselves.
-rule evaluate_intrinsic:
+# Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what planners chose.
+def reference_files(kind):
+    """An input function: the file of the re-ranking that a planner is compared with; none for what has none."""
+
+    def found(wildcards):
+        compared = reference(variant(wildcards))
+        return [path(kind, compared)] if compared else []
+
+    return found
+
+
+def chosen_executions(wildcards):
+    """The executions of the queries that a planner chose from."""
+    tried = wildcards.planner in CONFIG.planners
+    return path("tried_executions" if tried else "executions", variant(wildcards))
+
+
+def full_thought(wildcards):
+    """The scores of the responses' own verdicts at the last checkpoint."""
+    found = variant(wildcards)
+    return path("scores", dataclasses.replace(found, budget=found.checkpoints[-1], scoring="soft"))
+
+
+rule measure_intrinsic:
     """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
     input:
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
     output:
-        "results/metrics/intrinsic/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.json",
+        metrics=PATTERNS["intrinsic"],
     log:
-        "logs/evaluate/intrinsic/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+        log_of(PATTERNS["intrinsic"]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        settings=wildcard_settings,
+        settings=settings,
         seed=SEED,
-        resamples=config["resamples"],
+        resamples=CONFIG.resamples,
         code=code_digest("metrics.intrinsic"),
     script:
-        "../scripts/evaluate_intrinsic.py"
+        "../scripts/measure_intrinsic.py"
 
 
-rule evaluate_calibration:
+rule measure_calibration:
     """AUROC, average precision, F1 at a fitted threshold, Brier score and calibration error, with intervals."""
     input:
         questions=questions_of,
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
     output:
-        "results/metrics/calibration/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.json",
+        metrics=PATTERNS["calibration"],
     log:
-        "logs/evaluate/calibration/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+        log_of(PATTERNS["calibration"]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        settings=wildcard_settings,
-        bins=config["calibration"]["bins"],
+        settings=settings,
+        bins=CONFIG.calibration.bins,
         seed=SEED,
-        resamples=config["resamples"],
+        resamples=CONFIG.resamples,
         code=code_digest("metrics.calibration"),
     script:
-        "../scripts/evaluate_calibration.py"
+        "../scripts/measure_calibration.py"
 
 
-rule evaluate_contrast:
+rule measure_contrast:
     """What a discriminator gains or loses in one context against another: paired differences, with intervals."""
     input:
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-        base="results/scores/{discriminator}/{base}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
+        base=PATTERNS["scores"].replace("{context}", "{base}"),
     output:
-        "results/metrics/contrast/{discriminator}/{context}/against/{base}/{pool}.b{budget}.{scoring}.{mode}.json",
+        metrics=PATTERNS["contrast"],
     log:
-        "logs/evaluate/contrast/{discriminator}/{context}/against/{base}/{pool}.b{budget}.{scoring}.{mode}.log",
+        log_of(PATTERNS["contrast"]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        settings=wildcard_settings,
+        settings=settings,
         seed=SEED,
-        resamples=config["resamples"],
+        resamples=CONFIG.resamples,
         code=code_digest("metrics.contrast"),
     script:
-        "../scripts/evaluate_contrast.py"
+        "../scripts/measure_contrast.py"
 
 
-rule evaluate_end_to_end:
-    """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
-    input:
-        questions=f"results/questions/{DATASET}.jsonl",
-        tables=f"{DATA}/tables.json",
-        selections="results/selections/{selected}.jsonl",
-        executions=lambda wildcards: f"results/executions/{artefacts.pool_of(wildcards.selected)}.jsonl",
-    output:
-        "results/metrics/end_to_end/{selected}.json",
-    log:
-        "logs/evaluate/end_to_end/{selected}.log",
-    conda:
-        HARDWARE_CPU
-    params:
-        settings=lambda wildcards: artefacts.selection_settings(wildcards.selected),
-        levels=list(FORM.levels),
-        comparison=FORM.comparison,
-        seed=SEED,
-        resamples=config["resamples"],
-        code=code_digest("metrics.execution", "metrics.intervals"),
-    script:
-        "../scripts/evaluate_end_to_end.py"
-
-
-rule evaluate_reasoning:
+rule measure_reasoning:
     """Repetition, lexical variety, entropy and diversity of a reasoning discriminator's responses."""
     input:
-        judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
+        judgments=PATTERNS["judgments"],
     output:
-        "results/metrics/reasoning/{discriminator}/{context}/{pool}.b{budget}.json",
+        metrics=PATTERNS["reasoning"],
     log:
-        "logs/evaluate/reasoning/{discriminator}/{context}/{pool}.b{budget}.log",
+        log_of(PATTERNS["reasoning"]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     threads: 2
     params:
-        settings=wildcard_settings,
-        embedder=config["embedder"],
+        settings=lambda wildcards: {**settings(wildcards), "budget": int(wildcards.budget)},
+        embedder=CONFIG.embedder,
         seed=SEED,
-        resamples=config["resamples"],
-        code=code_digest("metrics.reasoning", "models.embedding"),
+        resamples=CONFIG.resamples,
+        code=code_digest("metrics.reasoning"),
     script:
-        "../scripts/evaluate_reasoning.py"
+        "../scripts/measure_reasoning.py"
 
 
-rule evaluate_adaptive:
+rule measure_adaptive:
     """What stopping a thought early spends and loses, its policy fitted on other databases, with intervals."""
     input:
         questions=questions_of,
-        candidates="results/candidates/{pool}.jsonl",
-        forced="results/forced/{discriminator}/{context}/{pool}.jsonl",
-        scores=lambda wildcards: artefacts.full_thought(dict(wildcards.items())),
+        candidates=PATTERNS["candidates"],
+        forced=PATTERNS["forced"],
+        scores=full_thought,
         executions=executions_if_checked,
     output:
-        "results/metrics/adaptive/{discriminator}/{context}/{pool}.b{checkpoints}.{mode}.json",
+        metrics=PATTERNS["adaptive"],
     log:
-        "logs/evaluate/adaptive/{discriminator}/{context}/{pool}.b{checkpoints}.{mode}.log",
+        log_of(PATTERNS["adaptive"]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        settings=lambda wildcards: dict(wildcards.items()),
-        checkpoints=lambda wildcards: artefacts.listed(wildcards.checkpoints),
-        confidences=config["forced"]["confidences"],
+        settings=settings,
+        confidences=CONFIG.forced.confidences,
         seed=SEED,
-        resamples=config["resamples"],
+        resamples=CONFIG.resamples,
         code=code_digest("metrics.adaptive"),
     script:
-        "../scripts/evaluate_adaptive.py"
+        "../scripts/measure_adaptive.py"
+
+
+rule measure_end_to_end:
+    """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
+    input:
+        questions=path("questions", Variant(DATASET)),
+        tables=f"{DATA}/tables.json",
+        selections=PATTERNS["selections"],
+        executions=chosen_executions,
+    output:
+        metrics=PATTERNS["end_to_end"],
+    log:
+        log_of(PATTERNS["end_to_end"]),
+    conda:
+        CPU_ENV
+    params:
+        settings=settings,
+        levels=list(FORMAT.levels),
+        comparison=FORMAT.comparison,
+        seed=SEED,
+        resamples=CONFIG.resamples,
+        code=code_digest("metrics.end_to_end"),
+    script:
+        "../scripts/measure_end_to_end.py"
+
+
+rule measure_planner:
+    """What a planner reaches and needs, and what it gains on re-ranking for its extra tokens, with intervals."""
+    input:
+        end_to_end=PATTERNS["end_to_end"],
+        costs=PATTERNS["costs"],
+        reference=reference_files("end_to_end"),
+        reference_costs=reference_files("costs"),
+    output:
+        metrics=PATTERNS["planner"],
+    log:
+        log_of(PATTERNS["planner"]),
+    conda:
+        CPU_ENV
+    params:
+        seed=SEED,
+        resamples=CONFIG.resamples,
+        code=code_digest("metrics.planners"),
+    script:
+        "../scripts/measure_planner.py"

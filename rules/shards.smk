@@ -3,115 +3,107 @@ scattergather:
     shards=1,
 
 
+def shard_of(pattern):
+    """The file that one shard makes in the place of a job's file."""
+    stem, dot, ending = pattern.rpartition(".run.json" if pattern.endswith(".run.json") else ".")
+    return f"{stem}.{{scatteritem}}{dot}{ending}".replace("results/", "results/shards/", 1)
+
+
+def all_shards(pattern):
+    """The files of all shards that are merged into a job's file."""
+    doubled = shard_of(pattern).replace("{", "{{").replace("}", "}}")
+    return gather.shards(doubled.replace("{{scatteritem}}", "{scatteritem}"))
+
+
 if len(gather.shards("{scatteritem}")) > 1:
 
-    ruleorder: join_candidates > generate
-    ruleorder: join_judgments > discriminate
-    ruleorder: join_forced > force_verdicts
+    ruleorder: merge_candidates > generate
+    ruleorder: merge_judgments > judge
+    ruleorder: merge_forced > force
 
     localrules:
-        join_candidates,
-        join_judgments,
-        join_forced,
+        merge_candidates,
+        merge_judgments,
+        merge_forced,
 
     use rule generate as generate_shard with:
         output:
-            candidates=temp("results/shards/candidates/{generator}.{decoding}.{scatteritem}.jsonl"),
-            run=temp("results/shards/candidates/{generator}.{decoding}.{scatteritem}.run.json"),
+            candidates=temp(shard_of(of_samples("candidates"))),
+            run=temp(shard_of(of_samples("candidates_run"))),
         log:
-            "logs/generate/{generator}.{decoding}.{scatteritem}.log",
+            log_of(shard_of(of_samples("candidates"))),
         benchmark:
-            "benchmarks/results/generate/{generator}.{decoding}.{scatteritem}.tsv"
+            benchmark_of(shard_of(of_samples("candidates")))
 
-    use rule discriminate as discriminate_shard with:
+    use rule judge as judge_shard with:
         output:
-            judgments=temp(
-                "results/shards/judgments/{discriminator}/{context}/{pool}.{scatteritem}.parquet"
-            ),
-            run=temp(
-                "results/shards/judgments/{discriminator}/{context}/{pool}.{scatteritem}.run.json"
-            ),
+            judgments=temp(shard_of(PATTERNS["judgments"])),
+            run=temp(shard_of(PATTERNS["judgments_run"])),
         log:
-            "logs/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.log",
+            log_of(shard_of(PATTERNS["judgments"])),
         benchmark:
-            "benchmarks/results/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
+            benchmark_of(shard_of(PATTERNS["judgments"]))
 
-    use rule force_verdicts as force_shard with:
+    use rule force as force_shard with:
         output:
-            forced=temp(
-                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.jsonl"
-            ),
-            run=temp(
-                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.run.json"
-            ),
+            forced=temp(shard_of(PATTERNS["forced"])),
+            run=temp(shard_of(PATTERNS["forced_run"])),
         log:
-            "logs/force/{discriminator}/{context}/{pool}.{scatteritem}.log",
+            log_of(shard_of(PATTERNS["forced"])),
         benchmark:
-            "benchmarks/results/force/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
+            benchmark_of(shard_of(PATTERNS["forced"]))
 
-    rule join_candidates:
+    rule merge_candidates:
         """One file of candidates from a job's shards, as one job would have written it."""
         input:
-            questions=f"results/questions/{DATASET}.jsonl",
-            candidates=gather.shards(
-                "results/shards/candidates/{{generator}}.{{decoding}}.{scatteritem}.jsonl"
-            ),
-            runs=gather.shards(
-                "results/shards/candidates/{{generator}}.{{decoding}}.{scatteritem}.run.json"
-            ),
+            questions=path("questions", Variant(DATASET)),
+            shards=all_shards(of_samples("candidates")),
+            runs=all_shards(of_samples("candidates_run")),
         output:
-            candidates="results/candidates/{generator}.{decoding}.jsonl",
-            run="results/candidates/{generator}.{decoding}.run.json",
+            candidates=of_samples("candidates"),
+            run=of_samples("candidates_run"),
         log:
-            "logs/generate/{generator}.{decoding}.join.log",
+            log_of(of_samples("candidates_run")),
         conda:
-            HARDWARE_CPU
+            CPU_ENV
         params:
             code=code_digest("stages.shards"),
         script:
-            "../scripts/join_candidates.py"
+            "../scripts/merge_candidates.py"
 
-    rule join_judgments:
+    rule merge_judgments:
         """One file of judgments from a job's shards, as one job would have written it."""
         input:
-            candidates="results/candidates/{pool}.jsonl",
-            judgments=gather.shards(
-                "results/shards/judgments/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.parquet"
-            ),
-            runs=gather.shards(
-                "results/shards/judgments/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.run.json"
-            ),
+            candidates=PATTERNS["candidates"],
+            shards=all_shards(PATTERNS["judgments"]),
+            runs=all_shards(PATTERNS["judgments_run"]),
         output:
-            judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
-            run="results/judgments/{discriminator}/{context}/{pool}.run.json",
+            judgments=PATTERNS["judgments"],
+            run=PATTERNS["judgments_run"],
         log:
-            "logs/discriminate/{discriminator}/{context}/{pool}.join.log",
+            log_of(PATTERNS["judgments_run"]),
         conda:
-            HARDWARE_CPU
+            CPU_ENV
         params:
-            code=code_digest("stages.shards", "core.parquet"),
-        script:
-            "../scripts/join_judgments.py"
-
-    rule join_forced:
-        """One file of forced verdicts from a job's shards, as one job would have written it."""
-        input:
-            candidates="results/candidates/{pool}.jsonl",
-            forced=gather.shards(
-                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.jsonl"
-            ),
-            runs=gather.shards(
-                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.run.json"
-            ),
-        output:
-            forced="results/forced/{discriminator}/{context}/{pool}.jsonl",
-            run="results/forced/{discriminator}/{context}/{pool}.run.json",
-        log:
-            "logs/force/{discriminator}/{context}/{pool}.join.log",
-        conda:
-            HARDWARE_CPU
-        params:
-            each=lambda wildcards: len(forced_budgets(wildcards)),
             code=code_digest("stages.shards"),
         script:
-            "../scripts/join_forced.py"
+            "../scripts/merge_judgments.py"
+
+    rule merge_forced:
+        """One file of forced verdicts from a job's shards, as one job would have written it."""
+        input:
+            candidates=PATTERNS["candidates"],
+            shards=all_shards(PATTERNS["forced"]),
+            runs=all_shards(PATTERNS["forced_run"]),
+        output:
+            forced=PATTERNS["forced"],
+            run=PATTERNS["forced_run"],
+        log:
+            log_of(PATTERNS["forced_run"]),
+        conda:
+            CPU_ENV
+        params:
+            budgets=forced_budgets,
+            code=code_digest("stages.shards"),
+        script:
+            "../scripts/merge_forced.py"

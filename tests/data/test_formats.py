@@ -18,7 +18,7 @@ from sqljudge.data.formats import BIRD, FORMATS
 from sqljudge.data.staging import stage_dataset
 from sqljudge.experiments.checks import check_references
 from sqljudge.experiments.config import ROOT, schema
-from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
 from sqljudge.report.captions import asked
 from sqljudge.report.claims import claims_grid, evaluate_claims

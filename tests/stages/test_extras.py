@@ -15,7 +15,7 @@ from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.extras import KINDS, gathered, tokens
 from sqljudge.stages.extras.demonstrations import ranking, read_demonstration
 from sqljudge.stages.extras.result import result_text
-from sqljudge.stages.extras.training import Example, examples
+from sqljudge.stages.examples import Example, examples
 from sqljudge.stages.prompts import fill, read_template
 
 ASKED = Question(3, "zoo", "How many  big cats are there?", "SELECT count(*) FROM cat", "", "easy")
@@ -251,7 +251,7 @@ def test_a_malformed_demonstration(tmp_path: Path, text: str, said: str) -> None
 
 
 def test_the_configuration_knows_every_kind() -> None:
-    listed = schema("config")["properties"]["contexts"]["additionalProperties"]["properties"]["evidence"]
+    listed = schema("config")["properties"]["contexts"]["additionalProperties"]["properties"]["extras"]
     assert sorted(listed["items"]["enum"]) == sorted(KINDS)
 
 
@@ -268,7 +268,7 @@ def test_the_shipped_few_shot_prompt_reads_as_one_text() -> None:
         "demonstration": str(ROOT / "config/prompts/demonstration.txt"),
     }
     shown = gathered({"demonstrations": {"number": 2}}, files, [ASKED])
-    text = fill(template, ASKED, sql="SELECT 1;", frame="raw", chat=lambda *_: Prompt(""), evidence=shown).text
+    text = fill(template, ASKED, sql="SELECT 1;", prompt_format="raw", chat=lambda *_: Prompt(""), extras=shown).text
     blocks = text.split("\n\n")
     assert len(blocks) == 4
     forms = [[line.split(":")[0] for line in block.splitlines()] for block in blocks[1:]]

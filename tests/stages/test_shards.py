@@ -63,7 +63,7 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
 ) -> None:
     def written(shards: int) -> bytes:
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
-        settings: dict[str, Any] = {"template": TEMPLATE, "frame": "raw", "extraction": "continuation", "seed": 1}
+        settings: dict[str, Any] = {"template": TEMPLATE, "prompt_format": "raw", "extraction": "continuation", "seed": 1}
         decoding = Decoding(3, 0.5, 40)
         sets = shared(
             shards,
@@ -92,7 +92,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
                 [pair for pair in pairs if pair[0] in mine],
                 kind=kind,
                 template=PromptTemplate("${question} ${sql}", ""),
-                frame="raw",
+                prompt_format="raw",
                 budget=30,
             ),
             [question.id for question, _ in pairs],
@@ -141,7 +141,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
                 [pair for pair in pairs if pair[0] in mine],
                 kind="reasoning",
                 template=PromptTemplate("${question} ${sql}", ""),
-                frame="raw",
+                prompt_format="raw",
                 budget=20,
             ),
             [question.id for question, _ in pairs],
@@ -158,7 +158,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
 def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., ScriptedBackend]) -> None:
     session = Session(scripted(), None, "job")
     template = PromptTemplate("${question} ${sql}", "")
-    assert judge(session, [], kind="reasoning", template=template, frame="raw", budget=3) == []
+    assert judge(session, [], kind="reasoning", template=template, prompt_format="raw", budget=3) == []
     assert session.usage.requests == 0
 
 
