@@ -17,7 +17,6 @@ from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, read_closing
 from sqljudge.stages.judge import Pair, judge
-from sqljudge.stages.kinds import KINDS
 from sqljudge.stages.prompts import PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
 
@@ -105,14 +104,14 @@ def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None
         {"match": r"^[ab]; r[01]\n<think>x\n</think>\n\n\{\"correct\":$", "probabilities": {"true": 0.5}},
     )
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, kind="reasoning", prompt_format="raw", budget=8, **shown)
+    judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
     how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
 def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
-    judgments = judge(session, PAIRS, kind="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
+    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
     before = session.usage.distinct
     how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
@@ -146,9 +145,9 @@ def test_what_cannot_be_forced(scripted: Rules) -> None:
     with pytest.raises(ConfigError, match=f"kind 'x' is unknown; known: {', '.join(KINDS)}"):
         force(session, PAIRS, [], kind="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
-        force(session, PAIRS, [], kind="reasoning", budgets=[0], **how)
+        force(session, PAIRS, [], method="reasoning", budgets=[0], **how)
     with pytest.raises(DataError, match="cut at 1 tokens, 2 asked for"):
-        force(session, PAIRS[:1], [judgment("x", finish="length")], kind="reasoning", budgets=[2], **how)
+        force(session, PAIRS[:1], [judgment("x", finish="length")], method="reasoning", budgets=[2], **how)
 
 
 @pytest.mark.parametrize("text", ["\n=== answer ===\n{", "</think>\n=== answer ===\n"])
@@ -206,7 +205,7 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     question = Question(0, "d", "How many zoos are there?", "", "", "easy")
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
-    judgments = judge(session, pairs, kind="reasoning", template=template, prompt_format="chat", budget=12)
+    judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
     how: dict[str, Any] = {"kind": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []

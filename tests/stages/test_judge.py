@@ -16,7 +16,6 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import Pair, judge
-from sqljudge.stages.kinds import KINDS
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import read_verdict
 
@@ -84,7 +83,7 @@ def test_evidence_reaches_the_model(scripted: Rules) -> None:
 
 def test_each_distinct_pair_is_asked_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x"}), None, "job")
-    judge(session, PAIRS, kind="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
+    judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
     assert (session.usage.requests, session.usage.distinct) == (4, 3)
 
 

@@ -16,11 +16,17 @@ from sqljudge.models.session import Session, open_sessions
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import score_judgments
-from sqljudge.stages.search.asking import Reader, Writer, proposing, valuing, valuing_without_model
+from sqljudge.stages.search.cost import Ledger, of_choosing, of_judging
 from sqljudge.stages.search.driver import Step
-from sqljudge.stages.search.kinds import KINDS
-from sqljudge.stages.search.planning import search_questions
-from sqljudge.stages.search.spending import Ledger, of_choosing, of_judging
+from sqljudge.stages.search.run import (
+    KINDS,
+    Reader,
+    Writer,
+    proposing,
+    search_questions,
+    valuing,
+    valuing_without_model,
+)
 
 PLAIN, CORRECT = PromptTemplate("Ask ${question}", "SELECT"), PromptTemplate("Fix ${sql} for ${question}", "SELECT")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in range(3)]

@@ -5,7 +5,7 @@ All of it follows from the files of the tables' cells: a cell's variant says whi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,7 +129,8 @@ def _model_job(run: str, needs: Needs, config: Config) -> dict[str, Any]:
     budget = needs.budgets().get(variant, 0) if kind == "judgments_run" else variant.budget
     job |= {"model": entry.model, "new_tokens": budget if entry.responds and kind != "forced_run" else 0}
     if kind in ("judgments_run", "forced_run"):
-        job |= {"candidates": path("candidates", variant), "extra_tokens": extra_tokens(extras_of(variant.context, config))}
+        shown = extra_tokens(extras_of(variant.context, config))
+        job |= {"candidates": path("candidates", variant), "extra_tokens": shown}
     if kind == "forced_run":
         job["times"] = len(needs.checkpoints()[variant])
     return job

@@ -97,7 +97,7 @@ def settings_of(planner: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A generator and how it is asked. `prompt`: what a step asks, by its start; `quoted_names`: see `normalize_sql`."""
+    """A generator and how it is asked. `prompt`: what a step asks, by its start. `quoted_names`: of `normalize_sql`."""
 
     session: Session
     prompt: Callable[[str], StepPrompt]
@@ -255,7 +255,7 @@ def search_pool(
     comparison: str,
     limits: Mapping[str, Any],
     seed: int,
-    labels: Mapping[str, str],
+    label: str,
     gpu: int,
     workers: int,
     journal: str,
@@ -284,6 +284,7 @@ def search_pool(
     own = [read_template(path, required=("question", "schema", "sql")) for path in planner_prompt]
     step_prompt = STRATEGIES[planner["strategy"]].prompt
     weights = {"generator": generator_weights, "discriminator": discriminator_weights}
+    labels = {role: f"{label}.{role}" for role in models}
     with model_sessions(
         models, weights, gpu=gpu, journal=journal, labels=labels, failures_tolerated=failures_tolerated
     ) as sessions:
