@@ -44,7 +44,8 @@ NEEDS = needs_of(TABLES, CONFIG)
 LABELS = {
     **{name: entry.label or name for name, entry in CONFIG.planners.items()},
     **{
-        name: (entry.label or name) + (weights_label(MODELS[entry.model]) if entry.model in MODELS else "")
+        name: (entry.label or name)
+        + (weights_label(MODELS[entry.model]) if entry.model in MODELS else "")
         for name, entry in {**CONFIG.generators, **CONFIG.discriminators}.items()
     },
 }
@@ -140,7 +141,9 @@ def backend_of(role):
 
 def model_gpus(*roles):
     """A resources function: no GPU for models behind a server."""
-    return lambda wildcards: max(0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles)
+    return lambda wildcards: max(
+        0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles
+    )
 
 
 def model_env(*roles):

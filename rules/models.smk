@@ -12,7 +12,9 @@ def extra_files(wildcards):
         "demonstration": str(resolve(CONFIG.demonstrations.prompt)),
     }
     return {
-        name: files[name] for extra in extras_of(wildcards.context, CONFIG) for name in EXTRAS[extra].files
+        name: files[name]
+        for extra in extras_of(wildcards.context, CONFIG)
+        for name in EXTRAS[extra].files
     }
 
 
@@ -181,10 +183,14 @@ rule search:
         candidates=of_samples("candidates"),
         generator_prompt=lambda wildcards: str(resolve(entry_of("generator")(wildcards).prompt)),
         planner_prompt=lambda wildcards: [
-            str(resolve(file)) for file in [config["planners"][wildcards.planner].get("prompt")] if file
+            str(resolve(file))
+            for file in [config["planners"][wildcards.planner].get("prompt")]
+            if file
         ],
         discriminator_prompt=lambda wildcards: [
-            discriminator_prompt(wildcards) for role in search_roles(wildcards) if role == "discriminator"
+            discriminator_prompt(wildcards)
+            for role in search_roles(wildcards)
+            if role == "discriminator"
         ],
         closing=str(resolve(CONFIG.forced.prompt)),
         databases=DATABASES,
@@ -214,7 +220,9 @@ rule search:
         runtime=960,
     params:
         planner=lookup(dpath="planners/{planner}", within=config),
-        models=lambda wildcards: {role: model_row(role)(wildcards) for role in search_roles(wildcards)},
+        models=lambda wildcards: {
+            role: model_row(role)(wildcards) for role in search_roles(wildcards)
+        },
         generator=lookup(dpath="generators/{generator}", within=config),
         discriminator=lookup(dpath="discriminators/{discriminator}", within=config),
         decoding=decoding_of,
