@@ -178,3 +178,8 @@ def discriminator_prompt(wildcards):
     """The prompt template of a job's context and discriminator."""
     method = entry_of("discriminator")(wildcards).method
     return str(resolve(config["contexts"][wildcards.context][method]))
+
+
+def describe(name, text):
+    """Give a rule that was made in a loop its docstring; within a module its name is another."""
+    workflow.get_rule(workflow.modifier.modify_rulename(name)).docstring = text

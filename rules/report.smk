@@ -36,11 +36,6 @@ def page(name, category, label, **more):
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
 
 
-def describe(name, text):
-    """Give a rule that was made in a loop its docstring; within a module its name is another."""
-    workflow.get_rule(workflow.modifier.modify_rulename(name)).docstring = text
-
-
 for NAME, EXPERIMENT in TABLES.items():
 
     rule:
