@@ -7,17 +7,18 @@ import re
 from pathlib import Path
 
 import yaml
-from sqljudge.core.planners import PLANNERS
+from sqljudge.core.variants import CHOOSERS, GREEDY
 from sqljudge.data.formats import FORMATS
 from sqljudge.experiments.config import Config
 from sqljudge.experiments.docs import page, schema, schema_files
 from sqljudge.experiments.parts import Execution, ModelRow
 from sqljudge.models.engines import BACKENDS
 from sqljudge.sql.sandbox.limits import Limits
-from sqljudge.stages import baselines
-from sqljudge.stages import plan as planning
-from sqljudge.stages.extras import KINDS as EXTRAS
-from sqljudge.stages.kinds import KINDS as METHODS
+from sqljudge.stages.baselines import BASELINES
+from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.judge import METHODS
+from sqljudge.stages.plan import PLANNERS
+from sqljudge.stages.search.run import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -77,13 +78,15 @@ def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
 
 
 def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
-    for package, names in (("models.engines", BACKENDS), ("stages.kinds", METHODS)):
-        assert {f"{package}.{name}" for name in names} <= set(MODULES)
-    assert all(callable(getattr(planning, name)) for name in PLANNERS)
-    types = {name: part["properties"] for name, part in schema(Config)["$defs"].items() if "properties" in part}
+    assert {f"models.engines.{name}" for name in BACKENDS} <= set(MODULES)
+    assert {*PLANNERS} == {*CHOOSERS, GREEDY}
+    whole = schema(Config)
+    types = {name: part.get("properties") for name, part in whole["$defs"].items()}
     assert types["Dataset"]["format"]["enum"] == [*FORMATS]
-    assert types["Discriminator"]["method"]["enum"] == [*METHODS, *baselines.SCORERS]
+    assert types["Discriminator"]["method"]["enum"] == [*METHODS, *BASELINES]
     templates = dict(types["Context"])
     assert templates.pop("extras")["items"]["enum"] == [*EXTRAS]
     assert [*templates] == [*METHODS]
+    (planner,) = whole["properties"]["planners"]["patternProperties"].values()
+    assert [*planner["discriminator"]["mapping"]] == [*STRATEGIES]
     assert schema(ModelRow)["properties"]["backend"]["enum"] == [*BACKENDS]

@@ -17,7 +17,7 @@ from sqljudge.data.datasets import load_questions, sample_questions, schema_text
 from sqljudge.data.formats import BIRD, FORMATS
 from sqljudge.data.staging import stage_dataset
 from sqljudge.experiments.config import ROOT
-from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
 from sqljudge.report.captions import asked
 from sqljudge.report.claims import claims_grid, evaluate_claims

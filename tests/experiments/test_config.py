@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 from jsonschema import ValidationError as JsonSchemaError
 from pydantic import ValidationError
 from snakemake.utils import update_config
-from sqljudge.core.artefacts import Judged, checkpoints, largest_budgets
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import POOL, Experiment, Variant
 from sqljudge.experiments.checks import check_references
@@ -160,9 +159,10 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 def test_only_the_roles_that_are_set_are_given() -> None:
-    assert load_config(shipped()).roles.given() == {}
+    assert load_config(shipped()).roles.model_dump(by_alias=True, exclude_none=True) == {}
     roles = {"7b": "small", "budgets": [1, 2, 3]}
-    assert load_config({**LEAST, "roles": roles}).roles.given() == {"7b": "small", "budgets": (1, 2, 3)}
+    given = load_config({**LEAST, "roles": roles}).roles.model_dump(by_alias=True, exclude_none=True)
+    assert given == {"7b": "small", "budgets": (1, 2, 3)}
 
 
 def test_a_table_that_is_null_is_left_out() -> None:
@@ -585,26 +585,10 @@ def test_a_pool_from_a_file_needs_no_generator() -> None:
     check_references(load_config(config), models())
 
 
-def needed(raw: dict[str, Any], *tables: str) -> dict[str, Any]:
-    """The experiments of some tables, in the form from which jobs are counted."""
-    left_out = {name: list(map(list, one.left_out)) for name, one in experiments_of(load_config(raw)).items()}
-    return {
-        name: {
-            **raw["experiments"][name],
-            "unasked": left_out[name],
-            "beside": raw["experiments"][name].get("extra_rows", []),
-        }
-        for name in tables or raw["experiments"]
-    }
-
-
-def test_forced_verdicts_at_budget_0_and_where_they_are_cut() -> None:
+def test_a_verdict_may_be_forced_before_the_first_token() -> None:
     config = changed("experiments/table8/scoring", "forced")
     config["experiments"]["table8"]["budgets"] = [256, 0]
-    config["experiments"]["table1"] |= {"scoring": "forced", "budget": 128, "discriminators": ["distill-r1-1.5b"]}
     check_references(load_config(config), models())
-    shown = needed(config, "table1", "table2", "table8")
-    assert checkpoints(shown) == {Judged("distill-r1-1.5b", "no_schema", POOL): [0, 128, 256]}
 
 
 FAR = {"discriminator": "far", "context": "no_schema", "budget": 9}
@@ -632,28 +616,6 @@ def test_what_a_server_says_of_itself_is_taken(method: str, scoring: str) -> Non
     config["discriminators"]["far"] = {"model": "far", "method": method}
     far = ModelSpec("far", "http://localhost:8000/v1#x", "-", "openai", "-", "-")
     check_references(load_config(config), {**models(), "far": far})
-
-
-def test_the_largest_budgets_of_the_paper() -> None:
-    largest = largest_budgets(needed(shipped()))
-    reasoner = "distill-r1-1.5b"
-    assert largest[Judged(reasoner, "no_schema", POOL)] == 2048
-    assert largest[Judged(reasoner, "schema", POOL)] == 1024
-    assert largest[Judged(reasoner, "no_schema", "stable-code-3b.sample")] == 512
-    assert largest[Judged(reasoner, "no_thinking", POOL)] == 256
-    assert largest[Judged(reasoner, "result", POOL)] == 512
-    assert Judged(reasoner, "few_shot", POOL) not in largest, "it has no yes/no prompt"
-    assert len(largest) == 6 + 1 + 1 + 6 + 6 + 5
-    assert not any(job.pool.endswith(".greedy") for job in largest)
-
-
-def test_the_largest_budget_is_over_all_experiments() -> None:
-    experiments = needed(shipped())
-    del experiments["table8"], experiments["adaptive"], experiments["contexts"]
-    assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 1024
-    del experiments["table4"]
-    assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 512
-    assert largest_budgets(needed(shipped(), "table7")) == {}
 
 
 def table(folder: Path, *rows: str, header: str = HEADER) -> Path:

@@ -6,16 +6,19 @@ The layout is Spider's, which other formats share once they are staged; a format
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, CandidateSet, Question, read_json
-from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.core.records import HARDNESS, Question, read_json, write_jsonl
+from sqljudge.data.formats import FORMATS, SPIDER, DatasetFormat
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.text import name_text
+
+log = logging.getLogger(__name__)
 
 
 def schema_text(entry: Mapping[str, Any], form: DatasetFormat = SPIDER) -> str:
@@ -154,10 +157,29 @@ def pick_questions(questions: Sequence[Question], ids_file: str | Path) -> list[
     return list(picked.values())
 
 
-def candidate_questions(questions: Sequence[Question], sets: Sequence[CandidateSet]) -> list[tuple[Question, str]]:
-    """Every (question, candidate SQL) pair, in order. Raises DataError for candidates of a question not given."""
-    by_id = {question.id: question for question in questions}
-    for group in sets:
-        if group.question_id not in by_id:
-            raise DataError(f"candidates name question {group.question_id}, which is not among the questions")
-    return [(by_id[group.question_id], candidate.sql) for group in sets for candidate in group.candidates]
+def write_sample(
+    *,
+    questions: str,
+    tables: str,
+    databases: str,
+    ids: Sequence[str],
+    sample: str,
+    dataset_format: str,
+    per_hardness: int,
+    exclude: Sequence[str],
+    seed: int,
+) -> None:
+    """Write the evaluation questions: those whose ids a file lists (`ids`), else a sample of each level."""
+    chosen_format = FORMATS[dataset_format]
+    loaded = load_questions(questions, tables, chosen_format)
+    if ids:
+        chosen = pick_questions(loaded, ids[0])
+    else:
+        empty = empty_databases(loaded, databases)
+        if empty:
+            log.info("left out, since their databases hold no rows: %s", ", ".join(sorted(empty)))
+        chosen = sample_questions(
+            loaded, per_hardness=per_hardness, seed=seed, exclude={*exclude, *empty}, levels=chosen_format.levels
+        )
+    log.info("%d of %d questions", len(chosen), len(loaded))
+    write_jsonl(sample, chosen)

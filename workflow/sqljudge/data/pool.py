@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_json
-from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_json, read_jsonl, write_jsonl
+from sqljudge.data.formats import FORMATS, SPIDER, DatasetFormat
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.text import normalize_sql
+
+log = logging.getLogger(__name__)
 
 FIELDS = {"db_id": str, "schema": str, "question": str, "sql": str, "top_n": list, "top_n_label": list}
 
@@ -103,3 +106,23 @@ def _merged(row: Mapping[str, Any], where: str, quoted_names: bool) -> tuple[Can
             raise DataError(f"{where}: {sql!r} is labelled both 0 and 1")
         merged[sql] = Candidate(sql, count=known.count + 1 if known else 1, label=label)
     return tuple(merged.values())
+
+
+def write_labelled_pool(
+    *, questions: str, candidates: str, executions: str, pool_questions: str, pool_candidates: str
+) -> None:
+    """Write the questions and candidates of a sampled pool that could be labelled."""
+    labelled = label_candidates(read_jsonl(candidates, CandidateSet), read_jsonl(executions, Execution))
+    kept = {group.question_id for group in labelled}
+    write_jsonl(pool_questions, [question for question in read_jsonl(questions, Question) if question.id in kept])
+    write_jsonl(pool_candidates, labelled)
+
+
+def write_imported_pool(
+    *, pool: str, tables: str, questions: str, candidates: str, dataset_format: str, limit: int, seed: int
+) -> None:
+    """Write a user's labelled pool as questions and candidates. `limit`: keep only so many questions (0: all)."""
+    found, groups = read_pool(pool, tables, questions=limit, seed=seed, form=FORMATS[dataset_format])
+    log.info("%d questions, %d candidates", len(found), sum(len(group.candidates) for group in groups))
+    write_jsonl(questions, found)
+    write_jsonl(candidates, groups)

@@ -10,13 +10,13 @@ from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.formats import FORMATS
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
-from sqljudge.experiments.parts import Context, Part, TreeSearch, nearest
+from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import BACKENDS, check_frame
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.stages import baselines
-from sqljudge.stages.extras import KINDS as EXTRAS
-from sqljudge.stages.extras.demonstrations import read_demonstration
+from sqljudge.stages.baselines import BASELINES
+from sqljudge.stages.extras import EXTRAS, read_demonstration
 from sqljudge.stages.prompts import read_template
+from sqljudge.stages.search.run import STRATEGIES
 
 Models = Mapping[str, ModelSpec]
 
@@ -134,13 +134,14 @@ def _check_planners(table: str, experiment: Experiment, config: Config) -> None:
 def _check_search(where: str, name: str, experiment: Experiment, config: Config) -> None:
     """Check a planner that asks models against the generator, discriminators and context that it is to work with."""
     planner, generator, context = config.planners[name], experiment.generators[0], experiment.contexts[0]
-    if isinstance(planner, TreeSearch) and config.generators[generator].extraction == "fenced":
+    if STRATEGIES[planner.strategy].opens and config.generators[generator].extraction == "fenced":
         what = f"the strategy '{planner.strategy}' opens answers with SQL, but generator '{generator}' writes a fenced"
         _refuse(f"{where}.planners", f"'{name}': {what} block; use another generator")
     for baseline in experiment.baselines:
-        if config.discriminators[baseline].method not in baselines.ALONE:
+        if not BASELINES[config.discriminators[baseline].method].alone:
             what = f"'{baseline}' scores candidates against each other, so it cannot value a new query"
-            _refuse(f"{where}.baselines", f"{what}; possible methods: {', '.join(sorted(baselines.ALONE))}")
+            possible = ", ".join(method for method, known in BASELINES.items() if known.alone)
+            _refuse(f"{where}.baselines", f"{what}; possible methods: {possible}")
     if config.contexts[context].extras:
         what = f"'{context}' shows extras, which a query that a planner finds does not have yet"
         _refuse(f"{where}.context", f"{what}; use a context without extras")
@@ -183,8 +184,8 @@ def _check_extras(where: str, context: Context) -> None:
             template = read_template(resolve(path), required=("question", "sql"), further=EXTRAS)
         for name, extra in EXTRAS.items():
             listed, shown = name in context.extras, name in template.fields
-            if listed and method not in extra.judges:
-                what = f"{name} are for {', '.join(extra.judges)} prompts only; take the {method} prompt out"
+            if listed and method not in extra.methods:
+                what = f"{name} are for {', '.join(extra.methods)} prompts only; take the {method} prompt out"
                 _refuse(f"{where}.{method}", what)
             if shown and not listed:
                 _refuse(f"{where}.extras", f"{path} shows ${{{name}}}, which is not listed; add '{name}' to it")

@@ -23,9 +23,9 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from sqljudge.data.formats import FORMATS
 from sqljudge.models.engines import BACKENDS
-from sqljudge.stages import baselines
-from sqljudge.stages.extras import KINDS as EXTRAS
-from sqljudge.stages.kinds import KINDS as METHODS
+from sqljudge.stages.baselines import BASELINES, baseline_label
+from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.judge import METHODS
 from sqljudge.stages.search.correction import Correction as CorrectionSettings
 from sqljudge.stages.search.tree import Tree as TreeSettings
 
@@ -194,10 +194,10 @@ class Discriminator(Labelled):
 
     method: Annotated[
         str,
-        _one_of((*METHODS, *baselines.SCORERS)),
+        _one_of((*METHODS, *BASELINES)),
         Field(
-            description=f"How it judges. {'; '.join(f'{name}: {known.says}' for name, known in METHODS.items())}. "
-            f"Baselines, which ask no model: {', '.join(baselines.SCORERS)} (docs/beyond.md)."
+            description=f"How it judges. {'; '.join(f'{name}: {known.about}' for name, known in METHODS.items())}. "
+            f"Baselines, which ask no model: {', '.join(BASELINES)} (docs/beyond.md)."
         ),
     ]
     label: str = ""
@@ -212,7 +212,7 @@ class Discriminator(Labelled):
     @property
     def is_baseline(self) -> bool:
         """Whether it asks no model."""
-        return self.method in baselines.SCORERS
+        return self.method in BASELINES
 
     @property
     def responds(self) -> bool:
@@ -221,13 +221,12 @@ class Discriminator(Labelled):
 
     def default_label(self, name: str) -> str:
         """What a baseline does, or the name of a discriminator that asks a model."""
-        parameter = "" if self.p is None else f":{self.p}"
-        return baselines.label(f"{self.method}{parameter}") if self.is_baseline else name
+        return baseline_label(self.method, self.p or 0) if self.is_baseline else name
 
     @model_validator(mode="after")
     def _keys_of_the_method(self) -> Discriminator:
         given = {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
-        needed = {"p"} if self.method in baselines.PARAMETRIC else set() if self.is_baseline else {"model"}
+        needed = {"p"} if self.method == "oracle" else set() if self.is_baseline else {"model"}
         allowed = {"method", "label", *needed} if self.is_baseline else {"method", "label", "prompt_format", *needed}
         for key in sorted(needed - given):
             raise refusal(f"the key '{key}' is missing, which the method '{self.method}' needs")
@@ -251,7 +250,7 @@ class _Context(Part):
 if TYPE_CHECKING:
     Context = _Context
 else:
-    _TEMPLATES = {name: (str, Field("", description=method.prompt)) for name, method in METHODS.items()}
+    _TEMPLATES = {name: (str, Field("", description=f"The template for the method `{name}`.")) for name in METHODS}
     Context = create_model("Context", __base__=_Context, __doc__=_Context.__doc__, **_TEMPLATES)
 
 
@@ -354,10 +353,6 @@ class Roles(Part):
     """A budget that is too short, one that is enough, and one far beyond."""
     decoding: str | None = None
     """The decoding that generators are compared under."""
-
-    def given(self) -> dict[str, Any]:
-        """The roles that are set, under the names that they have in the configuration."""
-        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class ModelRow(Part):

@@ -10,12 +10,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqljudge.core.errors import ModelError
-from sqljudge.models.engines import load_backend
+from sqljudge.models.device import own_device
+from sqljudge.models.engines import load_backend, spec_of
 from sqljudge.models.engines.base import (
     Backend,
     Choice,
@@ -207,23 +209,61 @@ def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tol
     return Session(load_backend(spec, device=device), folder, writer, tolerated=tolerated)
 
 
-def open_sessions(
-    specs: Mapping[str, ModelSpec], *, device: str, journal: str, writer: str, tolerated: float = 0.0
-) -> dict[str, Session]:
-    """A session for each role of a job that asks several models; equal models are loaded once and share their journal.
+@contextmanager
+def model_session(
+    model: Mapping[str, Any], weights: Sequence[str], *, gpu: int, journal: str, label: str, failures_tolerated: float
+) -> Iterator[Session]:
+    """The session of a job that asks one model; arguments as in `model_sessions`."""
+    with model_sessions(
+        {label: model},
+        {label: weights},
+        gpu=gpu,
+        journal=journal,
+        labels={label: label},
+        failures_tolerated=failures_tolerated,
+    ) as sessions:
+        yield sessions[label]
 
-    `writer`: what a session's file in the journal is called, before its role. Otherwise as `open_session`.
+
+@contextmanager
+def model_sessions(
+    models: Mapping[str, Mapping[str, Any]],
+    weights: Mapping[str, Sequence[str]],
+    *,
+    gpu: int,
+    journal: str,
+    labels: Mapping[str, str],
+    failures_tolerated: float,
+) -> Iterator[dict[str, Session]]:
+    """A session for each role of a job, on a device of the job's own until it ends.
+
+    `models`: rows of the models table, by role; equal ones are loaded once. `weights`: the folder that a model's GGUF
+    file was unpacked into, or nothing. `gpu`: how many GPUs the job was given. `labels`: what each role's file in the
+    journal is called. Otherwise as `open_session`.
     """
-    opened: dict[str, Session] = {}
-    for role, spec in specs.items():
-        name = f"{writer}.{role}"
-        twin = next((opened[other] for other in opened if specs[other] == spec), None)
-        opened[role] = (
-            Session(twin.backend, twin.journal, name, tolerated=tolerated)
-            if twin
-            else open_session(spec, device=device, journal=journal, writer=name, tolerated=tolerated)
-        )
-    return opened
+    specs = {role: spec_of(row, weights[role]) for role, row in models.items()}
+    with own_device(gpu) as device:
+        opened: dict[str, Session] = {}
+        for role, spec in specs.items():
+            twin = next((opened[other] for other in opened if specs[other] == spec), None)
+            if twin:
+                opened[role] = Session(twin.backend, twin.journal, labels[role], tolerated=failures_tolerated)
+            else:
+                opened[role] = open_session(
+                    spec, device=device, journal=journal, writer=labels[role], tolerated=failures_tolerated
+                )
+        yield opened
+
+
+def no_report(name: str) -> dict[str, Any]:
+    """What stands where a job would record what it asked of a model, of one that asked none."""
+    return {
+        **dataclasses.asdict(Usage()),
+        "failures": [],
+        "peak_memory_mib": 0.0,
+        "model": {"model": name},
+        "engine": {"device": "none"},
+    }
 
 
 class _Writer:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
 from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
-from sqljudge.models.session import Session
+from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import normalize_sql
-from sqljudge.stages.prompts import PromptTemplate, fill
+from sqljudge.stages.prompts import PromptTemplate, fill, read_template
+from sqljudge.stages.shards import in_shard
 
 BLANK_LINE = "\n\n"
 FENCED_SQL = re.compile(r"```sql\s(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -108,7 +110,7 @@ def generate_candidates(
     questions: Sequence[Question],
     *,
     template: PromptTemplate,
-    frame: str,
+    prompt_format: str,
     extraction: str,
     decoding: Decoding,
     seed: int,
@@ -121,7 +123,10 @@ def generate_candidates(
     """
     if extraction not in EXTRACTIONS:
         raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
-    prompts = [fill(template, question, frame=frame, chat=session.backend.render_chat) for question in questions]
+    prompts = [
+        fill(template, question, prompt_format=prompt_format, chat=session.backend.render_chat)
+        for question in questions
+    ]
     requests = [
         request
         for prompt in prompts
@@ -139,3 +144,41 @@ def generate_candidates(
         sqls = [extract_sql(extraction, opening, each.text, quoted_names=quoted_names) for each in mine]
         sets.append(CandidateSet(question.id, collect(sqls, mine)))
     return sets
+
+
+def generate_pool(
+    *,
+    questions: str,
+    prompt: str,
+    weights: Sequence[str],
+    candidates: str,
+    run: str,
+    model: Mapping[str, Any],
+    prompt_format: str,
+    extraction: str,
+    decoding: Mapping[str, Any],
+    quoted_names: bool,
+    seed: int,
+    label: str,
+    gpu: int = 0,
+    shard: str = "",
+    journal: str,
+    failures_tolerated: float,
+) -> None:
+    """Write a generator's candidates for the questions of a shard ("": all), and what they cost."""
+    writer = ".".join(filter(None, (label, shard)))
+    with model_session(
+        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+    ) as session:
+        sets = generate_candidates(
+            session,
+            [question for question in read_jsonl(questions, Question) if in_shard(question.id, shard)],
+            template=read_template(prompt, required=("question", "schema")),
+            prompt_format=prompt_format,
+            extraction=extraction,
+            decoding=Decoding(**decoding),
+            seed=seed,
+            quoted_names=quoted_names,
+        )
+        write_jsonl(candidates, sets)
+        write_json(run, session.report())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqljudge.core.records import CandidateSet, Cost, Judgment, Score
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import CandidateSet, Cost, Judgment, Score, read_json, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import Completion
 from sqljudge.stages.score import SCORINGS
 
@@ -75,3 +76,17 @@ def of_choosing(
     for group in candidates:
         ledger.add(group.question_id, "generator", (asked, read, written))
     return ledger.costs(candidates)
+
+
+def cost_pool(
+    *, candidates: str, run: str, scores: Sequence[str], judgments: Sequence[str], costs: str, scoring: str
+) -> None:
+    """Write what a planner needs that chooses among candidates. `scores`, `judgments`: of a model, if one was asked."""
+    found = of_choosing(
+        read_jsonl(candidates, CandidateSet),
+        read_json(run),
+        [score for path in scores for score in read_jsonl(path, Score)],
+        [judgment for path in judgments for judgment in read_judgments(path)],
+        scoring,
+    )
+    write_jsonl(costs, found)

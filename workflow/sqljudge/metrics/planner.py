@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Cost
+from sqljudge.core.records import Cost, read_json, read_jsonl, write_json
 from sqljudge.metrics.intervals import RESAMPLES, Array, bootstrap, mcnemar_exact
 
 Evaluated = Mapping[str, Any]
@@ -101,3 +101,21 @@ def _points_for_tokens(sums: Array) -> Array:
     """Points of EX for every thousand extra tokens: [..., 2] -> [...]; nan where none are extra."""
     gained, extra = sums[..., 0], sums[..., 1]
     return np.divide(100 * PER_TOKENS * gained, extra, out=np.full_like(gained, np.nan), where=extra > 0)
+
+
+def write_planner(
+    *,
+    end_to_end: str,
+    costs: str,
+    reference: Sequence[str],
+    reference_costs: Sequence[str],
+    metrics: str,
+    seed: int,
+    resamples: int,
+) -> None:
+    """Write what a planner reaches and needs. `reference`, `reference_costs`: of the re-ranking to compare it with."""
+    evaluated = read_json(end_to_end)
+    pairs = zip(reference, reference_costs, strict=True)
+    against = next(((read_json(one), read_jsonl(other, Cost)) for one, other in pairs), None)
+    found = planned_metrics(evaluated, read_jsonl(costs, Cost), against, seed=seed, resamples=resamples)
+    write_json(metrics, {"settings": evaluated["settings"], **found})
