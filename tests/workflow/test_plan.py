@@ -322,9 +322,10 @@ def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) ->
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
 def test_the_commands_of_the_worked_example_run(finished: Project) -> None:
-    """Each command of docs/score.md names files that a run makes, and fields that they have."""
-    page = (ROOT / "docs/score.md").read_text(encoding="utf-8")
-    _, *commands = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    """Each command of the example in docs/method.md names files that a run makes, and fields that they have."""
+    page = (ROOT / "docs/method.md").read_text(encoding="utf-8")
+    example = page.partition("\n## From a question to a cell of Table 1\n")[2].partition("\n## ")[0]
+    _, *commands = re.findall(r"```bash\n(.*?)```", example, re.DOTALL)
     asked = (finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8")
     question = json.loads(asked.splitlines()[0])
     names = {"DATA": "mini_spider", "Q": str(question["id"]), "ASKED": question["question"], "GEN": "writer"}
