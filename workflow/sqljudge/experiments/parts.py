@@ -361,7 +361,7 @@ class ModelRow(Part):
     name: Name
     """What the configuration calls the model; it stands in file names."""
     source: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, GGUF file, package:MODULE/FILE, or a server's address (docs/models.md)."""
+    """Hub name, local folder, GGUF file, package:MODULE/FILE, or a server's address (docs/running.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, _one_of(BACKENDS)]

@@ -1,7 +1,7 @@
 """A model behind a server that speaks the OpenAI protocol's `/v1/completions`, with log-probabilities.
 
 Chats are rendered here, since the chat endpoint cannot go on with an answer that is already opened: the row of the
-models table names the tokenizer whose template is used. Knows the protocol, not SQL or questions. See docs/models.md.
+models table names the tokenizer whose template is used. Knows the protocol, not SQL or questions. See docs/running.md.
 """
 
 from __future__ import annotations
