@@ -11,7 +11,7 @@ from sqljudge.core.planners import BESIDE, PLANNERS
 from sqljudge.experiments.config import schema
 from sqljudge.experiments.docs import page
 from sqljudge.models.engines import BACKENDS
-from sqljudge.sql.sandbox.limits import Limits
+from sqljudge.sql.sandbox import Limits
 from sqljudge.stages import plan as planning
 from sqljudge.stages.extras import KINDS as EVIDENCE
 from sqljudge.stages.kinds import KINDS

@@ -24,7 +24,7 @@ from sqljudge.report.captions import asked
 from sqljudge.report.claims import claims_grid, evaluate_claims
 from sqljudge.report.tables import build_table
 from sqljudge.report.tables.notes import EXECUTION_ACCURACY
-from sqljudge.sql.official.comparison import COMPARISONS, same_rows
+from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
 from sqljudge.stages.consensus import group_results

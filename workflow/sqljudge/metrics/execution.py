@@ -8,7 +8,7 @@ from typing import Any
 from sqljudge.core.errors import DataError, UnreadableSql
 from sqljudge.core.records import EMPTY_SQL, HARDNESS, UNANSWERED, Execution, Question, Selection
 from sqljudge.metrics.end_to_end import Interval, Scored, end_to_end
-from sqljudge.sql.official.comparison import TEST_SUITE
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import Match, match
 from sqljudge.sql.official.schema import Schema
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
-from sqljudge.sql.official.comparison import COMPARISONS, TEST_SUITE
+from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.sandbox import QueryJob, Sandbox
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqljudge.core.errors import ComparisonLimit, DataError
 from sqljudge.core.records import CandidateSet, Execution, Question, ResultGroup
 from sqljudge.sql.databases import database_files
-from sqljudge.sql.official.comparison import COMPARISONS, TEST_SUITE, Comparison
+from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE, Comparison
 from sqljudge.sql.sandbox import Limits, QueryResult, Sandbox
 
 

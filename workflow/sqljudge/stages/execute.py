@@ -9,9 +9,8 @@ from pathlib import Path
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question, shortened
 from sqljudge.sql.databases import database_files, gold_faults, holding_rows
-from sqljudge.sql.official.comparison import TEST_SUITE
-from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
-from sqljudge.sql.sandbox.limits import RawCell, failed
+from sqljudge.sql.official.execution import TEST_SUITE
+from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
 
 SHOWN_CHARACTERS = 1000
 

@@ -21,7 +21,7 @@ class DatasetFormat:
     """Everything in which one dataset's files, questions and rules differ from another's.
 
     `levels`: of difficulty, the lowest first; `level` finds a question's own, `level_word` names it in captions.
-    `comparison`: the rule by which results are equal (a name of `sql.comparison.COMPARISONS`). `gold_field`,
+    `comparison`: the rule by which results are equal (a name of `sql.official.execution.COMPARISONS`). `gold_field`,
     `knowledge_field`: where a question's row has its gold SQL and what its author adds to the question ("": nowhere).
     `tables_file`, `databases_folder`: beside the question file. `databases_archive`: a zip archive beside it that may
     hold that folder ("": none). `quoted_names`: names may be other than plain words, so that the schema's text quotes

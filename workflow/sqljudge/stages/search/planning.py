@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.records import CandidateSet, Cost, Question, Selection, to_json, write_jsonl, write_text
-from sqljudge.sql.official.comparison import TEST_SUITE
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.sandbox import Limits
 from sqljudge.stages.execute import execute_candidates
 from sqljudge.stages.search.asking import Execute, Questions, Writer, proposing
