@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.data.datasets import database_path, load_questions, schema_texts
+from sqljudge.data.datasets import load_questions, schema_texts
 from sqljudge.data.formats import BIRD
 from sqljudge.data.pool import read_pool
 from sqljudge.data.staging import stage_dataset
-from sqljudge.sql.building import build_database
+from sqljudge.sql.databases import build_database, database_path
 from sqljudge.sql.text import normalize_sql
 from sqljudge.stages.execute import execute_candidates
 

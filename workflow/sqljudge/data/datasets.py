@@ -6,7 +6,6 @@ The layout is Spider's, which other formats share once they are staged; a format
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import HARDNESS, CandidateSet, Question, read_json
 from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.sql.databases import database_path, databases_with_rows
 from sqljudge.sql.official.schema import load_schemas
+from sqljudge.sql.sandbox import Sandbox
 from sqljudge.sql.text import name_text
 
 
@@ -66,36 +67,14 @@ def load_questions(questions_json: str | Path, tables_json: str | Path, form: Da
     return questions
 
 
-def database_path(databases: str | Path, db_id: str) -> Path:
-    """Where Spider's layout keeps a database's file."""
-    return Path(databases) / db_id / f"{db_id}.sqlite"
-
-
-def has_rows(database: Path) -> bool:
-    """Whether any table of a SQLite file holds a row.
-
-    Raises DataError, naming the file, where it is missing, not a SQLite database, or has no table at all.
-    """
-    if not database.is_file():
-        raise DataError(f"{database}: no such database; add the file or leave its questions out")
-    try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            if not names:
-                raise DataError(f"{database}: holds no table, so it is no whole database; fetch the file again")
-            quoted = ('"' + name.replace('"', '""') + '"' for (name,) in names if not name.startswith("sqlite_"))
-            return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in quoted)
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{database}: not a whole SQLite database ({error}); fetch the file again") from error
-
-
 def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
-    """The db_ids among the questions whose database holds no rows: their execution results mean nothing."""
-    names = sorted({question.db_id for question in questions})
-    return {name for name in names if not has_rows(database_path(databases, name))}
+    """The db_ids among the questions whose database holds no rows: their execution results mean nothing.
+
+    Raises DataError, naming the file, where one is missing or damaged or has no table at all.
+    """
+    files = {db_id: (database_path(databases, db_id),) for db_id in sorted({q.db_id for q in questions})}
+    with Sandbox() as sandbox:
+        return set(files) - databases_with_rows(sandbox, files)
 
 
 def _draw(seed: int, question: Question) -> str:

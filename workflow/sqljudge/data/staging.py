@@ -19,7 +19,7 @@ from typing import BinaryIO
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import read_json
 from sqljudge.data.formats import SPIDER, DatasetFormat
-from sqljudge.sql.building import build_database
+from sqljudge.sql.databases import build_database
 
 CHUNK = 1 << 20
 Progress = Callable[[int, int | None], None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question, shortened
-from sqljudge.sql.databases import database_files, gold_faults, holding_rows
+from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
 
@@ -40,7 +40,7 @@ def execute_candidates(
     files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
     with Sandbox(workers, limits) as sandbox:
         gold_faults(sandbox, golds, files, comparison=comparison)
-        filled = holding_rows(sandbox, files)
+        filled = databases_with_rows(sandbox, files)
         jobs = [
             MatchJob(files[question.db_id], question.gold_sql, sql, comparison=comparison)
             for question, sql in pairs

@@ -18,7 +18,7 @@ from sqljudge.core.records import (
     read_json,
     read_jsonl,
 )
-from sqljudge.data.datasets import database_path
+from sqljudge.sql.databases import database_path
 from sqljudge.sql.official.execution import prepare
 from sqljudge.sql.sandbox import Limits, QueryJob, QueryResult, Sandbox
 
