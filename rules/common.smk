@@ -19,7 +19,7 @@ from sqljudge.experiments.config import (
 from sqljudge.core.errors import SqljudgeError
 from sqljudge.stages.kinds import KINDS
 from sqljudge.core.planners import BESIDE
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.core.provenance import code_digest
 from sqljudge.experiments.checks import check_references, settled
 from sqljudge.stages.search.kinds import settings_of

@@ -31,7 +31,7 @@ rule stage_dataset:
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=config["dataset"]["questions_file"],
-        form=config["dataset"]["format"],
+        dataset_format=config["dataset"]["format"],
         code=code_digest("data.staging"),
     script:
         "../scripts/stage_dataset.py"
@@ -51,7 +51,7 @@ rule stage_training:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=config["dataset"]["questions_file"],
         training_file=config["dataset"]["training_file"],
-        form=config["dataset"]["format"],
+        dataset_format=config["dataset"]["format"],
         code=code_digest("data.staging"),
     script:
         "../scripts/stage_training.py"

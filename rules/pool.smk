@@ -14,7 +14,7 @@ if POOL_FILE:
         conda:
             HARDWARE_CPU
         params:
-            form=config["dataset"]["format"],
+            dataset_format=config["dataset"]["format"],
             questions=config["pool"]["questions"],
             seed=SEED,
             code=code_digest("data.pool"),

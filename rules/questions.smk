@@ -13,7 +13,7 @@ rule sample_questions:
     conda:
         HARDWARE_CPU
     params:
-        form=config["dataset"]["format"],
+        dataset_format=config["dataset"]["format"],
         per_hardness=config["dataset"]["per_hardness"],
         exclude=config["dataset"]["exclude_databases"],
         seed=SEED,

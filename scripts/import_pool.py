@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 
 from sqljudge.core.joblog import job
 from sqljudge.core.records import write_jsonl
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.data.pool import read_pool
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(pool: str, tables: str, questions: str, candidates: str, *, form: str, limit: int, seed: int) -> None:
+def main(
+    pool: str, tables: str, questions: str, candidates: str, *, dataset_format: str, limit: int, seed: int
+) -> None:
     """Write the pool as questions and labelled candidates."""
-    asked, groups = read_pool(pool, tables, questions=limit, seed=seed, form=FORMATS[form])
+    asked, groups = read_pool(pool, tables, questions=limit, seed=seed, dataset_format=FORMATS[dataset_format])
     print(f"{len(asked)} questions, {sum(len(group.candidates) for group in groups)} candidates", file=sys.stderr)
     write_jsonl(questions, asked)
     write_jsonl(candidates, groups)
@@ -27,7 +29,7 @@ if "snakemake" in globals():
             snakemake.input.tables,
             snakemake.output.questions,
             snakemake.output.candidates,
-            form=snakemake.params.form,
+            dataset_format=snakemake.params.dataset_format,
             limit=snakemake.params.questions,
             seed=snakemake.params.seed,
         )

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqljudge.core.joblog import job
 from sqljudge.core.records import write_jsonl
-from sqljudge.data.datasets import empty_databases, load_questions, pick_questions, sample_questions
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS, empty_databases, load_questions, pick_questions, sample_questions
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,14 +17,14 @@ def main(
     databases: str,
     output: str,
     *,
-    form: str,
+    dataset_format: str,
     ids: list[str],
     per_hardness: int,
     exclude: list[str],
     seed: int,
 ) -> None:
     """Write the sample, or the questions whose ids are listed."""
-    loaded = load_questions(questions, tables, FORMATS[form])
+    loaded = load_questions(questions, tables, FORMATS[dataset_format])
     if ids:
         chosen = pick_questions(loaded, ids[0])
     else:
@@ -37,7 +36,7 @@ def main(
             per_hardness=per_hardness,
             seed=seed,
             exclude={*exclude, *empty},
-            levels=FORMATS[form].levels,
+            levels=FORMATS[dataset_format].levels,
         )
     print(f"{len(chosen)} of {len(loaded)} questions", file=sys.stderr)
     write_jsonl(output, chosen)
@@ -50,7 +49,7 @@ if "snakemake" in globals():
             snakemake.input.tables,
             snakemake.input.databases,
             snakemake.output[0],
-            form=snakemake.params.form,
+            dataset_format=snakemake.params.dataset_format,
             ids=list(snakemake.input.get("ids") or []),
             per_hardness=snakemake.params.per_hardness,
             exclude=snakemake.params.exclude,

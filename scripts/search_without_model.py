@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqljudge.core.joblog import job
 from sqljudge.core.records import Question, read_jsonl, write_json
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.models.device import own_device
 from sqljudge.models.engines import spec_of
 from sqljudge.models.session import open_sessions

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sqljudge.core.joblog import job
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.data.staging import stage_training
 
 if TYPE_CHECKING:
@@ -16,5 +16,5 @@ if "snakemake" in globals():
             snakemake.output[0],
             training_file=snakemake.params.training_file,
             questions_file=snakemake.params.questions_file,
-            form=FORMATS[snakemake.params.form],
+            dataset_format=FORMATS[snakemake.params.dataset_format],
         )

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import read_json
-from sqljudge.data.formats import SPIDER, DatasetFormat
+from sqljudge.data.datasets import SPIDER, DatasetFormat
 from sqljudge.sql.databases import build_database
 
 CHUNK = 1 << 20
@@ -56,16 +56,16 @@ def _open_source(source: Path) -> Iterator[_Source]:
         raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
 
 
-def _root(source: _Source, questions_file: str, form: DatasetFormat) -> str:
+def _root(source: _Source, questions_file: str, dataset_format: DatasetFormat) -> str:
     """The folder inside the source that holds both the question file and the schemas."""
     names = set(source.names)
     for name in sorted(names, key=lambda n: (n.count("/"), n)):
         folder, _, base = name.rpartition("/")
         prefix = f"{folder}/" if folder else ""
-        if base == questions_file and f"{prefix}{form.tables_file}" in names:
+        if base == questions_file and f"{prefix}{dataset_format.tables_file}" in names:
             return prefix
-    both = f"{questions_file} and {form.tables_file}"
-    raise DataError(f"{source.label}: holds no folder with both {both}; is it {form.title}?")
+    both = f"{questions_file} and {dataset_format.tables_file}"
+    raise DataError(f"{source.label}: holds no folder with both {both}; is it {dataset_format.title}?")
 
 
 def _copy(source: _Source, name: str, target: Path) -> None:
@@ -80,17 +80,19 @@ def _copy(source: _Source, name: str, target: Path) -> None:
 
 
 @contextmanager
-def _databases(source: _Source, root: str, form: DatasetFormat, staging: Path) -> Iterator[tuple[_Source, str]]:
+def _databases(
+    source: _Source, root: str, dataset_format: DatasetFormat, staging: Path
+) -> Iterator[tuple[_Source, str]]:
     """Where the databases are: the source, or the archive inside it that holds them, and the folder in there."""
-    inside, archive = f"{root}{form.databases_folder}/", f"{root}{form.databases_archive}"
+    inside, archive = f"{root}{dataset_format.databases_folder}/", f"{root}{dataset_format.databases_archive}"
     if archive not in source.names or any(name.startswith(inside) for name in source.names):
         yield source, inside
         return
-    unpacked = staging / form.databases_archive
+    unpacked = staging / dataset_format.databases_archive
     _copy(source, archive, unpacked)
     with _open_source(unpacked) as nested:
         nested.label = f"{source.label}: {archive}"
-        folder = f"{form.databases_folder}/"
+        folder = f"{dataset_format.databases_folder}/"
         yield nested, folder if any(name.startswith(folder) for name in nested.names) else ""
     unpacked.unlink()
 
@@ -112,7 +114,7 @@ def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> No
 
 
 def stage_dataset(
-    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", form: DatasetFormat = SPIDER
+    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", dataset_format: DatasetFormat = SPIDER
 ) -> list[str]:
     """Bring the questions, schemas and databases of a dataset into one plain layout, and return the db_ids.
 
@@ -128,11 +130,11 @@ def stage_dataset(
     staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with _open_source(Path(source)) as opened:
-            root = _root(opened, questions_file, form)
+            root = _root(opened, questions_file, dataset_format)
             _copy(opened, f"{root}{questions_file}", staging / "questions.json")
-            _copy(opened, f"{root}{form.tables_file}", staging / "tables.json")
+            _copy(opened, f"{root}{dataset_format.tables_file}", staging / "tables.json")
             names = _database_names(staging / "questions.json")
-            with _databases(opened, root, form, staging) as (holder, place):
+            with _databases(opened, root, dataset_format, staging) as (holder, place):
                 for db_id in names:
                     _stage_database(holder, place, db_id, staging / "database")
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
@@ -149,14 +151,19 @@ def stage_dataset(
 
 
 def stage_training(
-    source: str | Path, target: str | Path, *, training_file: str, questions_file: str, form: DatasetFormat = SPIDER
+    source: str | Path,
+    target: str | Path,
+    *,
+    training_file: str,
+    questions_file: str,
+    dataset_format: DatasetFormat = SPIDER,
 ) -> None:
     """Copy a dataset's training questions, which lie beside its question file, out of a folder or zip archive.
 
     Raises DataError where there are none.
     """
     with _open_source(Path(source)) as opened:
-        name = f"{_root(opened, questions_file, form)}{training_file}"
+        name = f"{_root(opened, questions_file, dataset_format)}{training_file}"
         if name not in opened.names:
             what = f"holds no {name}, which demonstrations come from"
             advice = "name a training file in demonstrations.file, or leave out contexts that show demonstrations"

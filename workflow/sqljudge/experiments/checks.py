@@ -18,7 +18,7 @@ from sqljudge.core.artefacts import (
     parts,
 )
 from sqljudge.core.errors import ConfigError
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.config import nearest, resolve
 from sqljudge.models.engines import BACKENDS, check_frame
 from sqljudge.models.engines.base import ModelSpec

@@ -18,7 +18,7 @@ from referencing import Registry, Resource
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.planners import BESIDE
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.models.engines import BACKENDS, check_spec
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages.extras import KINDS as EVIDENCE

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, ResultGroup, Score
-from sqljudge.data.formats.base import DatasetFormat
+from sqljudge.data.datasets import DatasetFormat
 from sqljudge.models.engines.base import Failure
 from sqljudge.models.session import Session
 from sqljudge.stages.baselines import score_without_model
