@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sqljudge.core.joblog import job
-from sqljudge.data.staging import download, print_progress
+from sqljudge.data.staging import download
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main(target: str, *, mirrors: list[str], sha256: str) -> None:
     """Download, or say what to download by hand."""
-    download(mirrors, target, sha256=sha256, setting="dataset.source", progress=print_progress)
+    download(mirrors, target, sha256=sha256)
 
 
 if "snakemake" in globals():

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import os
 import shutil
 import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +18,6 @@ from sqljudge.data.datasets import SPIDER, DatasetFormat
 from sqljudge.sql.databases import build_database
 
 CHUNK = 1 << 20
-Progress = Callable[[int, int | None], None]
 
 
 class _Source:
@@ -183,59 +178,51 @@ def _database_names(questions: Path) -> list[str]:
     return names
 
 
-def sha256_file(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def download(mirrors: Sequence[str], target: str | Path, *, sha256: str, setting: str, progress: Progress) -> None:
+def download(mirrors: Sequence[str], target: str | Path, *, sha256: str) -> None:
     """Fetch a file from the first mirror that gives the right bytes.
 
-    Raises DataError, in one line that says what to download, where to put it and which setting to change, where no
-    mirror can be reached or none gives a file with the wanted SHA-256.
+    Raises DataError, in one line that says what went wrong with each, what to download and which setting to change,
+    where no mirror can be reached or none gives a file with the wanted SHA-256.
     """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    troubles = []
     if mirrors and not sha256:
         raise DataError("dataset.sha256 is empty, so a download cannot be checked; set it beside dataset.mirrors")
+    import pooch  # here, since it takes longer than all else and is needed for a download alone
+
+    target, troubles = Path(target), []
     for mirror in mirrors:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        partial = Path(name)
+        fetch = pooch.HTTPDownloader(
+            progressbar=_ProgressLines(), chunk_size=CHUNK, timeout=60, headers={"User-Agent": "sqljudge"}
+        )
         try:
-            _fetch(mirror, partial, progress)
-            found = sha256_file(partial)
-            if found == sha256:
-                partial.chmod(0o644)
-                partial.replace(target)
-                return
-            troubles.append(f"{mirror}: SHA-256 {found[:12]}… is not the wanted {sha256[:12]}…")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            troubles.append(f"{mirror}: {' '.join(str(getattr(error, 'reason', error)).split())}")
-        finally:
-            partial.unlink(missing_ok=True)
+            pooch.retrieve(mirror, sha256, fname=target.name, path=target.parent, downloader=fetch)
+            target.chmod(0o644)
+            return
+        except (OSError, ValueError) as error:
+            reason: BaseException = error
+            while reason.__context__:  # what failed first is the shortest and the clearest
+                reason = reason.__context__
+            troubles.append(f"{mirror}: {' '.join(str(reason).split())}")
     raise DataError(
         f"{target.name} could not be downloaded ({'; '.join(troubles) or 'no mirror is configured'}). "
         f"Download it by hand from {mirrors[0] if mirrors else 'the dataset page'}, put it anywhere, and set "
-        f"{setting} in the configuration to its path"
+        "dataset.source in the configuration to its path"
     )
 
 
-def _fetch(mirror: str, partial: Path, progress: Progress) -> None:
-    request = urllib.request.Request(mirror, headers={"User-Agent": "sqljudge"})
-    with urllib.request.urlopen(request, timeout=60) as reader, partial.open("wb") as writer:
-        size = reader.headers.get("Content-Length")
-        total, done = (int(size) if size else None), 0
-        while block := reader.read(CHUNK):
-            writer.write(block)
-            done += len(block)
-            progress(done, total)
+class _ProgressLines:
+    """A progress bar for pooch: a line on standard error about every 16 MiB, since it is read in a log."""
 
+    total = 0
+    done = 0
 
-def print_progress(done: int, total: int | None) -> None:
-    """Report a download's progress on standard error, about every 16 MiB."""
-    if done % (16 * CHUNK) < CHUNK:
-        of = f" of {total / 2**20:.0f}" if total else ""
-        print(f"downloaded {done / 2**20:.0f}{of} MiB", file=sys.stderr, flush=True)
+    def update(self, size: int) -> None:
+        self.done += size
+        if self.done % (16 * CHUNK) < size:
+            of = f" of {self.total / CHUNK:.0f}" if self.total else ""
+            print(f"downloaded {self.done / CHUNK:.0f}{of} MiB", file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        pass
