@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot.dialects.sqlite  # noqa: F401  (here, so that no property test's deadline counts its import)
 import torch
 from completions_server import Server, serving
 from sqljudge.models.engines import calls, load_backend

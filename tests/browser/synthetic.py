@@ -8,7 +8,7 @@ from sqljudge.core.artefacts import Judged
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, Score, Selection
 from sqljudge.report.explorer import Made, shown_questions, summary, write_explorer
 from sqljudge.report.explorer.reading import Setting
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.sql.sandbox import QueryResult
 
 LEVELS = ("easy", "medium", "hard", "extra")
 BUDGETS = (20, 60)

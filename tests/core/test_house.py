@@ -8,12 +8,12 @@ from pathlib import Path
 
 import yaml
 from sqljudge.core.variants import CHOOSERS, GREEDY
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.config import Config
 from sqljudge.experiments.docs import page, schema, schema_files
 from sqljudge.experiments.parts import Execution, ModelRow
 from sqljudge.models.engines import BACKENDS
-from sqljudge.sql.sandbox.limits import Limits
+from sqljudge.sql.sandbox import Limits
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS
 from sqljudge.stages.judge import METHODS

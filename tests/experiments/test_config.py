@@ -23,7 +23,7 @@ from sqljudge.experiments.parts import RENAMED, nearest
 from sqljudge.models.engines import BACKENDS
 from sqljudge.models.engines.address import Address, parse_address
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.sql.sandbox.limits import Limits
+from sqljudge.sql.sandbox import Limits
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
 ROW = "m\torg/m\tmain\ttransformers\tbfloat16\tnone\n"

@@ -34,7 +34,7 @@ from sqljudge.report.explorer.questions import entries
 from sqljudge.report.explorer.reading import Setting, setting_of
 from sqljudge.report.explorer.responses import shown_response
 from sqljudge.report.explorer.site import as_script
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.sql.sandbox import QueryResult
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [

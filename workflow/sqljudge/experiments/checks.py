@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import BACKENDS, check_frame

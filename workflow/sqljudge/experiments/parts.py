@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.models.engines import BACKENDS
 from sqljudge.stages.baselines import BASELINES, baseline_label
 from sqljudge.stages.extras import EXTRAS

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import ComparisonLimit
-from sqljudge.sql.official.equivalence import results_equal
-from sqljudge.sql.sandbox.limits import Row
+from sqljudge.sql.official.execution import results_equal
+from sqljudge.sql.sandbox import Row
 
 
 def brute_force(gold: list[Row], pred: list[Row], ordered: bool) -> bool:

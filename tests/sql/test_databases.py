@@ -1,4 +1,4 @@
-"""Databases built from SQL text."""
+"""Databases built from SQL text, and which of them hold rows."""
 
 import sqlite3
 from contextlib import closing
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.sql.building import build_database
+from sqljudge.sql.databases import build_database, databases_with_rows
+from sqljudge.sql.sandbox import Sandbox
 
 GOOD = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO t VALUES (1, 'Čapek'), (2, 'O''Connor');\n"
 
@@ -95,3 +96,17 @@ def test_a_target_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DataError, match="file: cannot be written"):
         build_database(write(tmp_path, GOOD), tmp_path / "file" / "t.sqlite")
+
+
+def test_a_database_holds_rows_where_one_of_its_files_does(tmp_path: Path) -> None:
+    for name, text in (("none", "CREATE TABLE t (id);"), ("some", GOOD)):
+        build_database(write(tmp_path, text), tmp_path / f"{name}.sqlite")
+    none, some = tmp_path / "none.sqlite", tmp_path / "some.sqlite"
+    with Sandbox() as sandbox:
+        assert databases_with_rows(sandbox, {"a": (none, none), "b": (none, some), "c": (some,)}) == {"b", "c"}
+
+
+def test_a_database_without_a_table_is_no_whole_database(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").touch()
+    with Sandbox() as sandbox, pytest.raises(DataError, match=r"x\.sqlite: holds no table, .*; fetch it again"):
+        databases_with_rows(sandbox, {"x": (tmp_path / "x.sqlite",)})
