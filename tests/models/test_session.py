@@ -23,9 +23,9 @@ from sqljudge.models.engines.base import (
     Prompt,
     silent,
 )
-from sqljudge.models.engines.decoding import Decoder
-from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.journal import JournalError, JournalWriter, request_key
 from sqljudge.models.session import Session, open_session
 
