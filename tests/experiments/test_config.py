@@ -24,8 +24,8 @@ from sqljudge.experiments.config import (
     schema,
 )
 from sqljudge.models.engines import BACKENDS
-from sqljudge.models.engines.address import Address, parse_address
 from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import Address, parse_address
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
 ROW = "m\torg/m\tmain\ttransformers\tbfloat16\tnone\n"
