@@ -236,7 +236,7 @@ def test_a_key_that_is_none(server: Server, monkeypatch: pytest.MonkeyPatch, key
 
 
 def test_failures_stop_the_job_after_all_others_have_their_answers(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.faults = [None, status(500), status(502)]
     wanted = [request(f"say {i}") for i in range(6)]
@@ -247,7 +247,7 @@ def test_failures_stop_the_job_after_all_others_have_their_answers(
         error.value
     )
     assert len((tmp_path / "job.jsonl").read_text().splitlines()) == 4
-    assert "job: no answer: status 500; to: ...'say 1'" in capsys.readouterr().err
+    assert "job: no answer: status 500; to: ...'say 1'" in caplog.messages
     again = Session(model(server), tmp_path, "job")
     assert len(again.complete(wanted)) == 6
     assert again.usage.from_journal == 4

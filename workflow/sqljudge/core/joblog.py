@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -37,17 +38,27 @@ class _Tee:
 
 @contextmanager
 def job(log: str) -> Iterator[None]:
-    """Run a script's body: standard error also goes to `log`, and a SqljudgeError ends the process with status 1."""
+    """Run a script's body: standard error also goes to `log`, and a SqljudgeError ends the process with status 1.
+
+    What the library's loggers say from INFO on goes to standard error as plain lines.
+    """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
     with Path(log).open("w", encoding="utf-8") as handle:
         sys.stderr = _Tee(terminal, handle)
+        library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
+        library.addHandler(lines)
+        library.setLevel(logging.INFO)
+        library.propagate = False
         try:
             yield
         except SqljudgeError as error:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
         finally:
+            library.removeHandler(lines)
+            library.setLevel(logging.NOTSET)
+            library.propagate = True
             sys.stderr = terminal
 
 
