@@ -162,9 +162,7 @@ def test_model_stages_know_their_journal_and_prompts() -> None:
             "models.engines.base",
             "core.records",
         } <= closure([stage])
-    assert {"models.engines.decoding", "models.engines.cache", "models.engines.detokenize"} <= closure(
-        ["models.engines.transformers"]
-    )
+    assert {"models.engines.batching", "models.engines.tokenizer"} <= closure(["models.engines.transformers"])
 
 
 def test_the_real_library_has_digests() -> None:

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.experiments.estimate import Job, Kept, estimate_grid, journal_grid, missing, parameters, read_kept
+from sqljudge.experiments.estimate import (
+    Job,
+    Kept,
+    clock,
+    estimate_grid,
+    journal_grid,
+    missing,
+    parameters,
+    read_kept,
+)
 from sqljudge.models.journal import JournalWriter
 
 
@@ -101,3 +110,18 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, 
 )
 def test_parameters_by_name(name: str, count: float | None) -> None:
     assert parameters(name) == count
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3600, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.models.journal import read_entries
-from sqljudge.models.progress import clock
 from sqljudge.report.tables.model import Grid, number
 
 ATTAINED = 0.5
@@ -173,3 +172,11 @@ def _time(seconds: float | None, rough: bool = False) -> str:
     if seconds is None:
         return "speed not known yet"
     return f"{'about ' if rough else ''}{clock(seconds)}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.models.engines.address import parse_address
 from sqljudge.models.engines.base import Backend, ModelSpec
+from sqljudge.models.engines.weights import parse_address
 
 
 @dataclass(frozen=True, slots=True)

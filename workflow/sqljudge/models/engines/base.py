@@ -19,10 +19,11 @@ class ModelSpec:
     """One row of models.tsv: which weights, how they are loaded.
 
     `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
-    package, or the address of a server (see `address.py`). `revision` is a hub commit, tag or branch. `dtype`: float32,
-    bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for a model
-    behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats. `placement`:
-    "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's memory.
+    package, or the address of a server (see `weights.Address`). `revision` is a hub commit, tag or branch. `dtype`:
+    float32, bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for
+    a model behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
+    `placement`: "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's
+    memory.
     """
 
     name: str
