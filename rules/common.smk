@@ -306,7 +306,7 @@ def search_job(run):
         "result": f"results/selections/{selected}.jsonl",
         "candidates": "",
         "samples": settings_of(config["planners"][values["planner"]]).most(decoding["samples"]),
-        "evidence": 0,
+        "extra_tokens": 0,
         "times": 1,
     }
 
@@ -335,7 +335,7 @@ def model_job(run):
         "result": run.replace(".run.json", RESULTS[folder]),
         "candidates": "" if folder == "candidates" else f"results/candidates/{pool}.jsonl",
         "samples": config["decodings"][decoding]["samples"],
-        "evidence": extras.tokens(shown),
+        "extra_tokens": extras.tokens(shown),
         "times": len(CHECKPOINTS[Judged(*place)]) if folder == "forced" else 1,
     }
 

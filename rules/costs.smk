@@ -1,4 +1,7 @@
 # What the model jobs cost, and what they would have cost without sharing.
+COUNTED = ("generator", "decoding", "discriminator", "context", "budget", "scoring", "mode")
+
+
 rule costs:
     """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
     input:
@@ -30,8 +33,12 @@ rule costs:
     conda:
         HARDWARE_CPU
     params:
-        experiments=EXPERIMENTS,
+        experiments={
+            name: {f"{axis}s": artefacts.one_or_many(experiment, axis) for axis in COUNTED}
+            | {"left_out": experiment.get("unasked", [])}
+            for name, experiment in EXPERIMENTS.items()
+        },
         seed=SEED,
-        code=code_digest("report.costs", "report.tables", "stages.score"),
+        code=code_digest("report", "report.costs"),
     script:
         "../scripts/costs.py"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from sqljudge.core.joblog import job
 from sqljudge.core.provenance import sidecar, with_tree
 from sqljudge.core.records import read_json, write_json, write_text
-from sqljudge.report.claims import claims_found, claims_grid, evaluate_claims
-from sqljudge.report.tables import FORMATS, render
+from sqljudge.report.claims import claims_grid, claims_summary, evaluate_claims
+from sqljudge.report.text import FORMATS
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -38,9 +38,7 @@ def main(
         seed=seed,
         resamples=resamples,
     )
-    grid = claims_grid(claims, roles, display)
-    for form in FORMATS:
-        write_text(outputs[form], render(grid, form))
+    claims_grid(claims, roles, display).write(**{form: outputs[form] for form in FORMATS})
     beside = sidecar(
         inputs=[*metrics, published],
         settings={"roles": roles, "resamples": resamples},
@@ -50,7 +48,7 @@ def main(
         runs=[read_json(path) for path in runs],
     )
     write_json(outputs["sidecar"], beside)
-    write_text(outputs["findings"], with_tree(claims_found(claims), beside))
+    write_text(outputs["findings"], with_tree(claims_summary(claims), beside))
 
 
 if "snakemake" in globals():
