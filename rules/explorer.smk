@@ -26,6 +26,6 @@ rule explorer:
         display={**display_names(), **COSTLESS_LABELS},
         levels=list(FORM.levels),
         limits=config["execution"],
-        code=code_digest("report.explorer", "report.explorer.site"),
+        code=code_digest("report.explorer"),
     script:
         "../scripts/explorer.py"

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from sqljudge.core.joblog import job
-from sqljudge.report.explorer.site import write_explorer
+from sqljudge.report.explorer import write_explorer
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake.log[0]):
-    write_explorer(**snakemake.input, page=snakemake.output.page, **snakemake.params, workers=snakemake.threads)
+    params = {name: value for name, value in snakemake.params.items() if name != "code"}
+    write_explorer(**snakemake.input, **snakemake.output, **params, workers=snakemake.threads)

@@ -45,20 +45,20 @@ def synthetic(questions: int, discriminators: int, hostile: str = "") -> Run:
             scores[variant] = [_score(at, names, sql, chosen[name, at], silent) for at in ids for sql in names]
     return index_run(
         {"set": [_question(at, hostile) for at in ids]},
-        {
-            "writer.greedy": [CandidateSet(at, (Candidate(names[_greedy(at)]),)) for at in ids],
-            "writer.sample": [CandidateSet(at, tuple(Candidate(sql) for sql in names.values())) for at in ids],
+        candidates={
+            Variant("writer.greedy"): [CandidateSet(at, (Candidate(names[_greedy(at)]),)) for at in ids],
+            Variant("writer.sample"): [CandidateSet(at, tuple(Candidate(sql) for sql in names.values())) for at in ids],
         },
-        {
-            "writer.greedy": [_execution(at, names, _greedy(at), hostile) for at in ids],
-            "writer.sample": [_execution(at, names, sql, hostile) for at in ids for sql in names],
+        executions={
+            Variant("writer.greedy"): [_execution(at, names, _greedy(at), hostile) for at in ids],
+            Variant("writer.sample"): [_execution(at, names, sql, hostile) for at in ids for sql in names],
         },
-        {
+        judgments={
             job: [_judgment(name, at, names[sql], sql == chosen[name, at], hostile) for at in ids for sql in names]
             for name, job in jobs.items()
         },
-        scores,
-        {
+        scores=scores,
+        selections={
             GREEDY: [Selection(at, names[_greedy(at)], None, "first candidate") for at in ids],
             **{
                 replace(variant, planner="rerank"): [
@@ -67,7 +67,7 @@ def synthetic(questions: int, discriminators: int, hostile: str = "") -> Run:
                 for variant in scores
             },
         },
-        {},
+        end_to_end={},
     )
 
 

@@ -25,8 +25,8 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.core.variants import Variant, baseline_variant, greedy_variant, only, path
-from sqljudge.report.explorer import explorer_inputs
-from sqljudge.report.explorer.read import Run, gold_results, index_run, read_run
+from sqljudge.report.explorer import explorer_inputs, write_explorer
+from sqljudge.report.explorer.read import Run, Verdict, gold_results, index_run, read_run
 from sqljudge.report.explorer.show import (
     TAGS,
     Page,
@@ -38,7 +38,7 @@ from sqljudge.report.explorer.show import (
     shown_settings,
     summary,
 )
-from sqljudge.report.explorer.site import as_script, write_explorer, write_site
+from sqljudge.report.explorer.site import as_script, write_site
 from sqljudge.sql.sandbox.limits import QueryResult
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,14 +209,17 @@ def records(**changes: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "questions": {"shop-set": [QUESTION], "pool": [QUESTION]},
         "candidates": {
-            "pool": [CandidateSet(7, (Candidate("A", 3, 0), Candidate("B", 1, 1)))],
-            "writer.greedy": [CandidateSet(7, (Candidate("A"),))],
-            "writer.sample": [CandidateSet(7, (Candidate("B"), Candidate("C")))],
+            Variant("pool"): [CandidateSet(7, (Candidate("A", 3, 0), Candidate("B", 1, 1)))],
+            Variant("writer.greedy"): [CandidateSet(7, (Candidate("A"),))],
+            Variant("writer.sample"): [CandidateSet(7, (Candidate("B"), Candidate("C")))],
         },
         "executions": {
-            "pool": [ran("A", False), ran("B", True)],
-            "writer.greedy": [ran("A", False)],
-            "writer.sample": [ran("B", True), dataclasses.replace(ran("C", False), outcome="error", message="no t")],
+            Variant("pool"): [ran("A", False), ran("B", True)],
+            Variant("writer.greedy"): [ran("A", False)],
+            Variant("writer.sample"): [
+                ran("B", True),
+                dataclasses.replace(ran("C", False), outcome="error", message="no t"),
+            ],
         },
         "judgments": {
             JOB: [judgment(said), dataclasses.replace(judgment("?"), sql="B")],
@@ -233,7 +236,7 @@ def records(**changes: Any) -> dict[str, Any]:
             ],
         },
         "selections": {GREEDY: [Selection(7, "A", None, "first")], SAMPLED: [Selection(7, "B", 0.9, "highest")]},
-        "evaluated": {GREEDY: {7: (False, False)}, SAMPLED: {7: (True, False)}},
+        "end_to_end": {GREEDY: [Verdict(7, False, False)], SAMPLED: [Verdict(7, True, False)]},
     }
     return {**made, **changes}
 
@@ -276,7 +279,7 @@ def test_candidates_of_all_pools_are_listed_once() -> None:
 
 
 def test_a_label_goes_before_the_execution_and_both_are_given() -> None:
-    labelled = {**records()["candidates"], "pool": [CandidateSet(7, (Candidate("A", 1, 1),))]}
+    labelled = {**records()["candidates"], Variant("pool"): [CandidateSet(7, (Candidate("A", 1, 1),))]}
     first = page_of(small_run(candidates=labelled)).data["candidates"][0]
     assert (first["right"], first["executed_right"]) == (True, False)
 
@@ -291,13 +294,15 @@ def test_choices_say_what_re_ranking_changed() -> None:
 
 
 def test_without_a_greedy_query_the_first_candidate_is_what_counts() -> None:
-    alone = small_run(selections={SAMPLED: records()["selections"][SAMPLED]}, evaluated={SAMPLED: {7: (True, True)}})
+    alone = small_run(
+        selections={SAMPLED: records()["selections"][SAMPLED]}, end_to_end={SAMPLED: [Verdict(7, True, True)]}
+    )
     assert dict(page_of(alone).data["choices"])[1]["tags"] == ["right"], "B was the generator's first sample"
 
 
 def test_what_was_evaluated_goes_before_the_execution() -> None:
-    undecided = {GREEDY: {7: (False, False)}, SAMPLED: {7: (None, False)}}
-    assert dict(page_of(small_run(evaluated=undecided)).data["choices"])[2]["right"] is None
+    undecided = {GREEDY: [Verdict(7, False, False)], SAMPLED: [Verdict(7, None, False)]}
+    assert dict(page_of(small_run(end_to_end=undecided)).data["choices"])[2]["right"] is None
 
 
 def test_scores_say_what_the_model_said() -> None:
@@ -314,7 +319,7 @@ def all_planners() -> dict[str, Any]:
     return records(
         scores={**made["scores"], only("scores", SAMPLED): silent, only("scores", FREE): free},
         selections={**made["selections"], **chosen},
-        evaluated={**made["evaluated"], WEIGHED: {7: (False, False)}, FREE: {7: (False, False)}},
+        end_to_end={**made["end_to_end"], WEIGHED: [Verdict(7, False, False)], FREE: [Verdict(7, False, False)]},
     )
 
 
@@ -332,7 +337,7 @@ def test_a_query_that_a_planner_wrote_is_shown_where_it_is_no_candidate() -> Non
     made, searched = records(), dataclasses.replace(SAMPLED, planner="correction")
     found = small_run(
         selections={**made["selections"], searched: [Selection(7, "NEW", 0.9, "a positive verdict")]},
-        evaluated={**made["evaluated"], searched: {7: (True, False)}},
+        end_to_end={**made["end_to_end"], searched: [Verdict(7, True, False)]},
     )
     place = next(at for at, each in enumerate(summary(found, {})["settings"]) if each["planner"] == "correction")
     choices = dict(page_of(found).data["choices"])
@@ -456,16 +461,15 @@ def test_only_what_the_tables_use_is_named() -> None:
 
 def write_run(made: dict[str, Any]) -> dict[str, list[str]]:
     """Write a run's records where the workflow does, below the working directory; returns the files, by kind."""
-    kinds = ("questions", "candidates", "executions", "judgments", "scores", "selections", "end_to_end")
-    files: dict[str, list[str]] = {kind: [] for kind in kinds}
-    for kind, found in zip(kinds, made.values(), strict=True):
+    files: dict[str, list[str]] = {kind: [] for kind in made}
+    for kind, found in made.items():
         for key, some in found.items():
             place = path(kind, Variant(key) if isinstance(key, str) else key)
             files[kind].append(place)
             if kind == "judgments":
                 write_judgments(place, some)
             elif kind == "end_to_end":
-                rows = [{"question_id": at, "exec": right, "exact": exact} for at, (right, exact) in some.items()]
+                rows = [{"question_id": each.question_id, "exec": each.execution, "exact": each.exact} for each in some]
                 write_json(place, {"per_question": rows})
             else:
                 write_jsonl(place, some)
@@ -476,9 +480,9 @@ def test_what_is_read_is_what_was_made(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     made = all_planners()
     found, expected = read_run(write_run(made)), index_run(**made)
-    for name in ("questions", "candidates", "executions", "scores", "selections", "evaluated"):
+    for name in ("questions", "candidates", "executions", "scores", "selections", "end_to_end"):
         assert getattr(found, name) == getattr(expected, name), name
-    assert [j.response for j in found.judgments[JOB].values()] == ['{"correct": true}', "?"]
+    assert [each.response for each in found.judgments[JOB][1]] == ['{"correct": true}', "?"]
     assert set(found.judgments) == {JOB, POOL_JOB}
 
 
@@ -493,10 +497,11 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
         **write_run(all_planners()),
         databases="databases",
         page=page,
+        assets="results/explorer/assets",
+        data="results/explorer/data",
         display={"judge": "The judge"},
         levels=["easy"],
         limits={"rows": 5},
-        code="c0de",
     )
     assert capsys.readouterr().err == f"1 questions; open {page}\n"
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")

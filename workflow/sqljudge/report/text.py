@@ -9,9 +9,11 @@ from typing import Any
 
 import jinja2
 
+from sqljudge import report
+
 FORMATS = ("csv", "md", "tex", "html")
 """Of the files that a table or a page is written to."""
-_ROOM = Path(__file__).parent
+_ROOM = Path(report.__path__[0])  # named as a module, so that its templates are part of the code of what renders
 
 
 def number(value: float, decimals: int) -> str:
@@ -42,23 +44,12 @@ def bullets(notes: Iterable[str]) -> str:
     return "\n".join(f"- {plain(note)}" for note in notes)
 
 
-_TEX = {symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",
-    "]": "{]}",
-    "−": "$-$",
-    "–": "--",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-}
+_TEX = (
+    {symbol: f"\\{symbol}" for symbol in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}"}
+    | {"−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$"}
+)
 
 
 def tex(text: str) -> str:

@@ -1,15 +1,14 @@
-"""Reads all that a run has made of its questions. Knows files and records, not what is shown of them."""
+"""Which files hold what a run has made of its questions, and what they hold. Knows not what is shown of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sqljudge.core.parquet import read_judgments
 from sqljudge.core.records import (
-    Candidate,
     CandidateSet,
     Execution,
     Judgment,
@@ -19,7 +18,7 @@ from sqljudge.core.records import (
     read_json,
     read_jsonl,
 )
-from sqljudge.core.variants import Variant, parse
+from sqljudge.core.variants import POOL, RERANK, Variant, only, parse, path
 from sqljudge.data.datasets import database_path
 from sqljudge.sql.official.execution import for_sqlite, prepared
 from sqljudge.sql.sandbox import Limits, QueryJob, QueryResult, Sandbox
@@ -27,81 +26,78 @@ from sqljudge.sql.sandbox import Limits, QueryJob, QueryResult, Sandbox
 GOLD_ROWS = 20
 """How many rows of a gold query's result are kept."""
 
-Pair = tuple[int, str]
-"""A question's id and a query."""
-Verdicts = Mapping[int, tuple[bool | None, bool | None]]
-"""Of what was chosen, by question id: execution match (None: undecided) and exact match (None: unreadable gold)."""
-PairRecord = TypeVar("PairRecord", Execution, Judgment)
+
+def explorer_inputs(
+    cells: Iterable[tuple[str, Variant]], dataset: str, judged: Iterable[Variant]
+) -> dict[str, list[str]]:
+    """Every file that tables are made of, one question at a time, by kind; sorted, the dataset's questions first.
+
+    `cells`: the kind of metric and the variant of each cell of all tables. `dataset`: the name of its questions file.
+    `judged`: the jobs of judgments. What planners chose comes with its end-to-end metrics; scores are those of
+    re-ranked candidates and of cells of the labelled pool.
+    """
+    found = list(cells)
+    chosen = {only("selections", variant) for kind, variant in found if kind in ("end_to_end", "planner")}
+    scored = {only("scores", variant) for kind, variant in found if kind == "intrinsic"}
+    scored |= {only("scores", variant) for variant in chosen if variant.planner == RERANK}
+    pools = {Variant(variant.pool) for variant in chosen | scored}
+    questions = [Variant(dataset)] * bool(pools - {Variant(POOL)}) + [Variant(POOL)] * (Variant(POOL) in pools)
+    by_kind = {"candidates": pools, "executions": pools, "judgments": judged}
+    by_kind |= {"scores": scored, "selections": chosen, "end_to_end": chosen}
+    files = {kind: sorted({path(kind, variant) for variant in variants}) for kind, variants in by_kind.items()}
+    return {"questions": [path("questions", variant) for variant in questions], **files}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether what was chosen executes as the gold query does (None: undecided) and equals it (None: no such gold)."""
+
+    question_id: int
+    execution: bool | None
+    exact: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has made of its questions, by the variant of each file, then by question or by `Pair`.
-
-    `questions` are by the name of their file, the dataset's or the labelled pool's; `candidates` and `executions` by
-    pool.
-    """
+    """What a run has made of its questions: those by the name of their file, records by variant, then by question."""
 
     questions: Mapping[str, Sequence[Question]]
-    candidates: Mapping[str, Mapping[int, Sequence[Candidate]]]
-    executions: Mapping[str, Mapping[Pair, Execution]]
-    judgments: Mapping[Variant, Mapping[Pair, Judgment]]
+    candidates: Mapping[Variant, Mapping[int, Sequence[CandidateSet]]]
+    executions: Mapping[Variant, Mapping[int, Sequence[Execution]]]
+    judgments: Mapping[Variant, Mapping[int, Sequence[Judgment]]]
     scores: Mapping[Variant, Mapping[int, Sequence[Score]]]
-    selections: Mapping[Variant, Mapping[int, Selection]]
-    evaluated: Mapping[Variant, Verdicts]
+    selections: Mapping[Variant, Mapping[int, Sequence[Selection]]]
+    end_to_end: Mapping[Variant, Mapping[int, Sequence[Verdict]]]
 
 
-def index_run(
-    questions: Mapping[str, Sequence[Question]],
-    candidates: Mapping[str, Sequence[CandidateSet]],
-    executions: Mapping[str, Sequence[Execution]],
-    judgments: Mapping[Variant, Sequence[Judgment]],
-    scores: Mapping[Variant, Sequence[Score]],
-    selections: Mapping[Variant, Sequence[Selection]],
-    evaluated: Mapping[Variant, Verdicts],
-) -> Run:
-    """A run from the records of its files."""
-    return Run(
-        questions,
-        {pool: {group.question_id: group.candidates for group in groups} for pool, groups in candidates.items()},
-        {pool: _by_pair(some) for pool, some in executions.items()},
-        {variant: _by_pair(some) for variant, some in judgments.items()},
-        {variant: _by_question(some) for variant, some in scores.items()},
-        {variant: {each.question_id: each for each in some} for variant, some in selections.items()},
-        evaluated,
-    )
+def index_run(questions: Mapping[str, Sequence[Question]], **records: Mapping[Variant, Sequence[Any]]) -> Run:
+    """A run from its questions and, by kind, the records of each file."""
 
+    def by_question(some: Sequence[Any]) -> dict[int, list[Any]]:
+        found: dict[int, list[Any]] = {}
+        for each in some:
+            found.setdefault(each.question_id, []).append(each)
+        return found
 
-def _by_pair(records: Sequence[PairRecord]) -> dict[Pair, PairRecord]:
-    return {(record.question_id, record.sql): record for record in records}
-
-
-def _by_question(scores: Sequence[Score]) -> dict[int, list[Score]]:
-    found: dict[int, list[Score]] = {}
-    for score in scores:
-        found.setdefault(score.question_id, []).append(score)
-    return found
+    return Run(questions, **{k: {v: by_question(some) for v, some in found.items()} for k, found in records.items()})
 
 
 def read_run(files: Mapping[str, Sequence[str]]) -> Run:
     """Read the files that `explorer_inputs` names, by kind. Raises DataError, naming the file that cannot be read."""
-    by_variant = {kind: {parse(path)[1]: path for path in paths} for kind, paths in files.items()}
-
-    def by_pool(kind: str) -> dict[str, str]:
-        return {variant.pool: path for variant, path in by_variant[kind].items()}
-
-    return index_run(
-        {pool: read_jsonl(path, Question) for pool, path in by_pool("questions").items()},
-        {pool: read_jsonl(path, CandidateSet) for pool, path in by_pool("candidates").items()},
-        {pool: read_jsonl(path, Execution) for pool, path in by_pool("executions").items()},
-        {variant: read_judgments(path) for variant, path in by_variant["judgments"].items()},
-        {variant: read_jsonl(path, Score) for variant, path in by_variant["scores"].items()},
-        {variant: read_jsonl(path, Selection) for variant, path in by_variant["selections"].items()},
-        {
-            variant: {row["question_id"]: (row["exec"], row["exact"]) for row in read_json(path)["per_question"]}
-            for variant, path in by_variant["end_to_end"].items()
-        },
-    )
+    readers: dict[str, Callable[[str], Sequence[Any]]] = {
+        "questions": lambda file: read_jsonl(file, Question),
+        "candidates": lambda file: read_jsonl(file, CandidateSet),
+        "executions": lambda file: read_jsonl(file, Execution),
+        "judgments": read_judgments,
+        "scores": lambda file: read_jsonl(file, Score),
+        "selections": lambda file: read_jsonl(file, Selection),
+        "end_to_end": lambda file: [
+            Verdict(row["question_id"], row["exec"], row["exact"]) for row in read_json(file)["per_question"]
+        ],
+    }
+    records = {kind: {parse(file)[1]: read(file) for file in files[kind]} for kind, read in readers.items()}
+    questions = {variant.pool: some for variant, some in records.pop("questions").items()}
+    return index_run(questions, **records)
 
 
 def gold_results(

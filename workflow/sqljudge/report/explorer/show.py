@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from sqljudge.core.records import (
-    EMPTY_SQL,
-    HARDNESS,
-    Candidate,
-    CandidateSet,
-    Execution,
-    Judgment,
-    Question,
-    Score,
-    Selection,
-)
+from sqljudge.core.records import EMPTY_SQL, HARDNESS, CandidateSet, Execution, Judgment, Question, Score, Selection
 from sqljudge.core.variants import GREEDY, NONE, POOL, RERANK, Variant, only
 from sqljudge.report.explorer.read import Run
 from sqljudge.sql.sandbox import QueryResult
@@ -28,8 +18,8 @@ TAGS = ("right", "wrong", "rescued", "broken", "no_verdict", "some_no_verdict")
 """What may be said of a choice; several may hold at once."""
 THOUGHT_CLOSES = "</think>"
 
-
-# --- a run's ways of choosing -----------------------------------------------------------------------------------------
+Numbered = Sequence[tuple[int, Variant]]
+"""Ways of choosing, each with its place in the list of all."""
 
 
 def shown_settings(variant: Variant) -> dict[str, Any]:
@@ -43,15 +33,14 @@ def shown_settings(variant: Variant) -> dict[str, Any]:
     return shown
 
 
-def _order(variant: Variant) -> tuple[Any, ...]:
-    """Greedy queries first, baselines last."""
-    shown = shown_settings(variant)
-    return bool(shown["discriminator"] and not shown["context"]), *shown.values()
-
-
 def variants_of(run: Run) -> list[Variant]:
-    """All ways of choosing, in the order of the pages; scores stand for the re-ranking by them."""
-    return sorted({*(replace(variant, planner=RERANK) for variant in run.scores), *run.selections}, key=_order)
+    """All ways of choosing: greedy queries first, baselines last. Scores stand for the re-ranking by them."""
+
+    def order(variant: Variant) -> tuple[Any, ...]:
+        shown = shown_settings(variant)
+        return bool(shown["discriminator"] and not shown["context"]), *shown.values()
+
+    return sorted({*(replace(variant, planner=RERANK) for variant in run.scores), *run.selections}, key=order)
 
 
 def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNESS) -> dict[str, Any]:
@@ -59,18 +48,18 @@ def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNE
 
     Of a setting: `planned`, whether a planner chose by it; `reasons`, whether its discriminator wrote responses.
     """
-
-    def reasons(variant: Variant) -> bool:
-        return any(each.p_yes is None for each in run.judgments.get(only("judgments", variant), {}).values())
-
+    wrote = {
+        job for job, by in run.judgments.items() if any(each.p_yes is None for some in by.values() for each in some)
+    }
     settings = [
-        {**shown_settings(variant), "planned": variant in run.selections, "reasons": reasons(variant)}
+        {
+            **shown_settings(variant),
+            "planned": variant in run.selections,
+            "reasons": only("judgments", variant) in wrote,
+        }
         for variant in variants_of(run)
     ]
     return {"tags": TAGS, "names": dict(display), "settings": settings, "labelled": POOL, "levels": list(levels)}
-
-
-# --- a question -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,138 +97,159 @@ def question_pages(run: Run, golds: Mapping[tuple[str, int], QueryResult]) -> It
     """
     variants = list(enumerate(variants_of(run)))
     for entry in entries(run.questions):
-        yield _page(run, variants, entry, golds[entry.sources[0], entry.question.id])
+        yield _Question(run, entry).page(variants, golds[entry.sources[0], entry.question.id])
 
 
-def _page(run: Run, variants: Sequence[tuple[int, Variant]], entry: Entry, gold: QueryResult) -> Page:
-    question = entry.question
-    pools = {pool: run.candidates[pool][question.id] for pool in _pools(run, entry)}
-    order = list(dict.fromkeys(candidate.sql for some in pools.values() for candidate in some))
-    here = [(number, variant) for number, variant in variants if variant.pool in pools]
-    shown = [(number, _shown_choice(run, variant, question.id, order)) for number, variant in here]
-    choices = [(number, choice) for number, choice in shown if choice]
-    named = {"key": entry.key, "id": question.id, "db": question.db_id, "hardness": question.hardness}
-    named["question"] = question.question
-    candidates = [_candidate(run, question.id, sql, pools) for sql in order]
-    data = {
-        **named,
-        "schema": question.schema_text,
-        "gold": {
-            "sql": question.gold_sql,
-            "outcome": gold.outcome,
-            "message": gold.message,
-            "columns": list(gold.columns),
-            "rows": [[as_cell(cell, SHOWN_CHARACTERS) for cell in row] for row in gold.rows],
-            "row_count": gold.row_count,
-        },
-        "candidates": candidates,
-        "scores": [
-            [number, [_score(score, order) for score in run.scores[scored].get(question.id, ())]]
-            for number, variant in here
-            if variant.planner == RERANK and (scored := only("scores", variant)) in run.scores
-        ],
-        "choices": choices,
-    }
-    line = {
-        **named,
-        "gold": question.gold_sql,
-        "sql": order,
-        "messages": sorted({each["message"] for each in candidates} - {""}),
-        "tags": [[number, bits(choice["tags"])] for number, choice in choices],
-    }
-    return Page(entry.key, line, data, _responses(run, here, question.id, order))
+Record = TypeVar("Record")
 
 
-def _pools(run: Run, entry: Entry) -> list[str]:
-    """The pools that hold this question, the labelled one first."""
-    dataset = next((name for name in run.questions if name != POOL), POOL)
-    sources = {pool: POOL if pool == POOL else dataset for pool in run.candidates}
-    found = (p for p in sources if sources[p] in entry.sources and entry.question.id in run.candidates[p])
-    return sorted(found, key=lambda pool: (pool != POOL, pool))
+class _Question:
+    """The records of one question, and what is shown of them."""
 
+    def __init__(self, run: Run, entry: Entry) -> None:
+        def of(records: Mapping[Variant, Mapping[int, Sequence[Record]]]) -> dict[Variant, Sequence[Record]]:
+            return {key: found[entry.question.id] for key, found in records.items() if entry.question.id in found}
 
-def _candidate(run: Run, question_id: int, sql: str, pools: Mapping[str, Sequence[Candidate]]) -> dict[str, Any]:
-    found = [(pool, each) for pool, some in pools.items() for each in some if each.sql == sql]
-    ran = [execution for pool, _ in found if (execution := run.executions[pool].get((question_id, sql)))]
-    execution = ran[0] if ran else Execution(question_id, sql, "error", "not executed", (), 0, 0, 0.0, None)
-    return {
-        "sql": sql,
-        "pools": [[pool, each.count, each.label, each.mean_logprob] for pool, each in found],
-        "right": _right(run, found[0][0], question_id, sql),
-        "executed_right": execution.correct,
-        "outcome": execution.outcome,
-        "message": execution.message,
-        "rows": execution.rows,
-        "row_count": execution.row_count,
-        "ms": execution.ms,
-    }
+        self.run, self.entry, self.id = run, entry, entry.question.id
+        self.candidates = {key.pool: some[0].candidates for key, some in of(run.candidates).items()}
+        self.executions = {(key.pool, each.sql): each for key, some in of(run.executions).items() for each in some}
+        self.judgments = {(key, each.sql): each for key, some in of(run.judgments).items() for each in some}
+        self.scores = of(run.scores)
+        self.selections = {key: some[0] for key, some in of(run.selections).items()}
+        self.verdicts = {key: some[0] for key, some in of(run.end_to_end).items()}
+        dataset = next((name for name in run.questions if name != POOL), POOL)
+        pools = (pool for pool in self.candidates if (pool if pool == POOL else dataset) in entry.sources)
+        self.pools = sorted(pools, key=lambda pool: (pool != POOL, pool))
+        """The pools that hold this question, the labelled one first."""
+        self.sql = list(dict.fromkeys(each.sql for pool in self.pools for each in self.candidates[pool]))
+        """Its candidates, each once."""
 
+    def page(self, variants: Numbered, gold: QueryResult) -> Page:
+        """All that is shown."""
+        question = self.entry.question
+        here = [(number, variant) for number, variant in variants if variant.pool in self.pools]
+        shown = ((number, self.choice(variant)) for number, variant in here)
+        choices = [(number, choice) for number, choice in shown if choice]
+        scored = [(number, variant) for number, variant in here if variant.planner == RERANK]
+        scored = [(number, variant) for number, variant in scored if only("scores", variant) in self.run.scores]
+        candidates = [self.candidate(sql) for sql in self.sql]
+        named = {"key": self.entry.key, "id": self.id, "db": question.db_id, "hardness": question.hardness}
+        named["question"] = question.question
+        data = {
+            **named,
+            "schema": question.schema_text,
+            "gold": {
+                "sql": question.gold_sql,
+                "outcome": gold.outcome,
+                "message": gold.message,
+                "columns": list(gold.columns),
+                "rows": [[as_cell(cell, SHOWN_CHARACTERS) for cell in row] for row in gold.rows],
+                "row_count": gold.row_count,
+            },
+            "candidates": candidates,
+            "scores": [[number, [self.score(each) for each in self.scores_of(variant)]] for number, variant in scored],
+            "choices": choices,
+        }
+        line = {
+            **named,
+            "gold": question.gold_sql,
+            "sql": self.sql,
+            "messages": sorted({each["message"] for each in candidates} - {""}),
+            "tags": [[number, bits(choice["tags"])] for number, choice in choices],
+        }
+        return Page(self.entry.key, line, data, self.responses(scored))
 
-def _right(run: Run, pool: str, question_id: int, sql: str) -> bool | None:
-    """Whether a candidate is right: by its label, or by its execution where the pool has no labels."""
-    for candidate in run.candidates[pool].get(question_id, ()):
-        if candidate.sql == sql and candidate.label is not None:
-            return bool(candidate.label)
-    execution = run.executions[pool].get((question_id, sql))
-    if execution is None:
-        return False if sql == EMPTY_SQL else None
-    return execution.correct
+    def candidate(self, sql: str) -> dict[str, Any]:
+        """One candidate, with the pools that hold it and what came of running it."""
+        found = [(pool, each) for pool in self.pools for each in self.candidates[pool] if each.sql == sql]
+        ran = [self.executions[pool, sql] for pool, _ in found if (pool, sql) in self.executions]
+        run = ran[0] if ran else Execution(self.id, sql, "error", "not executed", (), 0, 0, 0.0, None)
+        return {
+            "sql": sql,
+            "pools": [[pool, each.count, each.label, each.mean_logprob] for pool, each in found],
+            "right": self.right(found[0][0], sql),
+            "executed_right": run.correct,
+            "outcome": run.outcome,
+            "message": run.message,
+            "rows": run.rows,
+            "row_count": run.row_count,
+            "ms": run.ms,
+        }
 
+    def right(self, pool: str, sql: str) -> bool | None:
+        """Whether a candidate is right: by its label, or by its execution where the pool has no labels."""
+        labels = [each.label for each in self.candidates.get(pool, ()) if each.sql == sql and each.label is not None]
+        if labels:
+            return bool(labels[0])
+        run = self.executions.get((pool, sql))
+        return run.correct if run else False if sql == EMPTY_SQL else None
 
-def _score(score: Score, order: Sequence[str]) -> list[Any]:
-    """Candidate, score, and what the model said: yes, no, none (no verdict), unasked, unanswered; "" if no model."""
-    said = {True: "yes", False: "no", None: "none" if score.failure else ""}[score.verdict]
-    if not (score.asked and score.answered):
-        said = "unanswered" if score.asked else "unasked"
-    return [order.index(score.sql), score.score, said]
+    def scores_of(self, variant: Variant) -> Sequence[Score]:
+        """The scores that a choice rests on; none where no discriminator was asked."""
+        return self.scores.get(only("scores", variant), ())
 
+    def score(self, score: Score) -> list[Any]:
+        """Candidate, score, what the model said: yes, no, none (no verdict), unasked, unanswered; "" if no model."""
+        said = {True: "yes", False: "no", None: "none" if score.failure else ""}[score.verdict]
+        if not (score.asked and score.answered):
+            said = "unanswered" if score.asked else "unasked"
+        return [self.sql.index(score.sql), score.score, said]
 
-# --- a choice ---------------------------------------------------------------------------------------------------------
+    def choice(self, variant: Variant) -> dict[str, Any] | None:
+        """What a variant chose, and what came of it."""
+        choice = self.selected(variant)
+        if choice is None:
+            return None
+        right, verdict = self.chosen_right(variant, choice.sql), self.verdicts.get(variant)
+        first = right if variant.discriminator == NONE else self.first_right(variant)
+        return {
+            "candidate": self.sql.index(choice.sql) if choice.sql in self.sql else None,
+            "sql": "" if choice.sql in (*self.sql, EMPTY_SQL) else choice.sql,
+            "score": choice.score,
+            "reason": choice.reason,
+            "right": right,
+            "exact": verdict.exact if verdict else None,
+            "tags": outcome(right, first, self.scores_of(variant)),
+        }
 
+    def selected(self, variant: Variant) -> Selection | None:
+        """The planner's choice; on the labelled pool, where no planner works, the candidate that one would choose."""
+        if variant in self.run.selections:
+            return self.selections.get(variant)
+        scores = self.scores_of(variant)
+        return rerank([CandidateSet(self.id, self.candidates[variant.pool])], scores)[0] if scores else None
 
-def _shown_choice(run: Run, variant: Variant, question_id: int, order: Sequence[str]) -> dict[str, Any] | None:
-    scores = run.scores.get(only("scores", variant), {}).get(question_id, [])
-    choice = _choice(run, variant, question_id, scores)
-    if choice is None:
-        return None
-    right = _chosen_right(run, variant, question_id, choice.sql)
-    first = right if variant.discriminator == NONE else _first_right(run, variant, question_id)
-    evaluated = run.evaluated.get(variant, {}).get(question_id)
-    return {
-        "candidate": order.index(choice.sql) if choice.sql in order else None,
-        "sql": "" if choice.sql in (*order, EMPTY_SQL) else choice.sql,
-        "score": choice.score,
-        "reason": choice.reason,
-        "right": right,
-        "exact": evaluated[1] if evaluated else None,
-        "tags": outcome(right, first, scores),
-    }
+    def chosen_right(self, variant: Variant, sql: str) -> bool | None:
+        """Whether a choice is right, as it was evaluated, or else as a candidate."""
+        verdict = self.verdicts.get(variant)
+        return verdict.execution if verdict else self.right(variant.pool, sql)
 
+    def first_right(self, variant: Variant) -> bool | None:
+        """Whether the query is right that would be taken without a discriminator.
 
-def _choice(run: Run, variant: Variant, question_id: int, scores: Sequence[Score]) -> Selection | None:
-    """The planner's choice; on the labelled pool, where no planner works, the candidate that one would choose."""
-    if variant in run.selections:
-        return run.selections[variant].get(question_id)
-    group = CandidateSet(question_id, tuple(run.candidates[variant.pool].get(question_id, ())))
-    return rerank([group], scores)[0] if scores else None
+        That is the same generator's greedy query where the run has one, else the pool's first candidate.
+        """
+        for other, chosen in self.selections.items():
+            if other.planner == GREEDY and variant.generator and other.generator == variant.generator:
+                return self.chosen_right(other, chosen.sql)
+        some = self.candidates[variant.pool]
+        return self.right(variant.pool, some[0].sql) if some else None
 
-
-def _chosen_right(run: Run, variant: Variant, question_id: int, sql: str) -> bool | None:
-    evaluated = run.evaluated.get(variant, {}).get(question_id)
-    return evaluated[0] if evaluated else _right(run, variant.pool, question_id, sql)
-
-
-def _first_right(run: Run, variant: Variant, question_id: int) -> bool | None:
-    """Whether the query is right that would be taken without a discriminator.
-
-    That is the same generator's greedy query where the run has one, else the pool's first candidate.
-    """
-    for other, chosen in run.selections.items():
-        same = other.planner == GREEDY and variant.generator and other.generator == variant.generator
-        if same and question_id in chosen:
-            return _chosen_right(run, other, question_id, chosen[question_id].sql)
-    some = run.candidates[variant.pool].get(question_id, ())
-    return _right(run, variant.pool, question_id, some[0].sql) if some else None
+    def responses(self, scored: Numbered) -> list[dict[str, Any]]:
+        """Every response that scores were cut from, read at their budgets."""
+        budgets: dict[Variant, list[int]] = {}
+        for _, variant in scored:
+            budgets.setdefault(only("judgments", variant), []).append(variant.budget)
+        return [
+            {
+                "candidate": number,
+                **{name: getattr(job, name) for name in ("discriminator", "context", "pool")},
+                **shown_response(judgment, budgets[job]),
+            }
+            for job in budgets
+            for number, sql in enumerate(self.sql)
+            if (judgment := self.judgments.get((job, sql))) is not None and judgment.p_yes is None
+        ]
 
 
 def outcome(chosen: bool | None, first: bool | None, scores: Sequence[Score]) -> list[str]:
@@ -268,29 +278,9 @@ def bits(tags: Sequence[str]) -> int:
     return sum(1 << TAGS.index(tag) for tag in tags)
 
 
-# --- a response -------------------------------------------------------------------------------------------------------
-
+Span = tuple[int, int]
 Piece = dict[str, Any]
 """`text`, with `mark` (the number of a verdict) where it is one; or `cut`, the budgets whose text ends here."""
-
-
-def _responses(
-    run: Run, variants: Sequence[tuple[int, Variant]], question_id: int, order: Sequence[str]
-) -> list[dict[str, Any]]:
-    budgets: dict[Variant, list[int]] = {}
-    for _, variant in variants:
-        if variant.planner == RERANK and only("scores", variant) in run.scores:
-            budgets.setdefault(only("judgments", variant), []).append(variant.budget)
-    return [
-        {
-            "candidate": number,
-            **{name: getattr(job, name) for name in ("discriminator", "context", "pool")},
-            **shown_response(judgment, budgets[job]),
-        }
-        for job in budgets
-        for number, sql in enumerate(order)
-        if (judgment := run.judgments.get(job, {}).get((question_id, sql))) is not None and judgment.p_yes is None
-    ]
 
 
 def shown_response(judgment: Judgment, budgets: Iterable[int]) -> dict[str, Any]:
@@ -301,12 +291,15 @@ def shown_response(judgment: Judgment, budgets: Iterable[int]) -> dict[str, Any]
     `readings`: for each budget the verdict, or None. `verdicts`: each with its value, rho, token and the token's text.
     Raises DataError as `read_verdict` does.
     """
-    ordered = sorted(set(budgets))
-    readings = [(budget, read_verdict(judgment, budget)) for budget in ordered]
-    verdicts = list({reading.span: reading for _, reading in readings if reading.span}.values())
-    closes = judgment.response.find(THOUGHT_CLOSES)
-    split = closes + len(THOUGHT_CLOSES) if closes >= 0 else _last_line(judgment.response, verdicts[-1:])
-    pieces = _pieces(judgment, _cuts(judgment, ordered), verdicts, split)
+    text = judgment.response
+    readings = {budget: read_verdict(judgment, budget) for budget in sorted(set(budgets))}
+    verdicts = {reading.span: reading for reading in readings.values() if reading.span}
+    spans = [span for span in verdicts if span]
+    closes = text.find(THOUGHT_CLOSES)
+    split = closes + len(THOUGHT_CLOSES)
+    if closes < 0:
+        split = text.rfind("\n", 0, spans[-1][0] if spans else len(text.rstrip())) + 1
+    pieces = _pieces(text, _cuts(judgment, readings), spans, split)
     return {
         "tokens": len(judgment.token_ends),
         "budget": judgment.budget,
@@ -314,14 +307,9 @@ def shown_response(judgment: Judgment, budgets: Iterable[int]) -> dict[str, Any]
         "closed": closes >= 0,
         "thought": [piece for at, piece in pieces if at < split],
         "answer": [piece for at, piece in pieces if at >= split],
-        "verdicts": [_verdict(judgment, verdict) for verdict in verdicts],
-        "readings": [[budget, verdicts.index(each) if each.span else None] for budget, each in readings],
+        "verdicts": [_verdict(judgment, verdict) for verdict in verdicts.values()],
+        "readings": [[budget, spans.index(each.span) if each.span else None] for budget, each in readings.items()],
     }
-
-
-def _last_line(text: str, verdict: Sequence[Reading]) -> int:
-    spans = [reading.span for reading in verdict if reading.span]
-    return text.rfind("\n", 0, spans[0][0] if spans else len(text.rstrip())) + 1
 
 
 def _cuts(judgment: Judgment, budgets: Iterable[int]) -> dict[int, list[int]]:
@@ -334,21 +322,17 @@ def _cuts(judgment: Judgment, budgets: Iterable[int]) -> dict[int, list[int]]:
     return cuts
 
 
-def _pieces(
-    judgment: Judgment, cuts: dict[int, list[int]], verdicts: Sequence[Reading], split: int
-) -> list[tuple[int, Piece]]:
-    """The response in order, each piece with the position that it starts at."""
-    marks = {at: number for number, reading in enumerate(verdicts) for at in range(*(reading.span or (0, 0)))}
-    edges = {0, split, len(judgment.response), *cuts}
-    edges |= {at for reading in verdicts for at in reading.span or ()}
+def _pieces(text: str, cuts: dict[int, list[int]], spans: Sequence[Span], split: int) -> list[tuple[int, Piece]]:
+    """The response in order, each piece with the position that it starts at. `spans`: of verdicts."""
+    marks = {at: number for number, span in enumerate(spans) for at in range(*span)}
+    edges = sorted({0, split, len(text), *cuts, *(at for span in spans for at in span)})
     pieces: list[tuple[int, Piece]] = []
-    ordered = sorted(edges)
-    for start, end in zip(ordered, [*ordered[1:], len(judgment.response)], strict=True):
+    for start, end in zip(edges, [*edges[1:], len(text)], strict=True):
         if start in cuts:
             pieces.append((start, {"cut": cuts[start]}))
         if start < end:
             mark = {"mark": marks[start]} if start in marks else {}
-            pieces.append((start, {"text": judgment.response[start:end], **mark}))
+            pieces.append((start, {"text": text[start:end], **mark}))
     return pieces
 
 

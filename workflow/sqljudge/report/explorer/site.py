@@ -54,19 +54,20 @@ def write_site(folder: Path, overview: Mapping[str, Any], pages: Iterable[Page])
 
 def write_explorer(
     *,
-    databases: str,
     page: str,
+    assets: str,
+    data: str,
+    databases: str,
     display: Mapping[str, str],
     levels: Sequence[str],
     limits: Mapping[str, Any],
-    code: str,
     workers: int = 1,
     **files: Sequence[str],
 ) -> None:
-    """Make the explorer of a run in the folder of `page`.
+    """Make the explorer of a run: its `page`, and beside it the folders `assets` and `data`.
 
     `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
-    `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `code`: changes where the rule is to run again.
+    `levels`: of hardness, in order. `limits`: of a query, see `Limits`.
     """
     run = read_run(files)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
