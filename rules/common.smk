@@ -8,7 +8,7 @@ from sqljudge.core import artefacts
 from sqljudge.report import captions
 from sqljudge.stages import baselines, extras
 from sqljudge.core.artefacts import POOL, Judged
-from sqljudge.models.engines import held_as, BACKENDS
+from sqljudge.models.engines import weights_label, BACKENDS
 from sqljudge.experiments.config import (
     ROOT,
     check_config,
@@ -227,7 +227,7 @@ def display_names():
     used = {name: entry for name, entry in named.items() if entry["model"] in MODELS}
     planners = {name: entry.get("label", name) for name, entry in config["planners"].items()}
     return planners | {
-        name: entry.get("label", name) + held_as(MODELS[entry["model"]])
+        name: entry.get("label", name) + weights_label(MODELS[entry["model"]])
         for name, entry in used.items()
     }
 

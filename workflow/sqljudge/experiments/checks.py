@@ -20,7 +20,7 @@ from sqljudge.core.artefacts import (
 from sqljudge.core.errors import ConfigError
 from sqljudge.data.formats import FORMATS
 from sqljudge.experiments.config import nearest, resolve
-from sqljudge.models.engines import BACKENDS, check_frame
+from sqljudge.models.engines import BACKENDS, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages import baselines
 from sqljudge.stages.extras import KINDS as EVIDENCE
@@ -81,7 +81,7 @@ def _check_name(where: str, name: str, group: str, config: Mapping[str, Any], mo
         return
     _known(f"{group}.{name}.model", entry["model"], models)
     with _told(f"{group}.{name}.frame"):
-        check_frame(models[entry["model"]], entry["frame"])
+        check_prompt_format(models[entry["model"]], entry["frame"])
 
 
 def _check_experiment(where: str, experiment: Mapping[str, Any], config: Mapping[str, Any], models: Models) -> None:

@@ -16,7 +16,7 @@ from string import Template
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
-from sqljudge.models.engines.base import FRAMES, Prompt
+from sqljudge.models.engines.base import PROMPT_FORMATS, Prompt
 
 DIVIDER = "=== answer ==="
 FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
@@ -101,4 +101,4 @@ def fill(
         return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
     if frame == "raw":
         return Prompt(f"{user}\n{opening}" if opening else user)
-    raise ConfigError(f"frame '{frame}' is unknown; known: {', '.join(FRAMES)}")
+    raise ConfigError(f"frame '{frame}' is unknown; known: {', '.join(PROMPT_FORMATS)}")
