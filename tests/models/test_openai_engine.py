@@ -251,5 +251,5 @@ def test_a_chat_is_rendered_here_with_one_beginning(
 
 
 def test_a_chat_without_a_tokenizer_says_which_option_to_use() -> None:
-    with pytest.raises(ConfigError, match="name one in the column 'tokenizer' of the models table, or use the frame"):
+    with pytest.raises(ConfigError, match="name one in the column 'tokenizer' of the models table, or use the prompt"):
         model(Server(url="http://h/v1")).render_chat("hi", "")

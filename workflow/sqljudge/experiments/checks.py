@@ -11,7 +11,7 @@ from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.parts import Context, Part, nearest
-from sqljudge.models.engines import BACKENDS, check_frame
+from sqljudge.models.engines import BACKENDS, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
@@ -94,7 +94,7 @@ def _check_name(where: str, name: str, group: str, config: Config, models: Model
     if model := getattr(entries[name], "model", ""):
         _check_defined(f"{group}.{name}.model", model, models)
         with _at(f"{group}.{name}.prompt_format"):
-            check_frame(models[model], entries[name].prompt_format)
+            check_prompt_format(models[model], entries[name].prompt_format)
 
 
 def _check_settings(where: str, part: Part, config: Config, models: Models) -> None:

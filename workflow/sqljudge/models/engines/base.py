@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-FRAMES = ("raw", "inst", "chat")
-"""How a prompt is framed: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
+PROMPT_FORMATS = ("raw", "inst", "chat")
+"""How a prompt is formatted: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +123,6 @@ def request_seed(request: GenerationRequest) -> int:
     """The seed (31 bits) of one sampled request for an engine that draws by itself: of its seed and sample index."""
     name = f"{request.seed}/{request.sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a backend spent: tokens that it computed and its peak memory."""
-
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 Heartbeat = Callable[[int], None]

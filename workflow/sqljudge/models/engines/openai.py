@@ -93,7 +93,7 @@ class OpenAIBackend:
         if not self.spec.tokenizer:
             raise ConfigError(
                 f"model '{self.spec.name}' is behind a server, and no tokenizer is named for its chat template; name "
-                "one in the column 'tokenizer' of the models table, or use the frame 'raw' or 'inst'"
+                "one in the column 'tokenizer' of the models table, or use the prompt format 'raw' or 'inst'"
             )
         spec = dataclasses.replace(self.spec, source=self.spec.tokenizer)
         path = Path(spec.source).expanduser()

@@ -1,4 +1,4 @@
-"""What backends do with a model's tokenizer: frame, encode, decode, and find the token of a word.
+"""What backends do with a model's tokenizer: render, encode, decode, and find the token of a word.
 
 Works on tokenizers of the transformers library, which is imported only when one is loaded. Knows no weights.
 """
@@ -60,7 +60,7 @@ def render_chat(tokenizer: Any, name: str, user: str, opening: str) -> Prompt:
     Raises ModelError, naming the model, where there is no template.
     """
     if not tokenizer.chat_template:
-        raise ModelError(f"model '{name}' has no chat template; use the frame 'raw' or 'inst'")
+        raise ModelError(f"model '{name}' has no chat template; use the prompt format 'raw' or 'inst'")
     messages = [{"role": "user", "content": user}]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     if opening.startswith("<think>") and text.rstrip().endswith("<think>"):
