@@ -37,7 +37,7 @@ from sqljudge.models.engines.base import (
 )
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.report.tables.notes import _left_out
+from sqljudge.report.notes import _left_out
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import judge
@@ -140,5 +140,5 @@ def test_a_choice_without_an_answer_is_not_wrong() -> None:
 
 
 def test_tables_say_what_was_left_out() -> None:
-    assert _left_out([{"left_out": 0}, {}]) is None
-    assert "up to 3 questions" in str(_left_out([{"left_out": 1}, {"left_out": 3}]))
+    assert _left_out([{"left_out": 0}, {}]) == ""
+    assert "up to 3 questions" in _left_out([{"left_out": 1}, {"left_out": 3}])
