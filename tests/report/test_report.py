@@ -14,7 +14,7 @@ import yaml
 from sqljudge.experiments.checks import settled
 from sqljudge.experiments.config import check_config
 from sqljudge.report import captions
-from sqljudge.report.provenance import facts
+from sqljudge.report.provenance import run_facts
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "workflow" / "report"
@@ -56,7 +56,7 @@ def configuration(*names: str) -> dict[str, Any]:
 def page(tmp_path: Path) -> Path:
     """A result, and beside it what this run found and what made it."""
     (tmp_path / "provenance.findings.rst").write_text(FOUND, encoding="utf-8")
-    (tmp_path / "provenance.facts.rst").write_text(facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
+    (tmp_path / "provenance.facts.rst").write_text(run_facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
     return tmp_path / "provenance.html"
 
 
