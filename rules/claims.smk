@@ -32,6 +32,6 @@ rule claims:
         asked=captions.asked(config),
         seed=SEED,
         resamples=config["resamples"],
-        code=code_digest("report", "report.claims"),
+        code=code_digest("report.claims"),
     script:
         "../scripts/claims.py"

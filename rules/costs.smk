@@ -39,6 +39,6 @@ rule costs:
             for name, experiment in EXPERIMENTS.items()
         },
         seed=SEED,
-        code=code_digest("report", "report.costs"),
+        code=code_digest("report.costs"),
     script:
         "../scripts/costs.py"

@@ -1,5 +1,6 @@
 # The explorer: every question of the run with all that was made of it, as pages that open from disk.
 BEHIND = artefacts.behind(EXPERIMENTS, DATASET)
+BEHIND["end_to_end"] = BEHIND.pop("metrics")
 
 
 rule explorer:
@@ -22,7 +23,6 @@ rule explorer:
         mem_mb=4000,
         runtime=30,
     params:
-        kinds=sorted(BEHIND),
         display={**display_names(), **COSTLESS_LABELS},
         levels=list(FORM.levels),
         limits=config["execution"],

@@ -28,6 +28,6 @@ rule provenance:
     conda:
         HARDWARE_CPU
     params:
-        code=code_digest("report", "report.provenance"),
+        code=code_digest("report.provenance"),
     script:
         "../scripts/provenance.py"

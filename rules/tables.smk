@@ -37,7 +37,7 @@ for NAME in TABLES:
             display=display_names(),
             phrases=captions.phrases(config, SHOWN[NAME], display_names()),
             seed=SEED,
-            code=code_digest("report", "report.tables"),
+            code=code_digest("report.tables"),
         script:
             "../scripts/table.py"
 

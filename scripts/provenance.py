@@ -9,4 +9,4 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake.log[0]):
-    write_provenance(**snakemake.input, **snakemake.output, **snakemake.params)
+    write_provenance(**snakemake.input, **snakemake.output)

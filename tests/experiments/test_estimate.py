@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,14 @@ import pytest
 from sqljudge.core.records import Candidate, CandidateSet, write_jsonl
 from sqljudge.experiments import estimate
 from sqljudge.experiments.estimate import (
-    COUNTS,
     Job,
-    Remainder,
     estimate_grid,
     journal_grid,
     parameters,
     print_estimate,
     print_journal,
     read_journal,
-    remainder,
+    remainders,
 )
 from sqljudge.models.journal import JournalWriter
 
@@ -49,12 +46,8 @@ def journal(folder: Path) -> pd.DataFrame:
     return read_journal(folder)
 
 
-def remainders(jobs: list[Job], journal: pd.DataFrame, measure: Callable[[], float] | None = None) -> list[Remainder]:
-    return [remainder(job, journal, measure) for job in jobs]
-
-
 def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
-    assert journal[["model", "job", *COUNTS[:4]]].to_numpy().tolist() == [
+    assert journal[["model", "job", "requests", "prompt_tokens", "new_tokens", "seconds"]].to_numpy().tolist() == [
         ["m-1b", "discriminate.d.c.pool", 2, 120, 40, 2.0],
         ["m-1b", "generate.g.sample", 2, 240, 30, 3.0],
         ["other", "generate.o.greedy", 1, 7, 0, 0.0],
@@ -77,15 +70,15 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: p
         Job("generate.g.other", "m-1b", 9, 50, made=True),
         Job("generate.n.greedy", "new", 2, 10),
     ]
-    found = [(m.requests, m.prompt_tokens, m.new_tokens, m.seconds) for m in remainders(jobs, journal)]
-    assert found == [
+    left = remainders(jobs, journal)
+    assert [*left[["requests", "prompt_tokens", "new_tokens", "seconds"]].itertuples(index=False, name=None)] == [
         (8, 960, 120, pytest.approx(12.0)),  # 270 tokens took 3 s
         (4, 480, 200, pytest.approx(680 / 90)),
         (0, 0, 0, 0.0),
         (0, 0, 0, 0.0),
         (2, 500, 20, None),
     ]
-    grid = estimate_grid(remainders(jobs, journal))
+    grid = estimate_grid(left)
     assert grid.rows[-1] == ["all", "", "14", "1,940", "340", "20 s, and 1 jobs of unknown speed"]
     assert grid.rows[-2][-1] == "speed not known yet"
 
@@ -96,8 +89,7 @@ def test_extras_make_prompts_longer_until_the_jobs_own_are_known(journal: pd.Dat
         Job("discriminate.d.c.pool", "m-1b", 10, 0, extra_tokens=100),
         Job("discriminate.d.result.pool", "new", 10, 0, extra_tokens=100),
     ]
-    found = [one.prompt_tokens for one in remainders(jobs, journal)]
-    assert found == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
+    assert list(remainders(jobs, journal)["prompt_tokens"]) == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
 
 
 def test_a_model_that_has_not_run_is_reckoned_by_its_size(journal: pd.DataFrame) -> None:
@@ -112,11 +104,11 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(journal: pd.DataFrame)
         Job("generate.b", "unsized", 1, 50),
         Job("generate.g.sample", "m-1b", 9, 9),
     ]
-    one, two, three = remainders(jobs, journal, operations)
-    assert (one.seconds, one.rough) == (pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), True)
-    assert (two.seconds, two.rough, three.rough) == (None, False, False)
+    left = remainders(jobs, journal, operations)
+    assert list(left["seconds"][:2]) == [pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), None]
+    assert list(left["rough"]) == [True, False, False]
     assert measured == [1], "only where it is needed"
-    assert estimate_grid([one]).rows[0][-1] == "about 3 min 00 s"
+    assert estimate_grid(left).rows[0][-1] == "about 3 min 00 s"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +151,8 @@ def test_the_estimate_counts_requests_by_what_is_there(
     said = capsys.readouterr().out
     assert "about" in said
     assert "'search.': the most that it can ask" in said
+    print_estimate([], "", str(questions), expected=5)
+    assert "| all   |         |          0 |           0 |                     0 |    0 s |" in capsys.readouterr().out
     print_estimate(jobs[:1], "", str(questions), expected=5)
     assert "search." not in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ import pytest
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
 from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
-from sqljudge.report.costs import Tokens, cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
+from sqljudge.report.costs import cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
 from sqljudge.report.text import FORMATS
 
 JOB = Variant("pool", "thinker", "no_schema")
@@ -37,16 +37,16 @@ TABLE5 = Experiment(
 
 
 def test_a_budget_cuts_what_is_written() -> None:
-    assert cost_alone(JUDGMENTS, budget=5, executable=None) == Tokens(150, 8)
-    assert cost_alone(JUDGMENTS, budget=99, executable=None) == Tokens(150, 13)
+    assert cost_alone(JUDGMENTS, budget=5, executable=None) == 150 + 8
+    assert cost_alone(JUDGMENTS, budget=99, executable=None) == 150 + 13
 
 
 def test_the_check_does_not_ask_about_what_does_not_run() -> None:
-    assert cost_alone(JUDGMENTS, budget=5, executable=EXECUTABLE["pool"]) == Tokens(50, 3)
+    assert cost_alone(JUDGMENTS, budget=5, executable=EXECUTABLE["pool"]) == 50 + 3
 
 
 def test_variants_are_counted_one_by_one() -> None:
-    assert cost_unshared(TABLE5, {JOB: JUDGMENTS}, EXECUTABLE) == Tokens(2 * (150 + 50), 2 * (8 + 3))
+    assert cost_unshared(TABLE5, {JOB: JUDGMENTS}, EXECUTABLE) == 2 * (150 + 50) + 2 * (8 + 3)
     table8 = Experiment(
         discriminators=("thinker",),
         contexts=("no_schema", "schema"),
@@ -55,13 +55,13 @@ def test_variants_are_counted_one_by_one() -> None:
         modes=("naive",),
         left_out=(("thinker", "schema"),),
     )
-    assert cost_unshared(table8, {JOB: JUDGMENTS}, EXECUTABLE) == Tokens(300, 4 + 8)
+    assert cost_unshared(table8, {JOB: JUDGMENTS}, EXECUTABLE) == 300 + 4 + 8
 
 
 def test_what_judges_nothing_costs_nothing() -> None:
-    assert cost_unshared(Experiment(generators=("writer",), decodings=("greedy",)), {}, {}) == Tokens()
+    assert cost_unshared(Experiment(generators=("writer",), decodings=("greedy",)), {}, {}) == 0
     stopped = Experiment(discriminators=("thinker",), contexts=("no_schema",), modes=("naive",), checkpoints=(0, 5))
-    assert cost_unshared(stopped, {}, {}) == Tokens()
+    assert cost_unshared(stopped, {}, {}) == 0
 
 
 def test_a_job_is_named_by_the_file_in_which_it_recorded_itself() -> None:
@@ -85,7 +85,7 @@ def test_a_job_is_named_by_the_file_in_which_it_recorded_itself() -> None:
 
 
 def test_the_grid_says_how_much_sharing_saved() -> None:
-    grid = costs_grid([("discriminate", "thinker", RUN)], {"table5": Tokens(400, 22), "table8": Tokens(300, 12)})
+    grid = costs_grid([("discriminate", "thinker", RUN)], {"table5": 422, "table8": 312})
     assert grid.rows[0][5:9] == ["150", "13", "2.0", "81.5"]
     assert "163 tokens" in grid.notes[1]
     assert f"{734 / 163:.1f} times" in grid.notes[1]
@@ -95,7 +95,7 @@ def test_the_grid_says_how_much_sharing_saved() -> None:
 
 def test_the_caption_says_what_was_spent_and_saved() -> None:
     runs = [("discriminate", "thinker", RUN), ("generate", "writer", {**RUN, "engine": {"device": "a_GPU"}})]
-    found = costs_summary(runs, {"table5": Tokens(400, 22), "table8": Tokens(300, 12)})
+    found = costs_summary(runs, {"table5": 422, "table8": 312})
     assert found.startswith(
         "In this run 2 model jobs on cpu, a\\_GPU asked 18 requests (4 distinct, 2 of these from the journal): "
         "300 tokens read, 26 written, 4 seconds. Judgments took 163 tokens."
@@ -135,7 +135,7 @@ def test_the_page_is_made_from_the_files_of_a_run(tmp_path: Path, monkeypatch: p
         seed=42,
         code="c0de",
     )
-    shared = {"table5": Tokens(400, 22)}
+    shared = {"table5": 422}
     grid = costs_grid([("discriminate", "thinker / no_schema / pool", RUN)], shared)
     assert {form: Path(place).read_text(encoding="utf-8") for form, place in places.items()} == {
         form: grid.render(form) for form in FORMATS

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sqljudge.core.errors import ConfigError
+from sqljudge.core.provenance import closure
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import FORMATS, number, signed
 
@@ -59,3 +60,7 @@ def test_each_format_is_written_to_its_file(tmp_path: Path) -> None:
 def test_numbers_have_no_negative_zero_and_differences_a_sign() -> None:
     assert [number(value, 1) for value in (-0.04, 0.0, 1234.56, -1.25)] == ["0.0", "0.0", "1234.6", "-1.2"]
     assert [signed(value, 1) for value in (-0.04, 0.04, 2.0, -2.0)] == ["0.0", "0.0", "+2.0", "-2.0"]
+
+
+def test_the_templates_are_part_of_the_code_of_every_page() -> None:
+    assert all("report" in closure([module]) for module in ("report.costs", "report.claims", "report.write"))

@@ -104,7 +104,7 @@ def test_the_page_is_made_from_the_sidecars_and_what_the_jobs_recorded(tmp_path:
     write_json(tmp_path / "table1.provenance.json", sidecar())
     write_json(tmp_path / "a.run.json", run())
     places = {name: str(tmp_path / f"provenance.{name}") for name in (*FORMATS, "facts")}
-    write_provenance([str(tmp_path / "table1.provenance.json")], [str(tmp_path / "a.run.json")], **places, code="0123")
+    write_provenance([str(tmp_path / "table1.provenance.json")], [str(tmp_path / "a.run.json")], **places)
     written = {name: Path(place).read_text(encoding="utf-8") for name, place in places.items()}
     grid = provenance_grid({"table1": sidecar()})
     assert written == {

@@ -23,7 +23,8 @@ ATTAINED = 0.5
 PROMPT_TOKENS = 250
 """Tokens of a prompt, where no prompt of the model has been counted yet."""
 
-COUNTS = ("requests", "prompt_tokens", "new_tokens", "seconds", "size")
+COUNTS = ["requests", "prompt_tokens", "new_tokens"]
+SUMS = [*COUNTS, "seconds", "size"]
 
 
 def read_journal(folder: str | Path) -> pd.DataFrame:
@@ -34,22 +35,19 @@ def read_journal(folder: str | Path) -> pd.DataFrame:
     rows = []
     for path in sorted(Path(folder).glob("*/*.jsonl")) if folder else ():
         answers = [entry["answer"] for entry in read_entries(path)]
-        counts = (
-            len(answers),
-            sum(answer.get("prompt_tokens", 0) for answer in answers),
-            sum(len(answer.get("token_ids", ())) for answer in answers),
-            sum(answer.get("seconds", 0.0) for answer in answers),
-            path.stat().st_size,
-        )
-        rows.append((path.parent.name, re.sub(r"\.[^.]*-of-[^.]*$", "", path.stem), *counts))
-    types = dict.fromkeys(COUNTS, int) | {"seconds": float, "model": str, "job": str}
-    found = pd.DataFrame(rows, columns=["model", "job", *COUNTS]).astype(types)
+        prompt_tokens = sum(answer.get("prompt_tokens", 0) for answer in answers)
+        new_tokens = sum(len(answer.get("token_ids", ())) for answer in answers)
+        seconds = sum(answer.get("seconds", 0.0) for answer in answers)
+        job = re.sub(r"\.[^.]*-of-[^.]*$", "", path.stem)
+        rows.append((path.parent.name, job, len(answers), prompt_tokens, new_tokens, seconds, path.stat().st_size))
+    types = {"model": str, "job": str, **dict.fromkeys(SUMS, int), "seconds": float}
+    found = pd.DataFrame(rows, columns=list(types)).astype(types)
     return found.groupby(["model", "job"], as_index=False, sort=False).sum()
 
 
 def journal_grid(journal: pd.DataFrame) -> Grid:
     """A journal's content as a table, and its sums."""
-    total = pd.DataFrame([{"model": "all", "job": "", **journal[list(COUNTS)].sum()}]).astype(journal.dtypes)
+    total = pd.DataFrame([{"model": "all", "job": "", **journal[SUMS].sum()}]).astype(journal.dtypes)
     columns = (
         Column("Model", "model"),
         Column("Job", "job"),
@@ -71,8 +69,7 @@ def print_journal(journal: str) -> None:
 class Job:
     """A model job to come. `requests`: how many it has at most; `new_tokens`: most of one answer.
 
-    `made`: whether its result is there already. `extra_tokens`: about how many tokens its prompts have beyond the
-    question and the query.
+    `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have.
     """
 
     name: str
@@ -83,33 +80,24 @@ class Job:
     extra_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Remainder:
-    """What a job still has to ask. `seconds` is None where no speed of its model is known.
-
-    `rough`: the speed is not measured but reckoned from the model's size.
-    """
-
-    job: Job
-    requests: int
-    prompt_tokens: int
-    new_tokens: int
-    seconds: float | None
-    rough: bool = False
-
-
-def remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float] | None = None) -> Remainder:
-    """What a job still has to ask, by what the journal says of its model's prompts, answers and speed.
+def remainders(jobs: Sequence[Job], journal: pd.DataFrame, measure: Callable[[], float] | None = None) -> pd.DataFrame:
+    """What each job still has to ask, by what the journal says of its model's prompts, answers and speed.
 
     `measure`: floating-point operations a second of this machine; called for a model that has not run here yet.
+    `seconds` is None where no speed of a model is known, and `rough` where it is reckoned from the model's size.
 
     A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its extras. An
     answer is taken to be as long as the job's own so far, else as its limit: an estimate from above. Answers that
     one job takes from another one's part of the journal are not foreseen.
     """
+    columns = ["job", "model", *COUNTS, "seconds", "rough"]
+    return pd.DataFrame([_remainder(job, journal, measure) for job in jobs], columns=columns, dtype=object)
+
+
+def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float] | None) -> dict[str, Any]:
     of_model = journal[journal["model"] == job.model]
-    own = of_model[of_model["job"] == job.name][list(COUNTS)].sum()
-    stage = of_model[of_model["job"].str.startswith(job.name.partition(".")[0])][list(COUNTS)].sum()
+    own = of_model[of_model["job"] == job.name][SUMS].sum()
+    stage = of_model[of_model["job"].str.startswith(job.name.partition(".")[0])][SUMS].sum()
     left = 0 if job.made else max(0, job.requests - int(own.requests))
     if own.requests:
         prompts, answers = own.prompt_tokens / own.requests, own.new_tokens / own.requests
@@ -124,7 +112,8 @@ def remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float] | No
     if rough and size and measure:
         speed = ATTAINED * measure() / (2 * size)
     seconds = 0.0 if not left else (read + written) / speed if speed else None
-    return Remainder(job, left, read, written, seconds, rough)
+    counts = {"requests": left, "prompt_tokens": read, "new_tokens": written}
+    return {"job": job.name, "model": job.model, **counts, "seconds": seconds, "rough": rough}
 
 
 def parameters(model: str) -> float | None:
@@ -133,18 +122,14 @@ def parameters(model: str) -> float | None:
     return float(found[1]) * {"b": 1e9, "m": 1e6}[found[2]] if found else None
 
 
-def estimate_grid(remainders: Sequence[Remainder]) -> Grid:
-    """What is left to ask as a table, and its sums."""
-    fields = ("requests", "prompt_tokens", "new_tokens")
-    rows = [
-        {"job": one.job.name, "model": one.job.model, "time": _time(one.seconds, one.rough)}
-        | {name: getattr(one, name) for name in fields}
-        for one in remainders
-    ]
-    unknown = sum(one.seconds is None for one in remainders)
-    total = _time(sum(one.seconds or 0.0 for one in remainders), any(one.rough for one in remainders))
+def estimate_grid(left: pd.DataFrame) -> Grid:
+    """What is left to ask (see `remainders`) as a table, and its sums."""
+    unknown = left["seconds"].isna().sum()
+    times = [_time(*row) for row in left[["seconds", "rough"]].to_numpy()]
+    total = _time(left["seconds"].sum(), bool(left["rough"].any()))
     total += f", and {unknown} jobs of unknown speed" if unknown else ""
-    sums = {name: sum(getattr(one, name) for one in remainders) for name in fields}
+    sums = pd.DataFrame([{"job": "all", "model": "", **left[COUNTS].sum()}], dtype=object)
+    data = pd.concat([left, sums]).assign(time=[*times, total])
     columns = (
         Column("Job", "job"),
         Column("Model", "model"),
@@ -153,27 +138,23 @@ def estimate_grid(remainders: Sequence[Remainder]) -> Grid:
         Column("Tokens out, at most", "new_tokens", "r"),
         Column("Time", "time", "r"),
     )
-    data = pd.DataFrame([*rows, {"job": "all", "model": "", "time": total, **sums}])
     return Grid("estimate", "What model jobs still have to ask", data, columns)
 
 
-def _time(seconds: float | None, rough: bool = False) -> str:
-    if seconds is None:
-        return "speed not known yet"
-    return f"{'about ' if rough else ''}{clock(seconds)}"
+def _time(seconds: float | None, rough: bool) -> str:
+    return "speed not known yet" if seconds is None else f"{'about ' if rough else ''}{clock(seconds)}"
 
 
 def print_estimate(jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int) -> None:
     """Print what model jobs still have to ask, as a table.
 
-    `jobs`: the fields of each `ModelJob`, as plain values. `journal`: its folder, "" for none. `questions`: the file of
-    the dataset's questions; `expected`: how many there will be, where it is not there yet.
+    `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
+    dataset's questions; `expected`: how many there will be, where it is not there yet.
     """
     if Path(questions).is_file():
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
-    answered = read_journal(journal)
-    measure = cache(operations)
-    print(estimate_grid([remainder(_counted(job, expected), answered, measure) for job in jobs]).render("md"))
+    left = remainders([_counted(job, expected) for job in jobs], read_journal(journal), cache(operations))
+    print(estimate_grid(left).render("md"))
     if any(job["name"].startswith("search.") for job in jobs):
         print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
     print("'about': by the model's size and this machine's arithmetic, since the model has not been timed here.")

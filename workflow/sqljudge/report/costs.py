@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -26,41 +25,28 @@ Run = tuple[str, str, Mapping[str, Any]]
 Executable = Mapping[tuple[int, str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens read (prompts) and written (responses)."""
-
-    read: int = 0
-    written: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.read + other.read, self.written + other.written)
-
-    @property
-    def total(self) -> int:
-        """Both together."""
-        return self.read + self.written
-
-
-def cost_alone(judgments: Sequence[Judgment], *, budget: int, executable: Executable | None) -> Tokens:
-    """What asking for these judgments on their own at one budget costs.
+def cost_alone(judgments: Sequence[Judgment], *, budget: int, executable: Executable | None) -> int:
+    """Tokens, read and written, that asking for these judgments on their own at one budget costs.
 
     `executable`: with the executability check, candidates that do not run are not asked about; None: all are.
     """
-    requests = [j for j in judgments if executable is None or executable.get((j.question_id, j.sql), True)]
-    return Tokens(sum(j.prompt_tokens for j in requests), sum(min(len(j.token_ids), budget) for j in requests))
+    return sum(
+        judgment.prompt_tokens + min(len(judgment.token_ids), budget)
+        for judgment in judgments
+        if executable is None or executable.get((judgment.question_id, judgment.sql), True)
+    )
 
 
 def cost_unshared(
     experiment: Experiment, judgments: Mapping[Variant, Sequence[Judgment]], executable: Mapping[str, Executable]
-) -> Tokens:
+) -> int:
     """Tokens of an experiment's judgments if each of its variants were asked on its own, as the published code does.
 
     `judgments`: by the variant of their file. `executable`: by pool, whether a candidate runs.
     """
     if not (experiment.discriminators and experiment.budgets and experiment.scorings and experiment.modes):
-        return Tokens()
-    costs = (
+        return 0
+    return sum(
         cost_alone(
             judgments[only("judgments", variant)],
             budget=variant.budget,
@@ -68,7 +54,6 @@ def cost_unshared(
         )
         for variant in experiment.variants()
     )
-    return sum(costs, Tokens())
 
 
 def job_name(path: str) -> tuple[str, str]:
@@ -97,7 +82,7 @@ COLUMNS = (
 )
 
 
-def costs_grid(runs: Sequence[Run], unshared: Mapping[str, Tokens]) -> Grid:
+def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
     """The table of costs.
 
     `unshared`: by table, what its judgments would cost on their own. Tokens and seconds are of distinct requests, at
@@ -118,7 +103,7 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, Tokens]) -> Grid:
         "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
         "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
         _savings(runs, unshared),
-        "By table: " + "; ".join(f"{name} {tokens.total:,}" for name, tokens in sorted(unshared.items())) + ".",
+        "By table: " + "; ".join(f"{name} {tokens:,}" for name, tokens in sorted(unshared.items())) + ".",
     )
     data = pd.DataFrame(records, columns=[column.value for column in COLUMNS], dtype=object)
     return Grid("costs", "What the model jobs cost", data, COLUMNS, notes)
@@ -128,9 +113,9 @@ def _tokens(run: Mapping[str, Any]) -> int:
     return int(run["prompt_tokens"] + run["new_tokens"])
 
 
-def _savings(runs: Sequence[Run], unshared: Mapping[str, Tokens]) -> str:
+def _savings(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
     spent = sum(_tokens(run) for stage, _, run in runs if stage == STAGES["judgments_run"])
-    total = sum(tokens.total for tokens in unshared.values())
+    total = sum(unshared.values())
     times = f", {total / spent:.1f} times as many" if spent else ""
     return (
         f"Judgments took {spent:,} tokens. Asked for anew for each table, budget, scoring and mode, as the published "
@@ -138,7 +123,7 @@ def _savings(runs: Sequence[Run], unshared: Mapping[str, Tokens]) -> str:
     )
 
 
-def costs_summary(runs: Sequence[Run], unshared: Mapping[str, Tokens]) -> str:
+def costs_summary(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
     """What a run's model jobs cost and what sharing saved, in two sentences of reStructuredText; as `costs_grid`."""
 
     def total(key: str) -> int:
@@ -158,26 +143,24 @@ def write_costs(
     judgments: Sequence[str],
     executions: Sequence[str],
     *,
-    html: str,
-    csv: str,
-    md: str,
-    tex: str,
     sidecar: str,
     findings: str,
     experiments: Mapping[str, Mapping[str, Any]],
     seed: int,
     code: str,
+    **pages: str,
 ) -> None:
     """Read what model jobs recorded of themselves, and write the table of costs, its sidecar and its caption.
 
     `experiments`: by table, the fields of its `Experiment` as plain values. `judgments`, `executions`: all behind them.
+    `pages`: by format.
     """
     executable = {parse(path)[1].pool: which_execute(read_jsonl(path, Execution)) for path in executions}
     judged = {parse(path)[1]: read_judgments(path) for path in judgments}
-    alone = {name: cost_unshared(_experiment(one), judged, executable) for name, one in experiments.items()}
-    unshared = {name: tokens for name, tokens in alone.items() if tokens.total}
+    costs = {name: cost_unshared(_experiment(values), judged, executable) for name, values in experiments.items()}
+    unshared = {name: tokens for name, tokens in costs.items() if tokens}
     jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
-    costs_grid(jobs, unshared).write(html=html, csv=csv, md=md, tex=tex)
+    costs_grid(jobs, unshared).write(**pages)
     made = provenance.sidecar(
         inputs=[*runs, *judgments, *executions],
         settings=experiments,

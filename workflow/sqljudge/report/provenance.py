@@ -115,10 +115,8 @@ def run_facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]
     return "\n".join(lines) + "\n"
 
 
-def write_provenance(
-    sidecars: Sequence[str], runs: Sequence[str], *, html: str, csv: str, md: str, tex: str, facts: str, code: str
-) -> None:
-    """Merge all sidecars into one table, and write what was run. `code`: changes where the rule is to run again."""
+def write_provenance(sidecars: Sequence[str], runs: Sequence[str], *, facts: str, **pages: str) -> None:
+    """Merge all sidecars into one table, and write what was run. `pages`: by format."""
     made = {Path(path).name.removesuffix(".provenance.json"): read_json(path) for path in sidecars}
-    provenance_grid(made).write(html=html, csv=csv, md=md, tex=tex)
+    provenance_grid(made).write(**pages)
     write_text(facts, run_facts(made, [read_json(path) for path in runs]))

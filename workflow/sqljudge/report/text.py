@@ -9,8 +9,11 @@ from typing import Any
 
 import jinja2
 
+from sqljudge import report
+
 FORMATS = ("csv", "md", "tex", "html")
 """Of the files that a table or a page is written to."""
+_ROOM = Path(report.__path__[0])  # named as a module, so that its templates are part of the code of what renders
 
 
 def number(value: float, decimals: int) -> str:
@@ -41,23 +44,12 @@ def bullets(notes: Iterable[str]) -> str:
     return "\n".join(f"- {plain(note)}" for note in notes)
 
 
-_TEX = {symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",
-    "]": "{]}",
-    "−": "$-$",
-    "–": "--",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-}
+_TEX = (
+    {symbol: f"\\{symbol}" for symbol in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}"}
+    | {"−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$"}
+)
 
 
 def tex(text: str) -> str:
@@ -90,7 +82,7 @@ def template(name: str) -> jinja2.Template:
     page = name.endswith(".html")
     marks: dict[str, Any] = {} if page else _TEX_MARKS
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(_ROOM / "templates"),
         autoescape=page,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
