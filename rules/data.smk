@@ -1,17 +1,34 @@
-# The dataset: fetched where no source is named, and brought into one plain layout.
+# The dataset: fetched where no source is named, brought into one plain layout, and sampled.
+SOURCE = CONFIG.dataset.source
+
+
+def in_source(names, endings=()):
+    """The dataset's archive, its download, or of a folder the files with some names or endings."""
+    if not SOURCE:
+        return [f"results/downloads/{DATASET}.zip"]
+    source = resolve(SOURCE)
+    if source.is_file():
+        return [str(source)]
+    return [
+        str(file)
+        for file in sorted(source.rglob("*"))
+        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
+    ]
+
+
 rule download_dataset:
     """Fetch the dataset's archive from the first mirror that gives the right bytes."""
     output:
-        "results/downloads/{dataset}.zip",
+        target="results/downloads/{dataset}.zip",
     log:
-        "logs/download_dataset/{dataset}.log",
+        "logs/downloads/{dataset}.log",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     resources:
         runtime=120,
     params:
-        mirrors=config["dataset"]["mirrors"],
-        sha256=config["dataset"]["sha256"],
+        mirrors=CONFIG.dataset.mirrors,
+        sha256=CONFIG.dataset.sha256,
     script:
         "../scripts/download_dataset.py"
 
@@ -19,19 +36,22 @@ rule download_dataset:
 rule stage_dataset:
     """Bring questions, schemas and databases into one layout; build databases that are given as SQL text."""
     input:
-        source_files,
+        files=lambda wildcards: in_source(
+            {CONFIG.dataset.questions_file, FORMAT.tables_file, FORMAT.databases_archive},
+            {".sqlite", ".sql"},
+        ),
     output:
         questions=f"{DATA}/questions.json",
         tables=f"{DATA}/tables.json",
         databases=directory(DATABASES),
     log:
-        f"logs/stage_dataset/{DATASET}.log",
+        f"logs/data/{DATASET}.log",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
-        questions_file=config["dataset"]["questions_file"],
-        form=config["dataset"]["format"],
+        questions_file=CONFIG.dataset.questions_file,
+        dataset_format=CONFIG.dataset.format,
         code=code_digest("data.staging"),
     script:
         "../scripts/stage_dataset.py"
@@ -40,18 +60,86 @@ rule stage_dataset:
 rule stage_training:
     """Take the training questions, which demonstrations come from, out of the dataset."""
     input:
-        training_files,
+        files=lambda wildcards: in_source({CONFIG.dataset.training_file}),
     output:
-        f"{DATA}.training.json",
+        training=f"{DATA}.training.json",
     log:
-        f"logs/stage_training/{DATASET}.log",
+        f"logs/data/{DATASET}.training.log",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
-        questions_file=config["dataset"]["questions_file"],
-        training_file=config["dataset"]["training_file"],
-        form=config["dataset"]["format"],
+        questions_file=CONFIG.dataset.questions_file,
+        training_file=CONFIG.dataset.training_file,
+        dataset_format=CONFIG.dataset.format,
         code=code_digest("data.staging"),
     script:
         "../scripts/stage_training.py"
+
+
+rule sample_questions:
+    """Sample the evaluation questions, equally many of each hardness, or take the ids that a user lists."""
+    input:
+        questions=f"{DATA}/questions.json",
+        tables=f"{DATA}/tables.json",
+        databases=DATABASES,
+        ids=[str(resolve(file)) for file in [CONFIG.dataset.question_ids] if file],
+    output:
+        sample=path("questions", Variant(DATASET)),
+    log:
+        log_of(path("questions", Variant(DATASET))),
+    conda:
+        CPU_ENV
+    params:
+        dataset_format=CONFIG.dataset.format,
+        per_hardness=CONFIG.dataset.per_hardness,
+        exclude=CONFIG.dataset.exclude_databases,
+        seed=SEED,
+        code=code_digest("data.datasets"),
+    script:
+        "../scripts/sample_questions.py"
+
+
+# The labelled pool of candidates: a user's file, or a generator's samples labelled by execution.
+if CONFIG.pool.file:
+
+    rule import_pool:
+        """Read a user's labelled pool of candidates."""
+        input:
+            pool=str(resolve(CONFIG.pool.file)),
+            tables=f"{DATA}/tables.json",
+        output:
+            questions=path("questions", Variant(POOL)),
+            candidates=path("candidates", Variant(POOL)),
+        log:
+            log_of(path("candidates", Variant(POOL))),
+        conda:
+            CPU_ENV
+        params:
+            dataset_format=CONFIG.dataset.format,
+            limit=CONFIG.pool.questions,
+            seed=SEED,
+            code=code_digest("data.pool"),
+        script:
+            "../scripts/import_pool.py"
+
+else:
+    SAMPLED = Variant(f"{CONFIG.pool.generator}.{CONFIG.pool.decoding}")
+
+    rule label_pool:
+        """Label a generator's candidates by execution: 1 where the result equals the gold query's."""
+        input:
+            questions=path("questions", Variant(DATASET)),
+            candidates=path("candidates", SAMPLED),
+            executions=path("executions", SAMPLED),
+        output:
+            pool_questions=path("questions", Variant(POOL)),
+            pool_candidates=path("candidates", Variant(POOL)),
+        log:
+            log_of(path("candidates", Variant(POOL))),
+        conda:
+            CPU_ENV
+        params:
+            code=code_digest("data.pool"),
+        script:
+            "../scripts/label_pool.py"

@@ -9,7 +9,7 @@ rule journal:
     log:
         "logs/journal.log",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
         journal="results/journal",
     script:
@@ -21,11 +21,11 @@ rule estimate:
     log:
         "logs/estimate.log",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        journal=JOURNAL,
-        jobs=counted_jobs(),
-        questions=f"results/questions/{DATASET}.jsonl",
-        expected=len(FORM.levels) * config["dataset"]["per_hardness"],
+        journal=REQUESTS["journal"],
+        jobs=model_jobs(NEEDS, CONFIG),
+        questions=path("questions", Variant(DATASET)),
+        expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,
     script:
         "../scripts/estimate.py"

@@ -1,22 +1,55 @@
-# Executions: what each candidate does on its database, and whether its result equals the gold query's.
+# What each candidate does on its database, and which candidates of a question give equal results.
 rule execute:
     """Run every candidate in the sandbox: outcome, first rows, and execution match with the gold query."""
     input:
         questions=questions_of,
-        candidates="results/candidates/{pool}.jsonl",
+        candidates=PATTERNS["candidates"],
         databases=DATABASES,
     output:
-        "results/executions/{pool}.jsonl",
+        executions=PATTERNS["executions"],
     log:
-        "logs/execute/{pool}.log",
+        log_of(PATTERNS["executions"]),
     benchmark:
-        "benchmarks/results/execute/{pool}.tsv"
+        benchmark_of(PATTERNS["executions"])
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     threads: 2
     params:
-        comparison=FORM.comparison,
-        limits=config["execution"],
+        **EXECUTION,
         code=code_digest("stages.execute"),
     script:
         "../scripts/execute.py"
+
+
+use rule execute as execute_tried with:
+    input:
+        questions=path("questions", Variant(DATASET)),
+        candidates=PATTERNS["tried"],
+        databases=DATABASES,
+    output:
+        executions=PATTERNS["tried_executions"],
+    log:
+        log_of(PATTERNS["tried_executions"]),
+    benchmark:
+        benchmark_of(PATTERNS["tried_executions"])
+
+
+rule group:
+    """Find the candidates of each question that give equal results."""
+    input:
+        questions=questions_of,
+        candidates=PATTERNS["candidates"],
+        executions=PATTERNS["executions"],
+        databases=DATABASES,
+    output:
+        groups=PATTERNS["groups"],
+    log:
+        log_of(PATTERNS["groups"]),
+    conda:
+        CPU_ENV
+    threads: 2
+    params:
+        **EXECUTION,
+        code=code_digest("stages.execute"),
+    script:
+        "../scripts/group.py"

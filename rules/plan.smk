@@ -1,48 +1,53 @@
-# Selections: the one query that a planner chooses for each question.
-rule rerank:
-    """Choose the candidate with the highest score; ties go to the lexicographically smallest SQL."""
+# The one query that a planner chooses for each question, and what it takes to choose it.
+def scores_to_plan(wildcards):
+    """The scores that a planner chooses by; none for the generator alone."""
+    return [path("scores", variant(wildcards))] if wildcards.discriminator != NONE else []
+
+
+rule plan:
+    """Choose a candidate by its score, by a vote of equal results that scores weigh, or the first one as it is."""
     input:
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        candidates=PATTERNS["candidates"],
+        scores=scores_to_plan,
+        groups=lambda wildcards: (
+            [path("groups", variant(wildcards))] if wildcards.planner == VOTE else []
+        ),
     output:
-        "results/selections/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        selections=PATTERNS["selections"],
     log:
-        "logs/plan/rerank/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+        log_of(PATTERNS["selections"]),
+    wildcard_constraints:
+        planner=either([*CHOOSERS, GREEDY]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        planner="rerank",
+        planner="{planner}",
         code=code_digest("stages.plan"),
     script:
         "../scripts/plan.py"
 
 
-rule greedy:
-    """Take a generator's first query as it is: no discriminator."""
+rule cost:
+    """What a planner needs that chooses among candidates: calls and tokens of both models, by question."""
     input:
-        candidates="results/candidates/{pool}.jsonl",
+        candidates=PATTERNS["candidates"],
+        run=PATTERNS["candidates_run"],
+        scores=scores_to_plan,
+        judgments=lambda wildcards: (
+            [path("judgments", variant(wildcards))]
+            if wildcards.discriminator in NEEDS.models
+            else []
+        ),
     output:
-        "results/selections/greedy/{pool}.jsonl",
+        costs=PATTERNS["costs"],
     log:
-        "logs/plan/greedy/{pool}.log",
+        log_of(PATTERNS["costs"]),
+    wildcard_constraints:
+        planner=either([*CHOOSERS, GREEDY]),
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        planner="greedy",
-        code=code_digest("stages.plan"),
+        scoring="{scoring}",
+        code=code_digest("stages.search.cost"),
     script:
-        "../scripts/plan.py"
-
-
-use rule rerank as replan with:
-    input:
-        candidates="results/candidates/{pool}.jsonl",
-        scores="results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-        groups="results/groups/{pool}.jsonl",
-    output:
-        "results/selections/{beside}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
-    log:
-        "logs/plan/{beside}/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
-    params:
-        planner=lambda wildcards: wildcards.beside,
-        code=code_digest("stages.plan"),
+        "../scripts/cost.py"

@@ -2,18 +2,69 @@
 rule score:
     """Turn judgments into scores at one budget: soft or hard, naive or with the executability check."""
     input:
-        candidates="results/candidates/{pool}.jsonl",
-        judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
+        candidates=PATTERNS["candidates"],
+        judgments=PATTERNS["judgments"],
         executions=executions_if_checked,
     output:
-        "results/scores/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.jsonl",
+        scores=PATTERNS["scores"],
     log:
-        "logs/score/{discriminator}/{context}/{pool}.b{budget}.{scoring}.{mode}.log",
+        log_of(PATTERNS["scores"]),
     wildcard_constraints:
+        discriminator=ASKING,
         scoring="soft|hard",
     conda:
-        HARDWARE_CPU
+        CPU_ENV
     params:
-        code=code_digest("stages.score", "core.parquet"),
+        budget=lambda wildcards: int(wildcards.budget),
+        scoring="{scoring}",
+        mode="{mode}",
+        code=code_digest("stages.score"),
     script:
         "../scripts/score.py"
+
+
+rule score_forced:
+    """Turn forced verdicts into scores at one budget: the probability of true."""
+    input:
+        candidates=PATTERNS["candidates"],
+        forced=PATTERNS["forced"],
+        executions=executions_if_checked,
+    output:
+        scores=PATTERNS["scores"].replace("{scoring}", FORCED),
+    log:
+        log_of(PATTERNS["scores"].replace("{scoring}", FORCED)),
+    wildcard_constraints:
+        discriminator=ASKING,
+    conda:
+        CPU_ENV
+    params:
+        budget=lambda wildcards: int(wildcards.budget),
+        mode="{mode}",
+        code=code_digest("stages.score"),
+    script:
+        "../scripts/score_forced.py"
+
+
+rule score_baseline:
+    """Score every candidate without a model: by chance, order, execution, votes, likelihood, or the gold query."""
+    input:
+        candidates=PATTERNS["candidates"],
+        executions=PATTERNS["executions"],
+        groups=PATTERNS["groups"],
+    output:
+        scores=PATTERNS["scores"],
+    log:
+        log_of(PATTERNS["scores"]),
+    wildcard_constraints:
+        discriminator=BASELINE,
+        scoring="soft",
+    conda:
+        CPU_ENV
+    params:
+        method=lookup(dpath="discriminators/{discriminator}/method", within=config),
+        p=lambda wildcards: config["discriminators"][wildcards.discriminator].get("p", 1.0),
+        mode="{mode}",
+        seed=SEED,
+        code=code_digest("stages.baselines"),
+    script:
+        "../scripts/score_baseline.py"

@@ -3,115 +3,88 @@ scattergather:
     shards=1,
 
 
+def shard_of(pattern):
+    """The file that one shard makes in the place of a job's file."""
+    stem, dot, ending = pattern.rpartition(".run.json" if pattern.endswith(".run.json") else ".")
+    return f"{stem}.{{scatteritem}}{dot}{ending}".replace("results/", "results/shards/", 1)
+
+
+def all_shards(pattern):
+    """The files of all shards that are merged into a job's file."""
+    doubled = shard_of(pattern).replace("{", "{{").replace("}", "}}")
+    return gather.shards(doubled.replace("{{scatteritem}}", "{scatteritem}"))
+
+
 if len(gather.shards("{scatteritem}")) > 1:
 
-    ruleorder: join_candidates > generate
-    ruleorder: join_judgments > discriminate
-    ruleorder: join_forced > force_verdicts
+    ruleorder: merge_candidates > generate
+    ruleorder: merge_judgments > judge
+    ruleorder: merge_forced > force
 
     localrules:
-        join_candidates,
-        join_judgments,
-        join_forced,
+        merge_candidates,
+        merge_judgments,
+        merge_forced,
 
     use rule generate as generate_shard with:
         output:
-            candidates=temp("results/shards/candidates/{generator}.{decoding}.{scatteritem}.jsonl"),
-            run=temp("results/shards/candidates/{generator}.{decoding}.{scatteritem}.run.json"),
+            candidates=temp(shard_of(of_samples("candidates"))),
+            run=temp(shard_of(of_samples("candidates_run"))),
         log:
-            "logs/generate/{generator}.{decoding}.{scatteritem}.log",
+            log_of(shard_of(of_samples("candidates"))),
         benchmark:
-            "benchmarks/results/generate/{generator}.{decoding}.{scatteritem}.tsv"
+            benchmark_of(shard_of(of_samples("candidates")))
 
-    use rule discriminate as discriminate_shard with:
+    use rule judge as judge_shard with:
         output:
-            judgments=temp(
-                "results/shards/judgments/{discriminator}/{context}/{pool}.{scatteritem}.parquet"
-            ),
-            run=temp(
-                "results/shards/judgments/{discriminator}/{context}/{pool}.{scatteritem}.run.json"
-            ),
+            judgments=temp(shard_of(PATTERNS["judgments"])),
+            run=temp(shard_of(PATTERNS["judgments_run"])),
         log:
-            "logs/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.log",
+            log_of(shard_of(PATTERNS["judgments"])),
         benchmark:
-            "benchmarks/results/discriminate/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
+            benchmark_of(shard_of(PATTERNS["judgments"]))
 
-    use rule force_verdicts as force_shard with:
+    use rule force as force_shard with:
         output:
-            forced=temp(
-                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.jsonl"
-            ),
-            run=temp(
-                "results/shards/forced/{discriminator}/{context}/{pool}.{scatteritem}.run.json"
-            ),
+            forced=temp(shard_of(PATTERNS["forced"])),
+            run=temp(shard_of(PATTERNS["forced_run"])),
         log:
-            "logs/force/{discriminator}/{context}/{pool}.{scatteritem}.log",
+            log_of(shard_of(PATTERNS["forced"])),
         benchmark:
-            "benchmarks/results/force/{discriminator}/{context}/{pool}.{scatteritem}.tsv"
+            benchmark_of(shard_of(PATTERNS["forced"]))
 
-    rule join_candidates:
-        """One file of candidates from a job's shards, as one job would have written it."""
-        input:
-            questions=f"results/questions/{DATASET}.jsonl",
-            candidates=gather.shards(
-                "results/shards/candidates/{{generator}}.{{decoding}}.{scatteritem}.jsonl"
-            ),
-            runs=gather.shards(
-                "results/shards/candidates/{{generator}}.{{decoding}}.{scatteritem}.run.json"
-            ),
-        output:
-            candidates="results/candidates/{generator}.{decoding}.jsonl",
-            run="results/candidates/{generator}.{decoding}.run.json",
-        log:
-            "logs/generate/{generator}.{decoding}.join.log",
-        conda:
-            HARDWARE_CPU
-        params:
-            code=code_digest("stages.shards"),
-        script:
-            "../scripts/join_candidates.py"
+    for KIND, PATTERN, RUN in (
+        ("candidates", of_samples("candidates"), of_samples("candidates_run")),
+        ("judgments", PATTERNS["judgments"], PATTERNS["judgments_run"]),
+        ("forced", PATTERNS["forced"], PATTERNS["forced_run"]),
+    ):
 
-    rule join_judgments:
-        """One file of judgments from a job's shards, as one job would have written it."""
-        input:
-            candidates="results/candidates/{pool}.jsonl",
-            judgments=gather.shards(
-                "results/shards/judgments/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.parquet"
-            ),
-            runs=gather.shards(
-                "results/shards/judgments/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.run.json"
-            ),
-        output:
-            judgments="results/judgments/{discriminator}/{context}/{pool}.parquet",
-            run="results/judgments/{discriminator}/{context}/{pool}.run.json",
-        log:
-            "logs/discriminate/{discriminator}/{context}/{pool}.join.log",
-        conda:
-            HARDWARE_CPU
-        params:
-            code=code_digest("stages.shards", "core.parquet"),
-        script:
-            "../scripts/join_judgments.py"
+        rule:
+            name:
+                f"merge_{KIND}"
+            input:
+                order=(
+                    PATTERNS["candidates"]
+                    if KIND != "candidates"
+                    else path("questions", Variant(DATASET))
+                ),
+                shards=all_shards(PATTERN),
+                runs=all_shards(RUN),
+            output:
+                merged=PATTERN,
+                run=RUN,
+            log:
+                log_of(RUN),
+            conda:
+                CPU_ENV
+            params:
+                kind=KIND,
+                times=(lambda wildcards: len(forced_budgets(wildcards))) if KIND == "forced" else 1,
+                code=code_digest("stages.shards"),
+            script:
+                "../scripts/merge.py"
 
-    rule join_forced:
-        """One file of forced verdicts from a job's shards, as one job would have written it."""
-        input:
-            candidates="results/candidates/{pool}.jsonl",
-            forced=gather.shards(
-                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.jsonl"
-            ),
-            runs=gather.shards(
-                "results/shards/forced/{{discriminator}}/{{context}}/{{pool}}.{scatteritem}.run.json"
-            ),
-        output:
-            forced="results/forced/{discriminator}/{context}/{pool}.jsonl",
-            run="results/forced/{discriminator}/{context}/{pool}.run.json",
-        log:
-            "logs/force/{discriminator}/{context}/{pool}.join.log",
-        conda:
-            HARDWARE_CPU
-        params:
-            each=lambda wildcards: len(forced_budgets(wildcards)),
-            code=code_digest("stages.shards"),
-        script:
-            "../scripts/join_forced.py"
+        describe(
+            f"merge_{KIND}",
+            f"One file of {KIND} from a job's shards, as one job would have written it.",
+        )

@@ -10,7 +10,7 @@ from sqljudge.core.variants import Variant, greedy_variant
 from sqljudge.report.explorer.read import Run, index_run
 from sqljudge.report.explorer.show import question_pages, summary
 from sqljudge.report.explorer.site import write_site
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.sql.sandbox import QueryResult
 
 LEVELS = ("easy", "medium", "hard", "extra")
 BUDGETS = (20, 60)

@@ -16,7 +16,7 @@ from sqljudge.cli.evaluate import main
 from sqljudge.cli.pairs import read_pairs
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import EMPTY_SQL, Execution, Question, Selection
-from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.sql.official.matching import COMPONENTS
 from sqljudge.sql.official.schema import load_schemas
 

@@ -7,14 +7,18 @@ import re
 from pathlib import Path
 
 import yaml
-from sqljudge.core.planners import BESIDE, PLANNERS
-from sqljudge.experiments.config import schema
-from sqljudge.experiments.docs import page
+from sqljudge.core.variants import CHOOSERS, GREEDY
+from sqljudge.data.datasets import FORMATS
+from sqljudge.experiments.config import Config
+from sqljudge.experiments.docs import page, schema, schema_files
+from sqljudge.experiments.parts import Execution, ModelRow
 from sqljudge.models.engines import BACKENDS
-from sqljudge.sql.sandbox.limits import Limits
-from sqljudge.stages import plan as planning
-from sqljudge.stages.extras import KINDS as EVIDENCE
-from sqljudge.stages.kinds import KINDS
+from sqljudge.sql.sandbox import Limits
+from sqljudge.stages.baselines import BASELINES
+from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.judge import METHODS
+from sqljudge.stages.plan import PLANNERS
+from sqljudge.stages.search.run import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -30,8 +34,10 @@ def pins(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_the_configuration_page_is_in_step_with_the_schemas() -> None:
+def test_the_configuration_page_and_the_schemas_are_in_step_with_the_types() -> None:
     assert (ROOT / "config/README.md").read_text(encoding="utf-8") == page()
+    folder = ROOT / "workflow/schemas"
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == schema_files()
 
 
 def test_environments_hold_the_pinned_requirements() -> None:
@@ -67,19 +73,20 @@ def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None
 
 
 def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
-    given = {name: part["default"] for name, part in schema("config")["properties"]["execution"]["properties"].items()}
-    limits = dataclasses.asdict(Limits())
+    given, limits = Execution().model_dump(), dataclasses.asdict(Limits())
     assert given == {name: limits[name] for name in given}
 
 
 def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
-    for package, names in (("models.engines", BACKENDS), ("stages.kinds", KINDS)):
-        assert {f"{package}.{name}" for name in names} <= set(MODULES)
-    assert all(callable(getattr(planning, name)) for name in PLANNERS)
-    discriminators, contexts = (schema("config")["properties"][key] for key in ("discriminators", "contexts"))
-    kinds = discriminators["additionalProperties"]["properties"]["kind"]["enum"]
-    templates = dict(contexts["additionalProperties"]["properties"])
-    assert templates.pop("evidence")["items"]["enum"] == [*EVIDENCE]
-    assert kinds == [*templates] == [*KINDS]
-    assert schema("models")["properties"]["backend"]["enum"] == [*BACKENDS]
-    assert schema("experiments")["$defs"]["planners"]["items"]["enum"] == [*BESIDE]
+    assert {f"models.engines.{name}" for name in BACKENDS} <= set(MODULES)
+    assert {*PLANNERS} == {*CHOOSERS, GREEDY}
+    whole = schema(Config)
+    types = {name: part.get("properties") for name, part in whole["$defs"].items()}
+    assert types["Dataset"]["format"]["enum"] == [*FORMATS]
+    assert types["Discriminator"]["method"]["enum"] == [*METHODS, *BASELINES]
+    templates = dict(types["Context"])
+    assert templates.pop("extras")["items"]["enum"] == [*EXTRAS]
+    assert [*templates] == [*METHODS]
+    (planner,) = whole["properties"]["planners"]["patternProperties"].values()
+    assert [*planner["discriminator"]["mapping"]] == [*STRATEGIES]
+    assert schema(ModelRow)["properties"]["backend"]["enum"] == [*BACKENDS]

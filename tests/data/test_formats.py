@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqljudge.core.errors import DataError
+from metric_files import experiment, place
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
-from sqljudge.data.datasets import load_questions, sample_questions, schema_text
-from sqljudge.data.formats import BIRD, FORMATS
+from sqljudge.data import datasets
+from sqljudge.data.datasets import BIRD, FORMATS, DatasetFormat, load_questions, sample_questions, schema_text
 from sqljudge.data.staging import stage_dataset
-from sqljudge.experiments.checks import check_references
-from sqljudge.experiments.config import ROOT, schema
-from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.experiments.config import ROOT
+from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
-from sqljudge.report.captions import asked
+from sqljudge.report.cells import Results, build_table
 from sqljudge.report.claims import claims_grid, evaluate_claims
 from sqljudge.report.tables import build_table
 from sqljudge.report.tables.notes import EXECUTION_ACCURACY
-from sqljudge.sql.official.comparison import COMPARISONS, same_rows
+from sqljudge.sql.official.execution import COMPARISONS, same_rows
+from sqljudge.report.notes import EXECUTION_ACCURACY
+from sqljudge.report.specs import SPECS
+from sqljudge.report.words import question_summary
+from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
 from sqljudge.stages.consensus import group_results
@@ -84,21 +89,20 @@ def zipped(folder: Path, archive: Path, *, below: str = "") -> Path:
 # --- every format -----------------------------------------------------------------------------------------------------
 
 
-def test_the_configuration_knows_every_format_and_no_other() -> None:
-    assert schema("config")["properties"]["dataset"]["properties"]["format"]["enum"] == list(FORMATS)
-
-
-@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
-def test_what_a_format_names_exists(form: Any) -> None:
-    assert form.comparison in COMPARISONS
-    assert form.comparison in EXECUTION_ACCURACY
-    assert (ROOT / form.published).is_file()
+@pytest.mark.parametrize("dataset_format", FORMATS.values(), ids=list(FORMATS))
+def test_what_a_format_names_exists(dataset_format: DatasetFormat) -> None:
+    assert dataset_format.comparison in COMPARISONS
+    assert dataset_format.comparison in EXECUTION_ACCURACY
+    assert (ROOT / dataset_format.published).is_file()
 
 
 def test_the_recipe_for_a_format_of_ones_own_works_as_it_is_written(tmp_path: Path) -> None:
     page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
-    recipe: dict[str, Any] = {}
+    recipe = dict(vars(datasets))
     exec(textwrap.dedent(page.split("```python\n")[1].split("```")[0]), recipe)
+    assert {**FORMATS, "graded": recipe["GRADED"]} == recipe["FORMATS"]
+    lines = Path(str(datasets.__file__)).read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith("FORMATS") for line in lines) == 1
     tables = write(tmp_path / "tables.json", [ENTRY])
     row = {"db_id": "shop", "question": "How many?", "sql": "SELECT 1", "grade": "B", "hint": "count them"}
     (question,) = load_questions(write(tmp_path / "dev.json", [row]), tables, recipe["GRADED"])
@@ -142,7 +146,7 @@ def as_zip_in_zip(folder: Path) -> Path:
 @pytest.mark.parametrize("packed", [as_folder, as_zip, with_nested_zip, with_bare_nested_zip, as_zip_in_zip])
 def test_birds_layout_is_staged_from_folders_and_archives(packed: Callable[[Path], Path], tmp_path: Path) -> None:
     target = tmp_path / "staged"
-    assert stage_dataset(packed(source(tmp_path / "own")), target, form=BIRD) == ["shop"]
+    assert stage_dataset(packed(source(tmp_path / "own")), target, dataset_format=BIRD) == ["shop"]
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()) == [
         "database/shop/shop.sqlite",
         "questions.json",
@@ -156,20 +160,14 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         stage_dataset(folder, tmp_path / "out")
     (with_nested_zip(folder) / "dev_databases.zip").unlink()
     with pytest.raises(DataError, match=r"dev_databases/shop/shop\.sqlite is missing; the questions of 'shop' need it"):
-        stage_dataset(folder, tmp_path / "out", form=BIRD)
+        stage_dataset(folder, tmp_path / "out", dataset_format=BIRD)
 
 
 def test_a_damaged_archive_of_databases_is_named(tmp_path: Path) -> None:
     folder = with_nested_zip(source(tmp_path / "own"))
     (folder / "dev_databases.zip").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(DataError, match=r"own: dev_databases\.zip: not a zip archive"):
-        stage_dataset(folder, tmp_path / "out", form=BIRD)
-
-
-def test_bird_needs_a_source_and_the_message_says_so() -> None:
-    config = {"dataset": {"source": "", "mirrors": [], "format": "bird"}}
-    with pytest.raises(ConfigError, match=r"dataset.source: it is empty.*; name the folder or zip archive of BIRD"):
-        check_references(config, {})
+        stage_dataset(folder, tmp_path / "out", dataset_format=BIRD)
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -211,7 +209,7 @@ def test_the_sample_has_equally_many_of_each_of_the_formats_levels() -> None:
     with pytest.raises(DataError, match="only 4 usable questions are simple"):
         sample_questions(questions, per_hardness=5, seed=1, levels=BIRD.levels)
     config = {"dataset": {"name": "bird", "format": "bird", "per_hardness": 2}, "seed": 1}
-    assert asked(config) == "6 questions of ``bird`` (2 of each difficulty, seed 1)"
+    assert question_summary(config) == "6 questions of ``bird`` (2 of each difficulty, seed 1)"
 
 
 def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
@@ -356,8 +354,8 @@ def test_a_gold_query_beyond_the_official_grammar_is_left_out_of_exact_match_and
 
 
 def test_a_table_has_the_levels_of_its_metrics_as_columns_and_says_how_results_were_compared() -> None:
-    experiment = {"generators": ["writer"], "decoding": "greedy"}
-    table = build_table("table7", experiment, [evaluated()], {}, {})
+    given = experiment(generators=["writer"], decoding="greedy")
+    table = build_table(SPECS["table7"], given, Results(place("end_to_end", evaluated())))
     columns = [column.label for column in table.columns if column.group == "Execution accuracy (EX)"]
     assert columns == ["Simple", "Moderate", "Challenging", "All"]
     assert [column.label for column in table.columns if column.group == "Exact match (EM)"] == columns
@@ -368,19 +366,19 @@ def test_a_table_has_the_levels_of_its_metrics_as_columns_and_says_how_results_w
 
 
 def test_tables_of_spider_keep_their_levels_and_metrics_of_two_datasets_are_refused() -> None:
-    experiment = {"generators": ["writer"], "decoding": "greedy"}
-    table = build_table("table7", experiment, [], {}, {})
+    given = experiment(generators=["writer", "other"], decoding="greedy")
+    table = build_table(SPECS["table7"], given, Results({}))
     assert [column.label for column in table.columns][:5] == ["Easy", "Medium", "Hard", "Extra", "All"]
     other = {**evaluated(generator="other"), "levels": ["easy", "hard"]}
     with pytest.raises(DataError, match="different levels"):
-        build_table("table7", experiment, [evaluated(), other], {}, {})
+        build_table(SPECS["table7"], given, Results(place("end_to_end", evaluated(), other)))
 
 
 def test_a_claim_about_a_level_that_the_dataset_lacks_is_not_run_and_says_why() -> None:
     pair = {"planner": "rerank", "generator": "stable-code-3b", "decoding": "sample", "context": "no_schema"}
     pair |= {"budget": 512, "scoring": "soft", "mode": "check"}  # type: ignore[dict-item]
     metrics = [evaluated(**pair, discriminator=name) for name in ("distill-r1-1.5b", "codellama-13b")]
-    claims = evaluate_claims([], metrics, PUBLISHED, resamples=200)
+    claims = evaluate_claims(place("end_to_end", *metrics), PUBLISHED, resamples=200)
     extra, ties = (claim for claim in claims if claim.number == 4)
     assert (extra.verdict, extra.value) == ("not run", None)
     assert extra.reason == "no question of this dataset is 'extra': its levels are simple, moderate, challenging"

@@ -29,7 +29,7 @@ def answer(prompt: int, new: int, seconds: float) -> dict[str, Any]:
 def write(folder: Path, job: str, *answers: dict[str, Any]) -> None:
     with JournalWriter(folder, job) as journal:
         for number, each in enumerate(answers):
-            journal.put(f"{job}{number}", {}, each)
+            journal.put_all([(f"{job}{number}", {}, each)])
 
 
 @pytest.fixture

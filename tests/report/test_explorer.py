@@ -39,7 +39,7 @@ from sqljudge.report.explorer.show import (
     summary,
 )
 from sqljudge.report.explorer.site import as_script, write_site
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.sql.sandbox import QueryResult
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [

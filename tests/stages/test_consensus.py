@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question
-from sqljudge.stages.consensus import group_results
-from sqljudge.stages.execute import execute_candidates
+from sqljudge.stages.execute import execute_candidates, group_results
 
 QUESTION = Question(3, "shop", "?", "SELECT 1;", "", "easy")
 

@@ -14,7 +14,7 @@ import pytest
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Question
 from sqljudge.sql.official import execution as execution_match
-from sqljudge.sql.official.equivalence import results_equal
+from sqljudge.sql.official.execution import results_equal
 from sqljudge.sql.sandbox import Limits
 from sqljudge.sql.sandbox.engine import Connection, Engine
 from sqljudge.stages.execute import as_cell, execute_candidates

@@ -10,12 +10,11 @@ import pytest
 from conftest import ROOT
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import Execution, Outcome, Question, write_jsonl
-from sqljudge.experiments.config import schema
 from sqljudge.models.engines.base import Prompt
-from sqljudge.stages.extras import KINDS, gathered, tokens
+from sqljudge.stages.examples import Example, examples
+from sqljudge.stages.extras import KINDS, load_extras, tokens
 from sqljudge.stages.extras.demonstrations import ranking, read_demonstration
 from sqljudge.stages.extras.result import result_text
-from sqljudge.stages.extras.training import Example, examples
 from sqljudge.stages.prompts import fill, read_template
 
 ASKED = Question(3, "zoo", "How many  big cats are there?", "SELECT count(*) FROM cat", "", "easy")
@@ -77,7 +76,7 @@ def test_the_result_of_a_pair_is_the_candidates_own(tmp_path: Path) -> None:
     write_jsonl(
         path, [Execution(3, "a;", "ok", "", ((1,),), 1, 0, 0, True), Execution(4, "a;", "ok", "", (), 0, 0, 0, True)]
     )
-    shown = gathered({"result": {}}, {"executions": str(path)}, [ASKED])
+    shown = load_extras({"result": {}}, {"executions": str(path)}, [ASKED])
     assert shown(ASKED, "a;") == {"result": "1 row:\n1"}
     with pytest.raises(DataError, match="question 3: no execution of 'b;'; re-run the rule execute"):
         shown(ASKED, "b;")
@@ -208,7 +207,7 @@ def demonstrated(folder: Path, number: int, *rows: dict[str, Any]) -> Any:
     prompt = folder / "demonstration.txt"
     prompt.write_text("Q: ${question}\nSQL: ${sql}\n=== answer ===\nA: ${answer}\n", encoding="utf-8")
     files = {"training": training(folder, *rows), "demonstration": str(prompt)}
-    return gathered({"demonstrations": {"number": number}}, files, [ASKED])
+    return load_extras({"demonstrations": {"number": number}}, files, [ASKED])
 
 
 def test_demonstrations_are_balanced_and_the_most_similar_is_last(tmp_path: Path) -> None:
@@ -250,11 +249,6 @@ def test_a_malformed_demonstration(tmp_path: Path, text: str, said: str) -> None
 # --- all together -----------------------------------------------------------------------------------------------------
 
 
-def test_the_configuration_knows_every_kind() -> None:
-    listed = schema("config")["properties"]["contexts"]["additionalProperties"]["properties"]["evidence"]
-    assert sorted(listed["items"]["enum"]) == sorted(KINDS)
-
-
 def test_estimates_count_what_is_shown() -> None:
     assert tokens({}) == 0
     assert tokens({"result": {}, "demonstrations": {"number": 6}}) > tokens({"demonstrations": {"number": 6}}) > 100
@@ -267,8 +261,8 @@ def test_the_shipped_few_shot_prompt_reads_as_one_text() -> None:
         "training": str(ROOT / "resources/mini_spider/train.json"),
         "demonstration": str(ROOT / "config/prompts/demonstration.txt"),
     }
-    shown = gathered({"demonstrations": {"number": 2}}, files, [ASKED])
-    text = fill(template, ASKED, sql="SELECT 1;", frame="raw", chat=lambda *_: Prompt(""), evidence=shown).text
+    shown = load_extras({"demonstrations": {"number": 2}}, files, [ASKED])
+    text = fill(template, ASKED, sql="SELECT 1;", prompt_format="raw", chat=lambda *_: Prompt(""), extras=shown).text
     blocks = text.split("\n\n")
     assert len(blocks) == 4
     forms = [[line.split(":")[0] for line in block.splitlines()] for block in blocks[1:]]

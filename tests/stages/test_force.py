@@ -17,7 +17,6 @@ from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, read_closing
 from sqljudge.stages.judge import Pair, judge
-from sqljudge.stages.kinds import KINDS
 from sqljudge.stages.prompts import PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
 
@@ -71,8 +70,8 @@ def test_a_special_prompt_stays_one() -> None:
 
 def verdicts(backend: ScriptedBackend, budgets: list[int], kind: str = "reasoning", **how: Any) -> list[ForcedVerdict]:
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, kind=kind, template=TEMPLATE, frame="raw", budget=8)
-    settings = {"template": TEMPLATE, "closing": CLOSING, "frame": "raw", "budgets": budgets, **how}
+    judgments = judge(session, PAIRS, kind=kind, template=TEMPLATE, prompt_format="raw", budget=8)
+    settings = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw", "budgets": budgets, **how}
     return force(session, PAIRS, judgments, kind=kind, **settings)
 
 
@@ -95,26 +94,26 @@ def test_verdicts_come_pair_by_pair_and_budget_by_budget(scripted: Rules) -> Non
 
 
 def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
-    """The judgments answer a prompt with evidence; the forced verdict's begins with the same."""
+    """The judgments answer a prompt with extras; the forced verdict's begins with the same."""
     shown = {
         "template": PromptTemplate("${sql} ${result}", "<think>"),
-        "evidence": lambda q, sql: {"result": f"r{q.id}"},
+        "extras": lambda q, sql: {"result": f"r{q.id}"},
     }
     backend = scripted(
         {"match": r"^[ab]; r[01]\n<think>$", "response": "x"},
         {"match": r"^[ab]; r[01]\n<think>x\n</think>\n\n\{\"correct\":$", "probabilities": {"true": 0.5}},
     )
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, kind="reasoning", frame="raw", budget=8, **shown)
-    how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "frame": "raw", "budgets": [3], **shown}
+    judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
+    how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
 def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
-    judgments = judge(session, PAIRS, kind="reasoning", template=TEMPLATE, frame="raw", budget=20)
+    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
     before = session.usage.distinct
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "frame": "raw"}
+    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
     assert session.usage.distinct - before == 3
 
@@ -135,20 +134,20 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
     inner = scripted(*RULES)
     session = Session(Failing(inner.spec, inner.rules), None, "job", tolerated=0.5)
     judgments = [judgment("x"), Judgment(0, "b;", finish_reason=UNANSWERED), judgment("x", question_id=1)]
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "frame": "raw"}
+    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     found = force(session, PAIRS, judgments, **how, budgets=[0])
     assert [(v.probability is None, v.tokens) for v in found] == [(False, 0), (True, 0), (True, 0)]
 
 
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
-    how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "frame": "raw"}
+    how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     with pytest.raises(ConfigError, match=f"kind 'x' is unknown; known: {', '.join(KINDS)}"):
         force(session, PAIRS, [], kind="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
-        force(session, PAIRS, [], kind="reasoning", budgets=[0], **how)
+        force(session, PAIRS, [], method="reasoning", budgets=[0], **how)
     with pytest.raises(DataError, match="cut at 1 tokens, 2 asked for"):
-        force(session, PAIRS[:1], [judgment("x", finish="length")], kind="reasoning", budgets=[2], **how)
+        force(session, PAIRS[:1], [judgment("x", finish="length")], method="reasoning", budgets=[2], **how)
 
 
 @pytest.mark.parametrize("text", ["\n=== answer ===\n{", "</think>\n=== answer ===\n"])
@@ -206,8 +205,8 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     question = Question(0, "d", "How many zoos are there?", "", "", "easy")
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
-    judgments = judge(session, pairs, kind="reasoning", template=template, frame="chat", budget=12)
-    how: dict[str, Any] = {"kind": "reasoning", "template": template, "closing": closing, "frame": "chat"}
+    judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
+    how: dict[str, Any] = {"kind": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []
     for (_, sql), said in zip(pairs, judgments, strict=True):

@@ -105,7 +105,7 @@ def test_candidates_are_distinct_counted_and_in_first_seen_order() -> None:
 def generated(session: Session, **changes: Any) -> list[CandidateSet]:
     settings: dict[str, Any] = {
         "template": TEMPLATE,
-        "frame": "raw",
+        "prompt_format": "raw",
         "extraction": "continuation",
         "decoding": Decoding(samples=4, temperature=0.7, max_new_tokens=50),
         "seed": 1,
@@ -144,10 +144,10 @@ def test_greedy_generation_asks_once(backend: ScriptedBackend) -> None:
 
 def test_the_budget_and_the_frame_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted({"match": r"^\[INST\] q\d \[/INST\] SELECT$", "response": " abcdefgh"})
-    sets = generated(Session(backend, None, "job"), frame="inst", decoding=Decoding(1, 0, 4))
+    sets = generated(Session(backend, None, "job"), prompt_format="inst", decoding=Decoding(1, 0, 4))
     assert [group.candidates[0].sql for group in sets] == ["SELECT abc;"] * 3
     framed = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
-    assert len(generated(Session(framed, None, "job"), frame="chat")) == 3
+    assert len(generated(Session(framed, None, "job"), prompt_format="chat")) == 3
 
 
 def test_requests_carry_seed_sample_temperature_and_stops(
@@ -185,7 +185,7 @@ def test_no_questions(backend: ScriptedBackend) -> None:
             Session(backend, None, "job"),
             [],
             template=TEMPLATE,
-            frame="raw",
+            prompt_format="raw",
             extraction="fenced",
             decoding=decoding,
             seed=0,

@@ -16,7 +16,6 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import Pair, judge
-from sqljudge.stages.kinds import KINDS
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import read_verdict
 
@@ -29,7 +28,7 @@ PAIRS: list[Pair] = [
 
 def judged(backend: ScriptedBackend, kind: str, budget: int = 0, **how: Any) -> list[Judgment]:
     session = Session(backend, None, "job")
-    return judge(session, PAIRS, **{"kind": kind, "template": TEMPLATE, "frame": "raw", "budget": budget, **how})
+    return judge(session, PAIRS, **{"kind": kind, "template": TEMPLATE, "prompt_format": "raw", "budget": budget, **how})
 
 
 def test_yes_no_judgments(scripted: Rules) -> None:
@@ -72,19 +71,19 @@ def test_reasoning_judgments(scripted: Rules) -> None:
 
 def test_frames_reach_the_model(scripted: Rules) -> None:
     backend = scripted({"match": r"^<user>q\d\|[ab];</user>A:$", "probabilities": {"Yes": 0.5}})
-    assert [j.p_yes for j in judged(backend, "yes_no", frame="chat")] == [0.5] * 4
+    assert [j.p_yes for j in judged(backend, "yes_no", prompt_format="chat")] == [0.5] * 4
 
 
 def test_evidence_reaches_the_model(scripted: Rules) -> None:
     template = PromptTemplate("${sql} ${result}", "A:")
     backend = scripted({"match": r"^(a|b); \d/\1;\nA:$", "probabilities": {"Yes": 0.5}})
-    shown = judged(backend, "yes_no", template=template, evidence=lambda q, sql: {"result": f"{q.id}/{sql}"})
+    shown = judged(backend, "yes_no", template=template, extras=lambda q, sql: {"result": f"{q.id}/{sql}"})
     assert [j.p_yes for j in shown] == [0.5] * 4
 
 
 def test_each_distinct_pair_is_asked_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x"}), None, "job")
-    judge(session, PAIRS, kind="reasoning", template=TEMPLATE, frame="raw", budget=3)
+    judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
     assert (session.usage.requests, session.usage.distinct) == (4, 3)
 
 
@@ -102,7 +101,7 @@ def test_an_unknown_kind(scripted: Rules) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_pairs(scripted: Rules, kind: str) -> None:
     session = Session(scripted(), None, "job")
-    assert judge(session, [], kind=kind, template=TEMPLATE, frame="raw", budget=1) == []
+    assert judge(session, [], kind=kind, template=TEMPLATE, prompt_format="raw", budget=1) == []
 
 
 @pytest.mark.parametrize("script", ["", "{}x", "[1]", '[{"response": "x"}]', '[{"match": "("}]', "5", None])

@@ -28,8 +28,8 @@ def chat(user: str, opening: str) -> Prompt:
     return Prompt(f"<{user}>{opening}", special=False)
 
 
-def filled(template: PromptTemplate, frame: str = "raw", sql: str = "") -> Prompt:
-    return fill(template, QUESTION, sql=sql, frame=frame, chat=chat)
+def filled(template: PromptTemplate, prompt_format: str = "raw", sql: str = "") -> Prompt:
+    return fill(template, QUESTION, sql=sql, prompt_format=prompt_format, chat=chat)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_evidence_fills_further_fields(tmp_path: Path) -> None:
         template,
         QUESTION,
         sql="s",
-        frame="raw",
+        prompt_format="raw",
         chat=chat,
-        evidence=lambda question, sql: {"result": f"{question.id} {sql} ${{sql}}"},
+        extras=lambda question, sql: {"result": f"{question.id} {sql} ${{sql}}"},
     )
     assert shown.text == "s: 0 s ${sql}", "what is shown is never taken for a field"
 
@@ -108,7 +108,7 @@ def test_an_unknown_further_field(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "opening", "expected"),
+    ("prompt_format", "opening", "expected"),
     [
         ("raw", "SELECT", Prompt("Ask\nSELECT")),
         ("raw", "", Prompt("Ask")),
@@ -118,12 +118,12 @@ def test_an_unknown_further_field(tmp_path: Path) -> None:
         ("chat", "", Prompt("<Ask>", special=False)),
     ],
 )
-def test_frames(frame: str, opening: str, expected: Prompt) -> None:
-    assert filled(PromptTemplate("Ask", opening), frame) == expected
+def test_frames(prompt_format: str, opening: str, expected: Prompt) -> None:
+    assert filled(PromptTemplate("Ask", opening), prompt_format) == expected
 
 
 def test_an_unknown_frame() -> None:
-    with pytest.raises(ConfigError, match="frame 'chats' is unknown; known: raw, inst, chat"):
+    with pytest.raises(ConfigError, match="prompt_format 'chats' is unknown; known: raw, inst, chat"):
         filled(PromptTemplate("Ask", ""), "chats")
 
 
@@ -134,7 +134,7 @@ def test_shipped_prompts(path: Path) -> None:
     template = read_template(path, required=required, further=FURTHER)
     assert template.opening
     asked = Question(0, "d", "q", "s", "t", "easy")
-    text = fill(template, asked, sql="s", frame="inst", chat=chat, evidence=lambda *_: dict.fromkeys(FURTHER, "")).text
+    text = fill(template, asked, sql="s", prompt_format="inst", chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")).text
     assert "$" not in text
 
 

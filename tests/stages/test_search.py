@@ -11,7 +11,7 @@ from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.search.correction import Correction, correction
 from sqljudge.stages.search.driver import Outcome, Plan, Step, best_of, search
-from sqljudge.stages.search.kinds import KINDS, settings_of
+from sqljudge.stages.search.run import KINDS, settings_of
 from sqljudge.stages.search.tree import Node, Tree, child, tree
 
 Answers = Mapping[str, Sequence[str] | None]

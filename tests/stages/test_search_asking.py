@@ -16,11 +16,17 @@ from sqljudge.models.session import Session, open_sessions
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import score_judgments
-from sqljudge.stages.search.asking import Reader, Writer, proposing, valuing, valuing_without_model
+from sqljudge.stages.search.cost import Ledger, of_choosing, of_judging
 from sqljudge.stages.search.driver import Step
-from sqljudge.stages.search.kinds import KINDS
-from sqljudge.stages.search.planning import search_questions
-from sqljudge.stages.search.spending import Ledger, of_choosing, of_judging
+from sqljudge.stages.search.run import (
+    KINDS,
+    Reader,
+    Writer,
+    proposing,
+    search_questions,
+    valuing,
+    valuing_without_model,
+)
 
 PLAIN, CORRECT = PromptTemplate("Ask ${question}", "SELECT"), PromptTemplate("Fix ${sql} for ${question}", "SELECT")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in range(3)]
@@ -83,7 +89,7 @@ def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Sess
     """So a search's first samples come from the journal, and are those that are re-ranked."""
     session.journal = tmp_path
     sets = generate_candidates(
-        session, QUESTIONS, template=PLAIN, frame="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
+        session, QUESTIONS, template=PLAIN, prompt_format="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
     )
     before = session.usage.distinct
     found = proposing(writer(session), BY_ID, Ledger(BY_ID))([(each.id, Step("", 2)) for each in QUESTIONS])
@@ -199,7 +205,7 @@ ENDS = tuple(range(1, 20))
 def test_re_ranking_is_booked_what_its_search_would_be(session: Session) -> None:
     """Judgments cut at the budget, candidates kept from the model, and a share of the generator's job."""
     sets = generate_candidates(
-        session, QUESTIONS, template=PLAIN, frame="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
+        session, QUESTIONS, template=PLAIN, prompt_format="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
     )
     run = session.report()
     response = ' {"correct": false}'

@@ -1,4 +1,4 @@
-"""Questions are dealt to shards by their id, and what the shards make is what one job would have made."""
+"""Questions are in_shard to shards by their id, and what the shards make is what one job would have made."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sqljudge.core.errors import DataError
 from sqljudge.core.parquet import read_judgments, write_judgments
 from sqljudge.core.records import Judgment, Question, write_jsonl
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, Prompt, silent
-from sqljudge.models.engines.decoding import Decoder
-from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import judge
 from sqljudge.stages.prompts import PromptTemplate
-from sqljudge.stages.shards import added_up, dealt, joined
+from sqljudge.stages.shards import in_shard, merge_shards, sum_runs
 
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (5, 3, 11, 0, 7, 8, 2)]
 TEMPLATE = PromptTemplate("${question}", "SELECT")
@@ -35,26 +35,26 @@ def names(shards: int) -> list[str]:
 
 @given(st.integers(0, 10**6), st.integers(1, 9))
 def test_a_question_falls_into_exactly_one_shard(question: int, shards: int) -> None:
-    assert sum(dealt(question, f"{number}-of-{shards}") for number in range(1, shards + 1)) == 1
+    assert sum(in_shard(question, f"{number}-of-{shards}") for number in range(1, shards + 1)) == 1
 
 
 def test_without_shards_every_question_is_dealt() -> None:
-    assert all(dealt(question, "") for question in range(20))
+    assert all(in_shard(question, "") for question in range(20))
 
 
 def test_shards_are_of_about_equal_size() -> None:
     for shards in (2, 3, 8):
-        sizes = [sum(dealt(question, name) for question in range(4000)) for name in names(shards)]
+        sizes = [sum(in_shard(question, name) for question in range(4000)) for name in names(shards)]
         assert max(sizes) < 1.2 * 4000 / shards, sizes
 
 
 def test_the_deal_does_not_depend_on_the_other_questions() -> None:
     """A journal of one sample serves a larger one only if its questions stay in their shards."""
-    assert [number for number in range(12) if dealt(number, "1-of-3")] == [0, 6, 8, 9, 10]
+    assert [number for number in range(12) if in_shard(number, "1-of-3")] == [0, 6, 8, 9, 10]
 
 
 def shared(shards: int, make: Callable[[list[Question]], list[Any]], expected: list[int]) -> list[Any]:
-    return joined(expected, [make([q for q in QUESTIONS if dealt(q.id, name)]) for name in names(shards)])
+    return merge_shards(expected, [make([q for q in QUESTIONS if in_shard(q.id, name)]) for name in names(shards)])
 
 
 @pytest.mark.parametrize("journalled", [False, True])
@@ -63,7 +63,7 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
 ) -> None:
     def written(shards: int) -> bytes:
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
-        settings: dict[str, Any] = {"template": TEMPLATE, "frame": "raw", "extraction": "continuation", "seed": 1}
+        settings: dict[str, Any] = {"template": TEMPLATE, "prompt_format": "raw", "extraction": "continuation", "seed": 1}
         decoding = Decoding(3, 0.5, 40)
         sets = shared(
             shards,
@@ -92,7 +92,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
                 [pair for pair in pairs if pair[0] in mine],
                 kind=kind,
                 template=PromptTemplate("${question} ${sql}", ""),
-                frame="raw",
+                prompt_format="raw",
                 budget=30,
             ),
             [question.id for question, _ in pairs],
@@ -139,9 +139,9 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
             lambda mine: judge(
                 Session(Tiny(), None, "job"),
                 [pair for pair in pairs if pair[0] in mine],
-                kind="reasoning",
+                method="reasoning",
                 template=PromptTemplate("${question} ${sql}", ""),
-                frame="raw",
+                prompt_format="raw",
                 budget=20,
             ),
             [question.id for question, _ in pairs],
@@ -158,7 +158,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
 def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., ScriptedBackend]) -> None:
     session = Session(scripted(), None, "job")
     template = PromptTemplate("${question} ${sql}", "")
-    assert judge(session, [], kind="reasoning", template=template, frame="raw", budget=3) == []
+    assert judge(session, [], method="reasoning", template=template, prompt_format="raw", budget=3) == []
     assert session.usage.requests == 0
 
 
@@ -168,7 +168,7 @@ def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., Scripted
 )
 def test_shards_of_another_deal_are_refused(expected: list[int], said: str) -> None:
     with pytest.raises(DataError, match=said):
-        joined(expected, [[Judgment(1, "a")], [Judgment(2, "a"), Judgment(2, "b")]])
+        merge_shards(expected, [[Judgment(1, "a")], [Judgment(2, "a"), Judgment(2, "b")]])
 
 
 def run_of(requests: int, memory: float, device: str) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def run_of(requests: int, memory: float, device: str) -> dict[str, Any]:
 
 def test_costs_add_up() -> None:
     lost = {"failures": [{"reason": "gone", "prompt_end": "?"}]}
-    whole = added_up([run_of(2, 80.0, "B"), {**run_of(3, 90.5, "A"), **lost}, run_of(1, 70.0, "B")])
+    whole = sum_runs([run_of(2, 80.0, "B"), {**run_of(3, 90.5, "A"), **lost}, run_of(1, 70.0, "B")])
     assert whole == {
         **run_of(6, 90.5, "A, B"),
         "distinct": 3,

@@ -24,7 +24,7 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.data.pool import label_candidates
-from sqljudge.metrics.execution import evaluate_selections
+from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.models.engines.base import (
     Choice,
@@ -37,7 +37,7 @@ from sqljudge.models.engines.base import (
 )
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.report.tables.notes import _left_out
+from sqljudge.report.notes import _left_out
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import judge
@@ -83,7 +83,7 @@ def test_a_question_with_a_failed_sample_has_no_candidates(session: Callable[[st
         session("q1"),
         QUESTIONS,
         template=PromptTemplate("${question}", "SELECT"),
-        frame="raw",
+        prompt_format="raw",
         extraction="continuation",
         decoding=Decoding(3, 0.5, 50),
         seed=0,
@@ -105,7 +105,7 @@ def test_a_question_with_a_failed_judgment_is_left_out(
 ) -> None:
     pairs = [(QUESTIONS[group.question_id], each.sql) for group in POOL for each in group.candidates]
     template = PromptTemplate("${question}|${sql}", "A:")
-    judgments = judge(session("q1|b"), pairs, kind=kind, template=template, frame="raw", budget=99)
+    judgments = judge(session("q1|b"), pairs, kind=kind, template=template, prompt_format="raw", budget=99)
     assert [judgment.finish_reason == UNANSWERED for judgment in judgments] == [False] * 3 + [True] + [False] * 2
     assert judgments[3] == Judgment(1, "b;", finish_reason=UNANSWERED)
     write_judgments(tmp_path / "j.parquet", judgments)
@@ -140,5 +140,5 @@ def test_a_choice_without_an_answer_is_not_wrong() -> None:
 
 
 def test_tables_say_what_was_left_out() -> None:
-    assert _left_out([{"left_out": 0}, {}]) is None
-    assert "up to 3 questions" in str(_left_out([{"left_out": 1}, {"left_out": 3}]))
+    assert _left_out([{"left_out": 0}, {}]) == ""
+    assert "up to 3 questions" in _left_out([{"left_out": 1}, {"left_out": 3}])

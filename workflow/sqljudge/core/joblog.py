@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from sqljudge.core.errors import SqljudgeError
 
@@ -36,19 +37,42 @@ class _Tee:
 
 
 @contextmanager
-def job(log: str) -> Iterator[None]:
-    """Run a script's body: standard error also goes to `log`, and a SqljudgeError ends the process with status 1."""
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
+def job(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Run a script's body; yields its named inputs, outputs and params as the arguments of the function that it calls.
+
+    A file is its path, a list of files a list of paths. The digest of the job's code is left out: it is there to be
+    noticed when it changes. Messages go to standard error and to the job's log; a SqljudgeError ends the process with
+    status 1 and one line.
+    """
+    path = Path(str(snakemake.log[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with Path(log).open("w", encoding="utf-8") as handle:
+    with path.open("w", encoding="utf-8") as handle:
         sys.stderr = _Tee(terminal, handle)
+        show_messages()
         try:
-            yield
+            files = {name: part for parts in (snakemake.input, snakemake.output) for name, part in parts.items()}
+            paths = {name: str(one) if isinstance(one, str) else [*map(str, one)] for name, one in files.items()}
+            yield {**paths, **{name: value for name, value in snakemake.params.items() if name != "code"}}
         except SqljudgeError as error:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
         finally:
             sys.stderr = terminal
+
+
+class _ToStandardError(logging.Handler):
+    """Writes messages as plain lines to what standard error is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def show_messages() -> None:
+    """Show the library's messages as plain lines on standard error; called again, it changes nothing."""
+    logger = logging.getLogger("sqljudge")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [_ToStandardError()]
 
 
 def command(main: Callable[[], int | None]) -> NoReturn:

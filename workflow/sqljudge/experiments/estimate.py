@@ -14,7 +14,6 @@ import pandas as pd
 from sqljudge.core.records import CandidateSet, read_jsonl
 from sqljudge.models.device import operations
 from sqljudge.models.journal import read_entries
-from sqljudge.models.progress import clock
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import number
 
@@ -58,6 +57,14 @@ def journal_grid(journal: pd.DataFrame) -> Grid:
         Column("MiB", lambda row: number(row["size"] / 2**20, 1), "r"),
     )
     return Grid("journal", "What the journal holds", pd.concat([journal, total]), columns)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def print_journal(journal: str) -> None:

@@ -15,11 +15,19 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, ForcedVerdict, Score
+from sqljudge.core.records import (
+    CORRECT_THRESHOLD,
+    CandidateSet,
+    ForcedVerdict,
+    Question,
+    Score,
+    read_jsonl,
+    write_json,
+)
 from sqljudge.metrics.fitting import across_groups
 from sqljudge.metrics.intervals import RESAMPLES, Array, bootstrap, paired_bootstrap, ratio
 from sqljudge.metrics.intrinsic import METRICS, question_rows
-from sqljudge.stages.score import Executable, score_forced
+from sqljudge.stages.score import Executable, read_executable, score_forced
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -198,3 +206,32 @@ def _difference(mixed: Rows, full: Rows, *, seed: int, resamples: int) -> dict[s
 
 def _median(values: Sequence[float]) -> dict[str, Any]:
     return {"value": float(np.median(values)) if len(values) else None, "n": len(values)}
+
+
+def write_adaptive(
+    *,
+    questions: str,
+    candidates: str,
+    forced: str,
+    scores: str,
+    executions: Sequence[str],
+    metrics: str,
+    settings: Mapping[str, Any],
+    confidences: Sequence[float],
+    seed: int,
+    resamples: int,
+) -> None:
+    """Write what stopping thoughts at the checkpoints of `settings` spends and loses, with the settings."""
+    checkpoints = settings["checkpoints"]
+    found = adaptive_metrics(
+        read_jsonl(candidates, CandidateSet),
+        [verdict for verdict in read_jsonl(forced, ForcedVerdict) if verdict.budget in checkpoints],
+        read_jsonl(scores, Score),
+        {question.id: question.db_id for question in read_jsonl(questions, Question)},
+        confidences=confidences,
+        mode=settings["mode"],
+        executable=read_executable(executions),
+        seed=seed,
+        resamples=resamples,
+    )
+    write_json(metrics, {"settings": settings, **found})

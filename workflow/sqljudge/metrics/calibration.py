@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Question, Score, read_jsonl, write_json
 from sqljudge.metrics.fitting import across_groups, best_temperature, best_threshold, scaled
 from sqljudge.metrics.intervals import RESAMPLES, Array, Metric, bootstrap, ratio
 from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1
@@ -256,3 +256,26 @@ def _rows(candidates: Sequence[CandidateSet], counts: Array) -> list[dict[str, A
         {"question_id": group.question_id, "candidates": int(row.sum()), **dict(zip(names, map(int, row), strict=True))}
         for group, row in zip(candidates, counts, strict=True)
     ]
+
+
+def write_calibration(
+    *,
+    questions: str,
+    candidates: str,
+    scores: str,
+    metrics: str,
+    settings: Mapping[str, Any],
+    bins: int,
+    seed: int,
+    resamples: int,
+) -> None:
+    """Write the threshold-free metrics of a discriminator's scores on a labelled pool, with their settings."""
+    found = calibration_metrics(
+        read_jsonl(candidates, CandidateSet),
+        read_jsonl(scores, Score),
+        {question.id: question.db_id for question in read_jsonl(questions, Question)},
+        bins=bins,
+        seed=seed,
+        resamples=resamples,
+    )
+    write_json(metrics, {"settings": settings, **found})

@@ -5,11 +5,11 @@ Knows no file. The questions are those of which no request failed in either run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqljudge.core.records import CandidateSet, Score
+from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
 from sqljudge.metrics.calibration import auroc, level_counts
 from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_bootstrap
 from sqljudge.metrics.intrinsic import compare, question_rows
@@ -51,3 +51,17 @@ def contrast_metrics(
 def _as_metric(test: PairedTest) -> dict[str, Any]:
     values = asdict(test)
     return {"value": values.pop("difference"), **values}
+
+
+def write_contrast(
+    *, candidates: str, scores: str, base: str, metrics: str, settings: Mapping[str, Any], seed: int, resamples: int
+) -> None:
+    """Write the paired differences between a discriminator's scores in one context and another, with their settings."""
+    found = contrast_metrics(
+        read_jsonl(candidates, CandidateSet),
+        read_jsonl(scores, Score),
+        read_jsonl(base, Score),
+        seed=seed,
+        resamples=resamples,
+    )
+    write_json(metrics, {"settings": settings, "against": settings["base"], **found})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score, read_jsonl, write_json
 from sqljudge.metrics.intervals import (
     RESAMPLES,
     Array,
@@ -162,3 +162,13 @@ def _labelled(
     if (question_id, sql) not in known:
         raise DataError(f"question {question_id}: no score of candidate {sql!r}; score the pool again")
     return label, known[question_id, sql]
+
+
+def write_intrinsic(
+    *, candidates: str, scores: str, metrics: str, settings: Mapping[str, Any], seed: int, resamples: int
+) -> None:
+    """Write the metrics of a discriminator's scores on a labelled pool, with their settings."""
+    found = intrinsic_metrics(
+        read_jsonl(candidates, CandidateSet), read_jsonl(scores, Score), seed=seed, resamples=resamples
+    )
+    write_json(metrics, {"settings": settings, **found})

@@ -24,7 +24,11 @@ import pysbd
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import UNANSWERED, write_json
 from sqljudge.metrics.intervals import RESAMPLES, bootstrap, ratio
+from sqljudge.models.embedding import embedder as load_embedder
+from sqljudge.stages.score import text_within
 
 Embed = Callable[[list[str]], NDArray[np.floating[Any]]]
 """Sentences -> their vectors [sentences, dimensions], of any length above zero."""
@@ -133,3 +137,25 @@ def _interval(values: Sequence[float], questions: Sequence[int], seed: int, resa
     for question, value in zip(questions, values, strict=True):
         statistics[rows[question]] += (value, 1)
     return asdict(bootstrap(statistics, ratio, seed=seed, resamples=resamples))
+
+
+def write_reasoning(
+    *,
+    judgments: str,
+    metrics: str,
+    embedder: str,
+    budget: int,
+    settings: Mapping[str, Any],
+    seed: int,
+    resamples: int,
+) -> None:
+    """Write the quality measures of a discriminator's responses, cut at a budget, with their settings.
+
+    Questions of which a request failed are left out.
+    """
+    found = read_judgments(judgments)
+    unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
+    answered = [judgment for judgment in found if judgment.question_id not in unanswered]
+    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
+    measured = reasoning_metrics(responses, load_embedder(embedder, device="cpu"), seed=seed, resamples=resamples)
+    write_json(metrics, {"settings": {**settings, "budget": budget}, **measured})

@@ -1,4 +1,4 @@
-"""Discriminators that cost nothing: scores without a model. They say what a model's judgment must beat.
+"""Baselines: discriminators without a model. They say what a model's judgment must beat.
 
 Knows candidates and what they did on their database, no judgment.
 """
@@ -11,7 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import NOT_EXECUTABLE_SCORE, CandidateSet, Execution, ResultGroup, Score
+from sqljudge.core.records import (
+    NOT_EXECUTABLE_SCORE,
+    CandidateSet,
+    Execution,
+    ResultGroup,
+    Score,
+    read_jsonl,
+    write_jsonl,
+)
+from sqljudge.stages.score import mode_of, which_execute
 
 TIE = 1e-6
 """What a place in the set takes from a score, so that of equally good candidates the first sampled is the best."""
@@ -23,8 +32,8 @@ class Ballot:
 
     `counts`: how often each was sampled. `logprobs`: its mean token log-probability, None if unknown. `groups`: its
     group of equal results, None where it does not execute. `correct`: whether its result is the gold query's.
-    `draws`: a number in [0, 1) for each, from the seed, the question and the SQL alone. `parameter`: what follows the
-    colon of a name such as `oracle:0.9`.
+    `draws`: a number in [0, 1) for each, from the seed, the question and the SQL alone. `p`: how often the oracle is
+    right.
     """
 
     question_id: int
@@ -33,7 +42,7 @@ class Ballot:
     groups: Sequence[int | None]
     correct: Sequence[bool]
     draws: Sequence[float]
-    parameter: float
+    p: float
 
 
 def _random(ballot: Ballot) -> list[float]:
@@ -77,57 +86,38 @@ def _oracle(ballot: Ballot) -> list[float]:
     in the place of its graded overlap of first rows. A larger p is right wherever a smaller one is.
     """
     pairs = zip(ballot.correct, ballot.draws, strict=True)
-    return [float(correct == (draw < ballot.parameter)) for correct, draw in pairs]
+    return [float(correct == (draw < ballot.p)) for correct, draw in pairs]
 
 
-SCORERS: dict[str, tuple[Callable[[Ballot], list[float]], str]] = {
-    "random": (_random, "Random"),
-    "first": (_first, "First sampled"),
-    "executable": (_executable, "First that executes"),
-    "majority": (_majority, "Majority of results"),
-    "likelihood": (_likelihood, "Generator's likelihood"),
-    "oracle": (_oracle, "Oracle, right with p ="),
-}
-"""The discriminators without a model: how each scores, and what tables call it."""
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A discriminator without a model.
 
-PARAMETRIC = frozenset({"oracle"})
-"""Those whose name goes on with a colon and a probability."""
-
-WITH_GOLD = frozenset({"oracle"})
-"""Those that look at the gold query: no discriminator can be had so, they bound and calibrate what one could gain."""
-
-ALONE = frozenset({"random", "executable", "oracle"})
-"""Those whose score of a candidate does not rest on the question's other candidates: they can value a new query."""
-
-
-def parse(name: str) -> tuple[str, float]:
-    """The scorer and the parameter of a name: `oracle:0.9` is ("oracle", 0.9), a name without a colon has 1.
-
-    Raises ConfigError for an unknown name, or a parameter that is missing, not wanted or not from 0 to 1.
+    `score`: the scores of a question's candidates. `label`: what tables call it. `uses_gold`: it looks at the gold
+    query, so no discriminator can be had so: it bounds and calibrates what one could gain. `alone`: its score of a
+    candidate does not rest on the question's other candidates, so that it can value a new query.
     """
-    kind, colon, text = name.partition(":")
-    if kind not in SCORERS:
-        raise ConfigError(f"'{name}' is no discriminator without a model; known: {', '.join(SCORERS)}")
-    try:
-        parameter = float(text) if colon else 1.0
-    except ValueError:
-        parameter = -1.0
-    if bool(colon) != (kind in PARAMETRIC) or not 0 <= parameter <= 1:
-        wanted = f"'{kind}:p' with p from 0 to 1" if kind in PARAMETRIC else f"'{kind}' alone"
-        raise ConfigError(f"'{name}': write {wanted}")
-    return kind, parameter
+
+    score: Callable[[Ballot], list[float]]
+    label: str
+    uses_gold: bool = False
+    alone: bool = False
 
 
-def label(name: str) -> str:
-    """What tables call it."""
-    kind, parameter = parse(name)
-    text = SCORERS[kind][1]
-    return f"{text} {parameter:g} (uses gold)" if kind in PARAMETRIC else text
+BASELINES: dict[str, Baseline] = {
+    "random": Baseline(_random, "Random", alone=True),
+    "first": Baseline(_first, "First sampled"),
+    "executable": Baseline(_executable, "First that executes", alone=True),
+    "majority": Baseline(_majority, "Majority of results"),
+    "likelihood": Baseline(_likelihood, "Generator's likelihood"),
+    "oracle": Baseline(_oracle, "Oracle, right with p = {p:g} (uses gold)", uses_gold=True, alone=True),
+}
+"""The discriminators without a model, by method."""
 
 
-def uses_gold(name: str) -> bool:
-    """Whether its scores look at the gold query."""
-    return parse(name)[0] in WITH_GOLD
+def baseline_label(method: str, p: float = 1.0) -> str:
+    """What tables call a baseline. `p`: how often the oracle is right."""
+    return BASELINES[method].label.format(p=p)
 
 
 def draw(seed: int, question_id: int, sql: str) -> float:
@@ -136,30 +126,34 @@ def draw(seed: int, question_id: int, sql: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def score_without_model(
-    name: str,
+def score_baseline(
+    method: str,
     candidates: Sequence[CandidateSet],
     executions: Sequence[Execution],
     groups: Sequence[ResultGroup],
     *,
-    asked: Callable[[Mapping[tuple[int, str], bool], int, str], bool],
+    mode: str,
     seed: int,
+    p: float = 1.0,
 ) -> list[Score]:
     """Score every candidate without a model, in the order of the candidate sets.
 
-    `name`: see `parse`. `asked`: which candidates a mode lets a discriminator see (`verdicts.MODES`); the others score
-    -1. Raises ConfigError for an unknown name, DataError if an execution or a group is missing.
+    `method`: a key of BASELINES. `mode`: a key of MODES; a candidate that it keeps from the discriminator scores -1.
+    `p`: how often the oracle is right. Raises ConfigError for an unknown method or mode, DataError if an execution or a
+    group is missing.
     """
-    kind, parameter = parse(name)
+    if method not in BASELINES:
+        raise ConfigError(f"'{method}' is no method without a model; known: {', '.join(BASELINES)}")
+    asks = mode_of(mode)
     runs = {(run.question_id, run.sql): run for run in executions}
-    executable = {key: run.outcome == "ok" for key, run in runs.items()}
+    executable = which_execute(executions)
     number = {(group.question_id, group.sql): group.group for group in groups}
     scores = []
     for group in candidates:
-        ballot = _ballot(group, runs, number, seed, parameter)
-        for candidate, value in zip(group.candidates, SCORERS[kind][0](ballot), strict=True):
+        ballot = _ballot(group, runs, number, seed, p)
+        for candidate, value in zip(group.candidates, BASELINES[method].score(ballot), strict=True):
             key = (group.question_id, candidate.sql)
-            seen = asked(executable, *key)
+            seen = asks(executable, *key)
             scores.append(Score(*key, value if seen else NOT_EXECUTABLE_SCORE, None, failure=False, asked=seen))
     return scores
 
@@ -169,7 +163,7 @@ def _ballot(
     runs: Mapping[tuple[int, str], Execution],
     number: Mapping[tuple[int, str], int | None],
     seed: int,
-    parameter: float,
+    p: float,
 ) -> Ballot:
     keys = [(group.question_id, candidate.sql) for candidate in group.candidates]
     for key in keys:
@@ -182,5 +176,21 @@ def _ballot(
         [number[key] for key in keys],
         [runs[key].correct is True for key in keys],
         [draw(seed, *key) for key in keys],
-        parameter,
+        p,
     )
+
+
+def score_baseline_pool(
+    *, candidates: str, executions: str, groups: str, scores: str, method: str, p: float, mode: str, seed: int
+) -> None:
+    """Write one score a candidate of a pool."""
+    found = score_baseline(
+        method,
+        read_jsonl(candidates, CandidateSet),
+        read_jsonl(executions, Execution),
+        read_jsonl(groups, ResultGroup),
+        mode=mode,
+        seed=seed,
+        p=p,
+    )
+    write_jsonl(scores, found)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sqljudge.core.errors import DataError
-from sqljudge.core.records import EMPTY_SQL, CandidateSet, Cell, Execution, Question, shortened
-from sqljudge.sql.databases import database_files, gold_faults, holding_rows
-from sqljudge.sql.official.comparison import TEST_SUITE
-from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
-from sqljudge.sql.sandbox.limits import RawCell, failed
+from sqljudge.core.errors import ComparisonLimit, DataError
+from sqljudge.core.records import (
+    EMPTY_SQL,
+    CandidateSet,
+    Cell,
+    Execution,
+    Question,
+    ResultGroup,
+    read_jsonl,
+    shortened,
+    write_jsonl,
+)
+from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults
+from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE, Comparison
+from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
+
+log = logging.getLogger(__name__)
 
 SHOWN_CHARACTERS = 1000
 
@@ -41,7 +55,7 @@ def execute_candidates(
     files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
     with Sandbox(workers, limits) as sandbox:
         gold_faults(sandbox, golds, files, comparison=comparison)
-        filled = holding_rows(sandbox, files)
+        filled = databases_with_rows(sandbox, files)
         jobs = [
             MatchJob(files[question.db_id], question.gold_sql, sql, comparison=comparison)
             for question, sql in pairs
@@ -92,3 +106,127 @@ def as_cell(cell: RawCell, longest: int | None = None) -> Cell:
     elif isinstance(cell, float) and math.isinf(cell):
         cell = "Inf" if cell > 0 else "-Inf"
     return shortened(cell, longest) if longest is not None and isinstance(cell, str) else cell
+
+
+def group_results(
+    questions: Sequence[Question],
+    candidates: Sequence[CandidateSet],
+    executions: Sequence[Execution],
+    databases: Path,
+    *,
+    comparison: str = TEST_SUITE,
+    workers: int = 1,
+    limits: Limits | None = None,
+) -> list[ResultGroup]:
+    """The group of every candidate, in their order; None for one that does not execute.
+
+    Results are equal by a rule of COMPARISONS; by Spider's as bags of rows, whatever the order of rows and columns
+    (evaluator rules, section 7): a question's candidates are compared with each other, and only the gold query could
+    say whether the order matters. Only candidates that another may equal by its number of rows are run again, a
+    question at a time. `databases` as in `execute_candidates`.
+    Raises DataError if a candidate has no execution or a question is missing.
+    """
+    database = {question.id: question.db_id for question in questions}
+    ran = {(run.question_id, run.sql): run for run in executions}
+    for group in candidates:
+        if group.question_id not in database:
+            raise DataError(f"candidates of question {group.question_id}: no such question; make both again")
+    users = {database[group.question_id]: f"question {group.question_id}" for group in candidates}
+    files = database_files(databases, users)
+    rule = COMPARISONS[comparison]
+    found = []
+    with Sandbox(workers, limits) as sandbox:
+        for group in candidates:
+            runs = [_run_of(ran, group.question_id, candidate.sql) for candidate in group.candidates]
+            rows = _rows_where_needed(runs, rule, sandbox, files[database[group.question_id]][0])
+            found += [
+                ResultGroup(group.question_id, run.sql, number)
+                for run, number in zip(runs, _numbers(runs, rows, rule), strict=True)
+            ]
+    return found
+
+
+def _run_of(ran: Mapping[tuple[int, str], Execution], question_id: int, sql: str) -> Execution:
+    if (question_id, sql) not in ran:
+        raise DataError(f"question {question_id}: no execution of candidate {sql!r}; run the executions again")
+    return ran[question_id, sql]
+
+
+def _rows_where_needed(
+    runs: Sequence[Execution], rule: Comparison, sandbox: Sandbox, path: Path
+) -> dict[str, QueryResult]:
+    """The whole results of the candidates that another one may equal by its number of rows."""
+    sizes = Counter(rule.size(run.row_count) for run in runs if run.outcome == "ok")
+    again = [run.sql for run in runs if run.outcome == "ok" and sizes[rule.size(run.row_count)] > 1]
+    return dict(zip(again, sandbox.run([(path, sql) for sql in again]), strict=True))
+
+
+def _numbers(runs: Sequence[Execution], rows: Mapping[str, QueryResult], rule: Comparison) -> list[int | None]:
+    """For each candidate the place of the first one with an equal result; None where it does not execute."""
+    numbers: list[int | None] = []
+    for place, run in enumerate(runs):
+        leaders = {number for number in numbers if number is not None}
+        equal = (leader for leader in sorted(leaders) if _equal(runs[leader], run, rows, rule))
+        numbers.append(next(equal, place) if run.outcome == "ok" else None)
+    return numbers
+
+
+def _equal(one: Execution, other: Execution, rows: Mapping[str, QueryResult], rule: Comparison) -> bool:
+    if rule.size(one.row_count) != rule.size(other.row_count):
+        return False
+    first, second = rows[one.sql], rows[other.sql]
+    if first.outcome != "ok" or second.outcome != "ok":
+        return False
+    try:
+        return rule.equal(first.rows, second.rows)
+    except ComparisonLimit:
+        return False
+
+
+def execute_pool(
+    *,
+    questions: str,
+    candidates: str,
+    databases: str,
+    executions: str,
+    comparison: str,
+    limits: Mapping[str, Any],
+    workers: int,
+) -> None:
+    """Write one execution a candidate of a pool, and log how many ended in which way."""
+    found = execute_candidates(
+        read_jsonl(questions, Question),
+        read_jsonl(candidates, CandidateSet),
+        Path(databases),
+        comparison=comparison,
+        workers=workers,
+        limits=Limits(**limits),
+    )
+    write_jsonl(executions, found)
+    outcomes = dict(Counter(execution.outcome for execution in found))
+    correct = sum(execution.correct is True for execution in found)
+    log.info("%d candidates, %d equal to the gold: %s", len(found), correct, outcomes)
+
+
+def group_pool(
+    *,
+    questions: str,
+    candidates: str,
+    executions: str,
+    databases: str,
+    groups: str,
+    comparison: str,
+    limits: Mapping[str, Any],
+    workers: int,
+) -> None:
+    """Write the group of equal results of each candidate of a pool."""
+    found = group_results(
+        read_jsonl(questions, Question),
+        read_jsonl(candidates, CandidateSet),
+        read_jsonl(executions, Execution),
+        Path(databases),
+        comparison=comparison,
+        workers=workers,
+        limits=Limits(**limits),
+    )
+    write_jsonl(groups, found)

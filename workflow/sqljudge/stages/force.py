@@ -7,18 +7,19 @@ true as a share of what true and false have together as the next token. See docs
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment, write_json, write_jsonl
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Failure, Prompt
-from sqljudge.models.session import Session
-from sqljudge.stages.judge import Pair, asked
-from sqljudge.stages.kinds import KINDS
-from sqljudge.stages.prompts import Evidence, PromptTemplate, fill, no_evidence, read_template
+from sqljudge.models.session import Session, model_session
+from sqljudge.stages.judge import Pair, build_prompts, method_of, read_pairs
+from sqljudge.stages.prompts import Extras, PromptTemplate, fill, no_extras, read_template
 from sqljudge.stages.score import by_candidate, text_within
 
 WORDS = ("true", "false")
@@ -27,7 +28,7 @@ SPELLINGS = tuple(
     tuple(space + quote + case(word) for space, quote, case in product(("", " "), ("", '"', "'"), _CASES))
     for word in WORDS
 )
-"""The ways in which each verdict may be written: those that are read in a response (docs/verdicts.md)."""
+"""The ways in which each verdict may be written: those that are read in a response (docs/method.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,27 +112,69 @@ def force(
     pairs: Sequence[Pair],
     judgments: Sequence[Judgment],
     *,
-    kind: str,
+    method: str,
     template: PromptTemplate,
     closing: PromptTemplate,
-    frame: str,
+    prompt_format: str,
     budgets: Sequence[int],
-    evidence: Evidence = no_evidence,
+    extras: Extras = no_extras,
 ) -> list[ForcedVerdict]:
     """A forced verdict for each pair at each budget (0: before the first token), pair by pair.
 
-    `template`, `frame`, `evidence`: of the prompt that the judgments answer. `closing`: see `read_closing`. Raises
-    ConfigError for an unknown kind, DataError, naming the candidate, if a judgment is missing or does not reach a
-    budget.
+    `template`, `prompt_format`, `extras`: of the prompt that the judgments answer. `closing`: see `read_closing`.
+    Raises ConfigError for an unknown method, DataError, naming the candidate, if a judgment is missing or does not
+    reach a budget.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"discriminator kind '{kind}' is unknown; known: {', '.join(KINDS)}")
+    responds = method_of(method).responds
     known, chat = by_candidate(judgments), session.backend.render_chat
-    prompts = asked(session, pairs, template=template, frame=frame, evidence=evidence)
+    prompts = build_prompts(session, pairs, template=template, prompt_format=prompt_format, extras=extras)
     thoughts = []
     for (question, sql), prompt in zip(pairs, prompts, strict=True):
         if (question.id, sql) not in known:
             raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        closed = fill(closing, question, sql=sql, frame="raw", chat=chat).text
+        closed = fill(closing, question, sql=sql, prompt_format="raw", chat=chat).text
         thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
-    return (_cut if KINDS[kind].responds else _as_given)(session, thoughts, budgets)
+    return (_cut if responds else _as_given)(session, thoughts, budgets)
+
+
+def force_pool(
+    *,
+    questions: str,
+    candidates: str,
+    judgments: str,
+    prompt: str,
+    closing: str,
+    weights: Sequence[str],
+    forced: str,
+    run: str,
+    model: Mapping[str, Any],
+    method: str,
+    prompt_format: str,
+    budgets: Sequence[int],
+    extras: Mapping[str, Any],
+    label: str,
+    gpu: int = 0,
+    shard: str = "",
+    journal: str,
+    failures_tolerated: float,
+    **files: str,
+) -> None:
+    """Write the forced verdicts of a pool's candidates, and what they cost. `files`: those that the extras read."""
+    writer = ".".join(filter(None, (label, shard)))
+    with model_session(
+        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+    ) as session:
+        pairs, shown = read_pairs(questions, candidates, shard, extras, files)
+        verdicts = force(
+            session,
+            pairs,
+            read_judgments(judgments),
+            method=method,
+            template=read_template(prompt, required=("question", "sql", *extras), further=extras),
+            closing=read_closing(closing),
+            prompt_format=prompt_format,
+            budgets=budgets,
+            extras=shown,
+        )
+        write_jsonl(forced, verdicts)
+        write_json(run, session.report())

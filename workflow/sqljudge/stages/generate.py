@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
 from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
-from sqljudge.models.session import Session
+from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import normalize_sql
-from sqljudge.stages.prompts import PromptTemplate, fill
+from sqljudge.stages.prompts import PromptTemplate, fill, read_template
+from sqljudge.stages.shards import in_shard
 
 BLANK_LINE = "\n\n"
 FENCED_SQL = re.compile(r"```sql\s(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -61,15 +63,19 @@ else the empty query (paper, section 3, Distill-R1).
 """
 
 
+def _extraction(name: str) -> Extraction:
+    if name not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{name}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return EXTRACTIONS[name]
+
+
 def extract_sql(extraction: str, opening: str, text: str, *, quoted_names: bool = False) -> str:
     """The normalised SQL of one completion; EMPTY_SQL where there is none.
 
     `opening` is what the prompt opened the answer with; `quoted_names` as in `normalize_sql`. Raises ConfigError for an
     unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
-    return normalize_sql(EXTRACTIONS[extraction].read(opening, text), quoted_names=quoted_names)
+    return normalize_sql(_extraction(extraction).read(opening, text), quoted_names=quoted_names)
 
 
 def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
@@ -88,16 +94,10 @@ def sample_requests(
 
     A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    stop = _extraction(extraction).stop
     return [
         GenerationRequest(
-            prompt,
-            decoding.max_new_tokens,
-            temperature=decoding.temperature,
-            seed=seed,
-            sample=sample,
-            stop=EXTRACTIONS[extraction].stop,
+            prompt, decoding.max_new_tokens, temperature=decoding.temperature, seed=seed, sample=sample, stop=stop
         )
         for sample in range(first, first + decoding.samples)
     ]
@@ -108,7 +108,7 @@ def generate_candidates(
     questions: Sequence[Question],
     *,
     template: PromptTemplate,
-    frame: str,
+    prompt_format: str,
     extraction: str,
     decoding: Decoding,
     seed: int,
@@ -119,9 +119,10 @@ def generate_candidates(
     A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
     is marked as unanswered. `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
-    prompts = [fill(template, question, frame=frame, chat=session.backend.render_chat) for question in questions]
+    prompts = [
+        fill(template, question, prompt_format=prompt_format, chat=session.backend.render_chat)
+        for question in questions
+    ]
     requests = [
         request
         for prompt in prompts
@@ -130,12 +131,49 @@ def generate_candidates(
     completions = session.complete(requests)
     sets = []
     for i, question in enumerate(questions):
-        asked = completions[i * decoding.samples : (i + 1) * decoding.samples]
-        mine = [completion for completion in asked if not isinstance(completion, Failure)]
-        if len(mine) < len(asked):
+        samples = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        answers = [sample for sample in samples if not isinstance(sample, Failure)]
+        if len(answers) < len(samples):
             sets.append(CandidateSet(question.id, (), unanswered=True))
             continue
-        opening = template.opening
-        sqls = [extract_sql(extraction, opening, each.text, quoted_names=quoted_names) for each in mine]
-        sets.append(CandidateSet(question.id, collect(sqls, mine)))
+        sqls = [extract_sql(extraction, template.opening, each.text, quoted_names=quoted_names) for each in answers]
+        sets.append(CandidateSet(question.id, collect(sqls, answers)))
     return sets
+
+
+def generate_pool(
+    *,
+    questions: str,
+    prompt: str,
+    weights: Sequence[str],
+    candidates: str,
+    run: str,
+    model: Mapping[str, Any],
+    prompt_format: str,
+    extraction: str,
+    decoding: Mapping[str, Any],
+    quoted_names: bool,
+    seed: int,
+    label: str,
+    gpu: int = 0,
+    shard: str = "",
+    journal: str,
+    failures_tolerated: float,
+) -> None:
+    """Write a generator's candidates for the questions of a shard ("": all), and what they cost."""
+    writer = ".".join(filter(None, (label, shard)))
+    with model_session(
+        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+    ) as session:
+        sets = generate_candidates(
+            session,
+            [question for question in read_jsonl(questions, Question) if in_shard(question.id, shard)],
+            template=read_template(prompt, required=("question", "schema")),
+            prompt_format=prompt_format,
+            extraction=extraction,
+            decoding=Decoding(**decoding),
+            seed=seed,
+            quoted_names=quoted_names,
+        )
+        write_jsonl(candidates, sets)
+        write_json(run, session.report())

@@ -1,45 +1,174 @@
-"""From (question, candidate) pairs to judgments: what a discriminator says, unscored. Knows no metric."""
+"""The *judge* stage: what a discriminator says of (question, candidate) pairs, unscored. Knows no metric.
+
+A method is a way of asking a model: `yes_no` reads the probability of one token, `reasoning` a response that holds a
+verdict. Discriminators without a model are in `baselines`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import Judgment, Question
-from sqljudge.models.engines.base import Prompt
-from sqljudge.models.session import Session
-from sqljudge.stages.kinds import KINDS
-from sqljudge.stages.prompts import Evidence, PromptTemplate, fill, no_evidence
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import UNANSWERED, CandidateSet, Judgment, Question, read_jsonl, write_json
+from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, Prompt
+from sqljudge.models.session import Session, model_session
+from sqljudge.stages.extras import Files, load_extras
+from sqljudge.stages.prompts import ANSWERS, Extras, PromptTemplate, fill, no_extras, read_template
+from sqljudge.stages.shards import in_shard
 
 Pair = tuple[Question, str]
+"""A question and the SQL of one of its candidates."""
 
 
-def asked(
-    session: Session, pairs: Sequence[Pair], *, template: PromptTemplate, frame: str, evidence: Evidence
+def yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _budget: int) -> list[Judgment]:
+    """One forward pass a prompt: the probability of `Yes`, over the whole vocabulary (paper, section 4)."""
+    choices = session.choose([ChoiceRequest(prompt, ANSWERS) for prompt in prompts])
+    return [
+        Judgment(question.id, sql, finish_reason=UNANSWERED)
+        if isinstance(choice, Failure)
+        else Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
+        for (question, sql), choice in zip(pairs, choices, strict=True)
+    ]
+
+
+def reasoning(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], budget: int) -> list[Judgment]:
+    """A greedy response of at most `budget` tokens, each with its log-probability (paper, section 4)."""
+    completions = session.complete([GenerationRequest(prompt, budget) for prompt in prompts])
+    return [
+        Judgment(question.id, sql, finish_reason=UNANSWERED)
+        if isinstance(completion, Failure)
+        else Judgment(
+            question.id,
+            sql,
+            response=completion.text,
+            token_ids=completion.token_ids,
+            logprobs=completion.logprobs,
+            token_ends=completion.token_ends,
+            finish_reason=completion.finish_reason,
+            budget=budget,
+            prompt_tokens=completion.prompt_tokens,
+        )
+        for (question, sql), completion in zip(pairs, completions, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way of asking a model for a judgment.
+
+    `judge`: one judgment a pair, in order, one that says UNANSWERED where the request failed; it is given the filled
+    templates of the pairs and the most new tokens of a response. `about`: what it is, for the configuration's page.
+    `responds`: whether it writes a response up to a budget, which verdicts are read from and can be forced in; else its
+    judgments hold `p_yes`.
+    """
+
+    judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], int], list[Judgment]]
+    about: str
+    responds: bool
+
+
+METHODS: dict[str, Method] = {
+    "yes_no": Method(yes_no, "one forward pass for the probability of Yes", responds=False),
+    "reasoning": Method(reasoning, "a reasoned response with a JSON verdict", responds=True),
+}
+"""The methods of discriminators that ask a model, by name."""
+
+
+def method_of(name: str) -> Method:
+    """The method of a name. Raises ConfigError for an unknown one."""
+    if name not in METHODS:
+        raise ConfigError(f"discriminator method '{name}' is unknown; known: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def build_prompts(
+    session: Session, pairs: Sequence[Pair], *, template: PromptTemplate, prompt_format: str, extras: Extras
 ) -> list[Prompt]:
     """The prompt in which each pair is judged, in order."""
     chat = session.backend.render_chat
-    return [fill(template, question, sql=sql, frame=frame, chat=chat, evidence=evidence) for question, sql in pairs]
+    return [
+        fill(template, question, sql=sql, prompt_format=prompt_format, chat=chat, extras=extras)
+        for question, sql in pairs
+    ]
 
 
 def judge(
     session: Session,
     pairs: Sequence[Pair],
     *,
-    kind: str,
+    method: str,
     template: PromptTemplate,
-    frame: str,
+    prompt_format: str,
     budget: int,
-    evidence: Evidence = no_evidence,
+    extras: Extras = no_extras,
 ) -> list[Judgment]:
     """One judgment a pair, in order; one that says UNANSWERED where the request failed.
 
-    `evidence`: what the prompts show beyond question, schema and SQL. `budget`: most new tokens of a response (a kind
-    that writes none uses none). Raises ConfigError for an unknown kind or, for one that responds, a budget below 1.
+    `extras`: what the prompts show beyond question, schema and SQL. `budget`: most new tokens of a response (a method
+    that writes none uses none). Raises ConfigError for an unknown method or, for one that responds, a budget below 1.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"discriminator kind '{kind}' is unknown; known: {', '.join(KINDS)}")
-    if KINDS[kind].responds and budget < 1:
-        raise ConfigError(f"budget is {budget}; a {kind} discriminator needs at least 1 new token")
-    prompts = asked(session, pairs, template=template, frame=frame, evidence=evidence)
-    return KINDS[kind].judge(session, pairs, prompts, budget)
+    found = method_of(method)
+    if found.responds and budget < 1:
+        raise ConfigError(f"budget is {budget}; a {method} discriminator needs at least 1 new token")
+    prompts = build_prompts(session, pairs, template=template, prompt_format=prompt_format, extras=extras)
+    return found.judge(session, pairs, prompts, budget)
+
+
+def judged_pairs(questions: Sequence[Question], sets: Sequence[CandidateSet]) -> list[Pair]:
+    """Each candidate with its question, in the order of the sets. Raises DataError for an unknown question."""
+    known = {question.id: question for question in questions}
+    for group in sets:
+        if group.question_id not in known:
+            raise DataError(f"candidates name question {group.question_id}, which is not among the questions")
+    return [(known[group.question_id], candidate.sql) for group in sets for candidate in group.candidates]
+
+
+def read_pairs(
+    questions: str, candidates: str, shard: str, extras: Mapping[str, Any], files: Files
+) -> tuple[list[Pair], Extras]:
+    """The pairs of a shard ("": all) from files of questions and candidates, and the extras of their prompts."""
+    asked = read_jsonl(questions, Question)
+    sets = [group for group in read_jsonl(candidates, CandidateSet) if in_shard(group.question_id, shard)]
+    return judged_pairs(asked, sets), load_extras(extras, files, asked)
+
+
+def judge_pool(
+    *,
+    questions: str,
+    candidates: str,
+    prompt: str,
+    weights: Sequence[str],
+    judgments: str,
+    run: str,
+    model: Mapping[str, Any],
+    method: str,
+    prompt_format: str,
+    budget: int,
+    extras: Mapping[str, Any],
+    label: str,
+    gpu: int = 0,
+    shard: str = "",
+    journal: str,
+    failures_tolerated: float,
+    **files: str,
+) -> None:
+    """Write the judgments of a pool's candidates, and what they cost. `files`: those that the extras read."""
+    writer = ".".join(filter(None, (label, shard)))
+    with model_session(
+        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+    ) as session:
+        pairs, shown = read_pairs(questions, candidates, shard, extras, files)
+        found = judge(
+            session,
+            pairs,
+            method=method,
+            template=read_template(prompt, required=("question", "sql", *extras), further=extras),
+            prompt_format=prompt_format,
+            budget=budget,
+            extras=shown,
+        )
+        write_judgments(judgments, found)
+        write_json(run, session.report())

@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate, CandidateSet, ResultGroup, Score, Selection
+from sqljudge.core.records import (
+    EMPTY_SQL,
+    UNANSWERED,
+    Candidate,
+    CandidateSet,
+    ResultGroup,
+    Score,
+    Selection,
+    read_jsonl,
+    write_jsonl,
+)
+from sqljudge.core.variants import GREEDY, RERANK, VOTE
 
 Known = Mapping[tuple[int, str], float]
 
@@ -58,10 +69,8 @@ def _best(group: CandidateSet, known: Known) -> Selection:
     return Selection(group.question_id, min(best), highest, reason)
 
 
-def majority(
-    candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup]
-) -> list[Selection]:
-    """The best candidate of the heaviest group of equal results: majority x discriminator.
+def vote(candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup]) -> list[Selection]:
+    """The best candidate of the heaviest group of equal results: a vote of the samples, weighed by the discriminator.
 
     A group weighs the sum of its samples' scores: each candidate's score, 0 where it is negative, as often as it was
     sampled. Equally heavy groups: the one seen first; within a group, and where no group weighs anything, as `rerank`.
@@ -102,3 +111,17 @@ def _first(group: CandidateSet) -> Selection:
     if not group.candidates:
         return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
     return Selection(group.question_id, group.candidates[0].sql, None, "first candidate")
+
+
+PLANNERS = {RERANK: rerank, VOTE: vote, GREEDY: greedy}
+"""The planners that ask no model, by name; those that do are in `search`."""
+
+
+def plan_pool(*, candidates: str, scores: Sequence[str], groups: Sequence[str], selections: str, planner: str) -> None:
+    """Write one selection a question. `scores`, `groups`: a file of them, where the planner needs it."""
+    found = PLANNERS[planner](
+        read_jsonl(candidates, CandidateSet),
+        [score for path in scores for score in read_jsonl(path, Score)],
+        [group for path in groups for group in read_jsonl(path, ResultGroup)],
+    )
+    write_jsonl(selections, found)

@@ -2,7 +2,7 @@
 
 A template file holds the user's part, then a line `=== answer ===`, then the opening of the model's answer (which may
 be empty). Fields are written `${name}`: question, schema, db_id, sql, knowledge (what the dataset adds to the question;
-BIRD calls it evidence), and the evidence that a context shows.
+BIRD calls it evidence), and the extras that a context shows.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from string import Template
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
-from sqljudge.models.engines.base import FRAMES, Prompt
+from sqljudge.models.engines.base import PROMPT_FORMATS, Prompt
 
 DIVIDER = "=== answer ==="
 FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
 
+ANSWERS = ("Yes", "No")
+"""How a yes/no prompt is answered for a right and a wrong query, by a model and in a demonstration."""
+
 NO_KNOWLEDGE = "none"
 """What stands in a prompt for a question to which its dataset adds nothing."""
 
-Evidence = Callable[[Question, str], Mapping[str, str]]
+Extras = Callable[[Question, str], Mapping[str, str]]
 """What a prompt shows of a (question, SQL) pair beyond FIELDS: a text for each further field."""
 
 
-def no_evidence(question: Question, sql: str) -> Mapping[str, str]:
+def no_extras(question: Question, sql: str) -> Mapping[str, str]:
     """Nothing beyond FIELDS."""
     return {}
 
@@ -77,14 +80,14 @@ def fill(
     question: Question,
     *,
     sql: str = "",
-    frame: str,
+    prompt_format: str,
     chat: Callable[[str, str], Prompt],
-    evidence: Evidence = no_evidence,
+    extras: Extras = no_extras,
 ) -> Prompt:
-    """The prompt of one question (and candidate), with what `evidence` says of them.
+    """The prompt of one question (and candidate), with what `extras` says of them.
 
-    `frame`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
-    section 3) or "chat" (`chat(user, opening)`, the model's own template). Raises ConfigError for another frame.
+    `prompt_format`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
+    section 3) or "chat" (`chat(user, opening)`, the model's own template). Raises ConfigError for another.
     """
     fields = {
         "question": question.question,
@@ -92,13 +95,13 @@ def fill(
         "db_id": question.db_id,
         "sql": sql,
         "knowledge": question.knowledge or NO_KNOWLEDGE,
-        **evidence(question, sql),
+        **extras(question, sql),
     }
     user, opening = Template(template.user).substitute(fields), Template(template.opening).substitute(fields)
-    if frame == "chat":
+    if prompt_format == "chat":
         return chat(user, opening)
-    if frame == "inst":
+    if prompt_format == "inst":
         return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
-    if frame == "raw":
+    if prompt_format == "raw":
         return Prompt(f"{user}\n{opening}" if opening else user)
-    raise ConfigError(f"frame '{frame}' is unknown; known: {', '.join(FRAMES)}")
+    raise ConfigError(f"prompt_format '{prompt_format}' is unknown; known: {', '.join(PROMPT_FORMATS)}")

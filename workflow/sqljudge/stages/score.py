@@ -1,7 +1,7 @@
 """What a discriminator's raw judgment says within a budget, and the score it gives. Knows no model and no file.
 
 Paper, section 4: the last JSON object with the key `correct` holds the verdict; rho is the probability of the verdict's
-token. The rules of reading are listed with examples in docs/verdicts.md.
+token. The rules of reading are listed with examples in docs/method.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.parquet import read_judgments
 from sqljudge.core.records import (
     CORRECT_THRESHOLD,
     FAILURE_SCORE,
@@ -23,6 +24,8 @@ from sqljudge.core.records import (
     ForcedVerdict,
     Judgment,
     Score,
+    read_jsonl,
+    write_jsonl,
 )
 from sqljudge.stages.jsonish import find_objects
 
@@ -134,8 +137,14 @@ def _ask_executable(executable: Executable | None, question_id: int, sql: str) -
         ) from None
 
 
-MODES: dict[str, Callable[[Executable | None, int, str], bool]] = {"naive": _ask_all, "check": _ask_executable}
+Asks = Callable[[Executable | None, int, str], bool]
+MODES: dict[str, Asks] = {"naive": _ask_all, "check": _ask_executable}
 """Which candidates the model is asked about (paper, section 4: two modes)."""
+
+
+def mode_of(name: str) -> Asks:
+    """Which candidates the model is asked about in a mode. Raises ConfigError for an unknown one."""
+    return _choice(MODES, name, "mode")
 
 
 def score_judgments(
@@ -154,7 +163,7 @@ def score_judgments(
     Raises ConfigError for an unknown scoring or mode, or a budget below 1; DataError, naming the candidate, if a
     judgment or an execution is missing, two judgments of it differ, or its judgment does not reach the budget.
     """
-    rule, asks = _choice(SCORINGS, scoring, "scoring"), _choice(MODES, mode, "mode")
+    rule, asks = _choice(SCORINGS, scoring, "scoring"), mode_of(mode)
     if budget < 1:
         raise ConfigError(f"budget {budget}: must be at least 1 token")
     known = by_candidate(judgments)
@@ -179,7 +188,7 @@ def score_forced(
     `verdicts`: one a candidate, at whichever budget. `mode`, `executable`: as above. Raises ConfigError for an unknown
     mode, DataError, naming the candidate, if a verdict or an execution is missing.
     """
-    asks = _choice(MODES, mode, "mode")
+    asks = mode_of(mode)
     known = {(verdict.question_id, verdict.sql): verdict for verdict in verdicts}
 
     def score(key: Key) -> Score:
@@ -195,7 +204,7 @@ def score_forced(
 
 def _scores(
     candidates: Sequence[CandidateSet],
-    asks: Callable[[Executable | None, int, str], bool],
+    asks: Asks,
     executable: Executable | None,
     score: Callable[[Key], Score],
 ) -> list[Score]:
@@ -236,3 +245,41 @@ def _check_budget(judgment: Judgment, budget: int) -> None:
 
 def _name(judgment: Judgment) -> str:
     return f"judgment of question {judgment.question_id}, {judgment.sql!r}"
+
+
+def score_pool(
+    *,
+    candidates: str,
+    judgments: str,
+    executions: Sequence[str],
+    scores: str,
+    budget: int,
+    scoring: str,
+    mode: str,
+) -> None:
+    """Write one score a candidate of a pool, by its judgment. `executions`: a file of them, where the mode needs it."""
+    found = score_judgments(
+        read_jsonl(candidates, CandidateSet),
+        read_judgments(judgments),
+        budget=budget,
+        scoring=scoring,
+        mode=mode,
+        executable=read_executable(executions),
+    )
+    write_jsonl(scores, found)
+
+
+def score_forced_pool(
+    *, candidates: str, forced: str, executions: Sequence[str], scores: str, budget: int, mode: str
+) -> None:
+    """Write one score a candidate of a pool, by its forced verdict at a budget; otherwise as `score_pool`."""
+    verdicts = [verdict for verdict in read_jsonl(forced, ForcedVerdict) if verdict.budget == budget]
+    executable = read_executable(executions)
+    write_jsonl(scores, score_forced(read_jsonl(candidates, CandidateSet), verdicts, mode=mode, executable=executable))
+
+
+def read_executable(executions: Sequence[str]) -> dict[Key, bool] | None:
+    """Whether each candidate executes, from files of executions; None for no file."""
+    if not executions:
+        return None
+    return which_execute(run for path in executions for run in read_jsonl(path, Execution))

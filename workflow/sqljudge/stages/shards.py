@@ -1,4 +1,4 @@
-"""Deals questions to the shards of a model job, and joins what the shards made. Knows neither models nor files.
+"""Splits the questions of a model job over shards, and merges what the shards made. Knows no model.
 
 A shard is named as Snakemake names a scattered item: `2-of-3`; "" holds all questions. All requests of a question
 fall into one shard, and which one depends on the question's id alone.
@@ -13,6 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.parquet import read_judgments, write_judgments
+from sqljudge.core.records import (
+    CandidateSet,
+    ForcedVerdict,
+    Question,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 from sqljudge.models.session import Usage
 
 
@@ -27,7 +37,7 @@ class OfQuestion(Protocol):
 Record = TypeVar("Record", bound=OfQuestion)
 
 
-def dealt(question_id: int, shard: str) -> bool:
+def in_shard(question_id: int, shard: str) -> bool:
     """Whether a shard holds a question: a hash of the id decides, so shards are of about, not exactly, equal size."""
     if not shard:
         return True
@@ -36,7 +46,7 @@ def dealt(question_id: int, shard: str) -> bool:
     return int.from_bytes(digest[:8]) % int(shards) == int(number) - 1
 
 
-def joined(expected: Sequence[int], parts: Iterable[Iterable[Record]]) -> list[Record]:
+def merge_shards(expected: Sequence[int], parts: Iterable[Iterable[Record]]) -> list[Record]:
     """The records of all parts in the order that one job would have given them.
 
     `expected`: the question id of every record, in that order. Raises DataError where the parts hold more or fewer
@@ -55,7 +65,7 @@ def joined(expected: Sequence[int], parts: Iterable[Iterable[Record]]) -> list[R
     return [waiting[question].popleft() for question in expected]
 
 
-def added_up(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sum_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the shards of one job recorded of themselves, as one record.
 
     Counts, tokens and seconds are sums (a request that two shards share counts in each), peak memory is the largest.
@@ -70,3 +80,24 @@ def added_up(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "engine": {**runs[0]["engine"], "device": ", ".join(devices)},
         "shards": len(runs),
     }
+
+
+def merge_files(
+    *, kind: str, order: str, shards: Sequence[str], runs: Sequence[str], merged: str, run: str, times: int = 1
+) -> None:
+    """Write what all shards made as one job would have written it, and what the shards together cost.
+
+    `kind`: candidates, judgments or forced. `order`: the file whose order the job follows: of questions for candidates,
+    else of candidates. `times`: records a candidate.
+    """
+    if kind == "candidates":
+        expected = [question.id for question in read_jsonl(order, Question)]
+        write_jsonl(merged, merge_shards(expected, (read_jsonl(path, CandidateSet) for path in shards)))
+    else:
+        sets = read_jsonl(order, CandidateSet)
+        expected = [group.question_id for group in sets for _ in range(times * len(group.candidates))]
+        if kind == "judgments":
+            write_judgments(merged, merge_shards(expected, map(read_judgments, shards)))
+        else:
+            write_jsonl(merged, merge_shards(expected, (read_jsonl(path, ForcedVerdict) for path in shards)))
+    write_json(run, sum_runs([read_json(path) for path in runs]))

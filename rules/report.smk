@@ -1,0 +1,206 @@
+# What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
+from sqljudge.report.cells import files
+from sqljudge.report.explorer import explorer_inputs
+from sqljudge.report.specs import FIGURES, SPECS
+from sqljudge.report.words import phrases, question_summary
+
+EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
+USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
+PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
+DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
+PUBLISHED = str(ROOT / FORMAT.published)
+
+
+def page(name, category, label, **more):
+    """The outputs of a table: its page and its values in the report, and the same for a text and for a paper."""
+    reported = {
+        form: report(
+            f"results/tables/{name}.{form}",
+            caption=f"../workflow/report/{name}.rst",
+            category=category,
+            labels={**label, "Format": words},
+        )
+        for form, words in (("html", "page"), ("csv", "values (csv)"))
+    }
+    plain = {form: f"results/tables/{name}.{form}" for form in ("md", "tex")}
+    return {
+        **reported,
+        **plain,
+        **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
+    }
+
+
+BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
+
+
+for NAME, EXPERIMENT in TABLES.items():
+
+    rule:
+        name:
+            NAME
+        input:
+            metrics=files(SPECS[NAME], EXPERIMENT),
+            runs=needs_of({NAME: EXPERIMENT}, CONFIG).runs(),
+            published=PUBLISHED,
+        output:
+            **page(NAME, "Tables", {"Table": NAME.removeprefix("table")}, **BESIDE),
+        log:
+            f"logs/tables/{NAME}.log",
+        conda:
+            CPU_ENV
+        params:
+            name=NAME,
+            experiment=EXPERIMENTS[NAME],
+            display=LABELS,
+            uses_gold=USES_GOLD,
+            phrases=PHRASES[NAME],
+            seed=SEED,
+            code=code_digest("report.write"),
+        script:
+            "../scripts/table.py"
+
+    describe(NAME, SPECS[NAME].description)
+
+
+for NAME in DRAWN:
+    TABLE = FIGURES[NAME].name
+
+    rule:
+        name:
+            NAME
+        input:
+            metrics=files(SPECS[TABLE], TABLES[TABLE]),
+            runs=needs_of({TABLE: TABLES[TABLE]}, CONFIG).runs(),
+            published=PUBLISHED,
+        output:
+            **{key: f"results/figures/{NAME}.{end}" for key, end in BESIDE.items()},
+            svg=report(
+                f"results/figures/{NAME}.svg",
+                caption=f"../workflow/report/{NAME}.rst",
+                category="Figures",
+                labels={"Figure": NAME.removeprefix("figure")},
+            ),
+            pdf=f"results/figures/{NAME}.pdf",
+        log:
+            f"logs/figures/{NAME}.log",
+        conda:
+            CPU_ENV
+        params:
+            name=NAME,
+            experiment=EXPERIMENTS[TABLE],
+            display=LABELS,
+            uses_gold=USES_GOLD,
+            phrases=PHRASES[TABLE],
+            seed=SEED,
+            code=code_digest("report.figures"),
+        script:
+            "../scripts/figure.py"
+
+    describe(NAME, FIGURES[NAME].figures[NAME])
+
+
+rule claims:
+    """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
+    input:
+        metrics=sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])}),
+        runs=NEEDS.runs(),
+        published=str(ROOT / "resources/published.json"),
+    output:
+        **page("claims", "Claims", {}, **BESIDE),
+    log:
+        "logs/tables/claims.log",
+    conda:
+        CPU_ENV
+    params:
+        experiments=EXPERIMENTS,
+        roles=CONFIG.roles.model_dump(exclude_none=True, by_alias=True),
+        display=LABELS,
+        questions=question_summary(config),
+        seed=SEED,
+        resamples=CONFIG.resamples,
+        code=code_digest("report.claims"),
+    script:
+        "../scripts/claims.py"
+
+
+rule costs:
+    """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
+    input:
+        runs=NEEDS.runs(),
+        judgments=[path("judgments", job) for job in sorted(NEEDS.budgets())],
+        executions=sorted({path("executions", job) for job in NEEDS.budgets()}),
+    output:
+        **page("costs", "Costs", {}, **BESIDE),
+    log:
+        "logs/tables/costs.log",
+    conda:
+        CPU_ENV
+    params:
+        experiments=EXPERIMENTS,
+        seed=SEED,
+        code=code_digest("report.costs"),
+    script:
+        "../scripts/costs.py"
+
+
+rule provenance:
+    """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
+    input:
+        sidecars=[
+            f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]
+        ]
+        + [f"results/figures/{name}.provenance.json" for name in DRAWN],
+        runs=NEEDS.runs(),
+    output:
+        **page("provenance", "Provenance", {}, facts="facts.rst"),
+    log:
+        "logs/tables/provenance.log",
+    conda:
+        CPU_ENV
+    params:
+        code=code_digest("report.provenance"),
+    script:
+        "../scripts/provenance.py"
+
+
+SHOWN = explorer_inputs(NEEDS.cells, DATASET, NEEDS.budgets())
+
+
+rule explorer:
+    """Every question with its candidates, scores, responses and choices: open results/explorer/index.html."""
+    input:
+        **SHOWN,
+        databases=DATABASES,
+    output:
+        page="results/explorer/index.html",
+        assets=directory("results/explorer/assets"),
+        data=directory("results/explorer/data"),
+    log:
+        "logs/explorer.log",
+    benchmark:
+        "benchmarks/results/explorer.tsv"
+    conda:
+        CPU_ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        display=LABELS,
+        levels=list(FORMAT.levels),
+        limits=config["execution"],
+        code=code_digest("report.explorer"),
+    script:
+        "../scripts/explorer.py"
+
+
+rule tables:
+    """Every table of the configuration."""
+    input:
+        [f"results/tables/{name}.html" for name in TABLES],
+
+
+rule figures:
+    """Every figure of the configuration."""
+    input:
+        [f"results/figures/{name}.svg" for name in DRAWN],

@@ -1,0 +1,126 @@
+"""What a table is: labelled rows of cells, each ours beside the published one. Knows no metric and no format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from sqljudge.report.text import number
+
+Status = Literal["ok", "not run", "no data"]
+"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
+
+Better = Literal["high", "low"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of values. `group` is the heading that it shares with its neighbours ("" for none).
+
+    `unit` is "%" or "bits"; `decimals` digits are shown after the point; `better` is the good direction, if any.
+    """
+
+    group: str
+    label: str
+    unit: str = "%"
+    decimals: int = 2
+    better: Better = None
+
+    @property
+    def heading(self) -> str:
+        """Its label with its unit."""
+        return f"{self.label} ({self.unit})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    published: float | None = None
+    status: Status = "not run"
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus published, in the column's unit (percentage points or bits); None unless both are there."""
+        if self.value is None or self.published is None:
+            return None
+        return self.value - self.published
+
+    def text(self, decimals: int) -> str:
+        """Its own value, or the word that says why there is none."""
+        return self.status if self.value is None else number(self.value, decimals)
+
+    def interval(self, decimals: int) -> str:
+        """Its interval as "[low, high]", "" if it has none."""
+        if self.low is None or self.high is None or math.isnan(self.low) or math.isnan(self.high):
+            return ""
+        return f"[{number(self.low, decimals)}, {number(self.high, decimals)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a label under each of the table's row headers, a cell under each of its columns.
+
+    `block`: the heading that it stands under with its neighbours ("" for the table's own rows). `uses_gold`: it looked
+    at the gold query, so it competes with no other row.
+    """
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    block: str = ""
+    uses_gold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of values.
+
+    `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    """
+
+    name: str
+    title: str
+    row_headers: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    spoken_of: tuple[str, ...] = ()
+
+    def groups(self) -> list[tuple[str, list[int]]]:
+        """The column groups from left to right, each as its heading and the positions of its columns."""
+        runs = groupby(range(len(self.columns)), key=lambda position: self.columns[position].group)
+        return [(heading, list(positions)) for heading, positions in runs]
+
+    def blocks(self) -> list[tuple[str, list[int]]]:
+        """The blocks of rows from top to bottom, each as its heading and the positions of its rows."""
+        runs = groupby(range(len(self.rows)), key=lambda position: self.rows[position].block)
+        return [(heading, list(positions)) for heading, positions in runs]
+
+    def cells(self) -> Iterator[tuple[Row, Column, Cell]]:
+        """Every cell with its row and column, row by row."""
+        for row in self.rows:
+            for column, cell in zip(self.columns, row.cells, strict=True):
+                yield row, column, cell
+
+    def best(self, position: int) -> frozenset[int]:
+        """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie.
+
+        Rows that use the gold query are not looked at.
+        """
+        column = self.columns[position]
+        shown = {
+            index: round(row.cells[position].value or 0.0, column.decimals)
+            for index, row in enumerate(self.rows)
+            if row.cells[position].value is not None and not row.uses_gold
+        }
+        if column.better is None or len(set(shown.values())) < 2:
+            return frozenset()
+        top = max(shown.values()) if column.better == "high" else min(shown.values())
+        return frozenset(index for index, value in shown.items() if value == top)
