@@ -1,4 +1,4 @@
-"""The process that runs queries: reads one JSON request a line, writes one JSON reply a line, in order.
+"""The process that runs queries: reads JSON lists of requests, one a line; writes one JSON reply a line, in order.
 
 It may be killed at any moment. Replies are data only, so that nothing a query does to this process can make the
 parent run code: lists of [kind, value], where an object with the one key `blob` stands for bytes.
@@ -34,8 +34,9 @@ def main(limits_json: str) -> None:
     _send(replies.write, READY)
     replies.flush()
     for line in sys.stdin:
-        _send(replies.write, answer(engine, json.loads(line)))
-        replies.flush()
+        for request in json.loads(line):
+            _send(replies.write, answer(engine, request))
+            replies.flush()
 
 
 def answer(engine: Engine, request: Request) -> list[Any]:
