@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqljudge.sql.official.equivalence import results_equal
 from sqljudge.sql.official.execution import ExecutionMatch, GoldFailure, Run, execution_match, for_sqlite, prepared
-from sqljudge.sql.sandbox.limits import Row
+
+if TYPE_CHECKING:  # the sandbox imports this module
+    from sqljudge.sql.sandbox.limits import Row
 
 
 class MatchRule(Protocol):

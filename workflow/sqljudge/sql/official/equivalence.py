@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqljudge.core.errors import ComparisonLimit
-from sqljudge.sql.sandbox.limits import RawCell, Row
+
+if TYPE_CHECKING:  # the sandbox imports this package
+    from sqljudge.sql.sandbox.limits import RawCell, Row
 
 WORK_LIMIT = 50_000_000
 """Cells looked at in one comparison before it is given up: some seconds."""
 
-Column = tuple[RawCell, ...]
+Column: TypeAlias = "tuple[RawCell, ...]"
 Marks = Sequence[int]
 
 
