@@ -16,7 +16,7 @@ from sqljudge.models.engines.base import ChoiceRequest, Failure, Prompt
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, read_closing
-from sqljudge.stages.judge import Pair, judge
+from sqljudge.stages.judge import METHODS, Pair, judge
 from sqljudge.stages.prompts import PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
 
@@ -68,11 +68,13 @@ def test_a_special_prompt_stays_one() -> None:
     assert thought.forced(0)[0].special is False
 
 
-def verdicts(backend: ScriptedBackend, budgets: list[int], kind: str = "reasoning", **how: Any) -> list[ForcedVerdict]:
+def verdicts(
+    backend: ScriptedBackend, budgets: list[int], method: str = "reasoning", **how: Any
+) -> list[ForcedVerdict]:
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, kind=kind, template=TEMPLATE, prompt_format="raw", budget=8)
+    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, prompt_format="raw", budget=8)
     settings = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw", "budgets": budgets, **how}
-    return force(session, PAIRS, judgments, kind=kind, **settings)
+    return force(session, PAIRS, judgments, method=method, **settings)
 
 
 RULES: list[dict[str, Any]] = [
@@ -93,7 +95,7 @@ def test_verdicts_come_pair_by_pair_and_budget_by_budget(scripted: Rules) -> Non
     assert [v.mass for v in found] == pytest.approx([0.4, 0.5, 0, 0, 0.5, 0.5])
 
 
-def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
+def test_extras_are_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
     """The judgments answer a prompt with extras; the forced verdict's begins with the same."""
     shown = {
         "template": PromptTemplate("${sql} ${result}", "<think>"),
@@ -105,7 +107,7 @@ def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None
     )
     session = Session(backend, None, "job")
     judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
-    how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
+    how: dict[str, Any] = {"method": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
@@ -113,7 +115,7 @@ def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
     judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
     before = session.usage.distinct
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
     assert session.usage.distinct - before == 3
 
@@ -134,7 +136,7 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
     inner = scripted(*RULES)
     session = Session(Failing(inner.spec, inner.rules), None, "job", tolerated=0.5)
     judgments = [judgment("x"), Judgment(0, "b;", finish_reason=UNANSWERED), judgment("x", question_id=1)]
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     found = force(session, PAIRS, judgments, **how, budgets=[0])
     assert [(v.probability is None, v.tokens) for v in found] == [(False, 0), (True, 0), (True, 0)]
 
@@ -142,8 +144,8 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
     how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
-    with pytest.raises(ConfigError, match=f"kind 'x' is unknown; known: {', '.join(KINDS)}"):
-        force(session, PAIRS, [], kind="x", budgets=[0], **how)
+    with pytest.raises(ConfigError, match=f"method 'x' is unknown; known: {', '.join(METHODS)}"):
+        force(session, PAIRS, [], method="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
         force(session, PAIRS, [], method="reasoning", budgets=[0], **how)
     with pytest.raises(DataError, match="cut at 1 tokens, 2 asked for"):
@@ -206,7 +208,7 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
     judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
-    how: dict[str, Any] = {"kind": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
+    how: dict[str, Any] = {"method": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []
     for (_, sql), said in zip(pairs, judgments, strict=True):

@@ -142,12 +142,12 @@ def test_greedy_generation_asks_once(backend: ScriptedBackend) -> None:
     assert session.usage.distinct == 6
 
 
-def test_the_budget_and_the_frame_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
+def test_the_budget_and_the_prompt_format_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted({"match": r"^\[INST\] q\d \[/INST\] SELECT$", "response": " abcdefgh"})
     sets = generated(Session(backend, None, "job"), prompt_format="inst", decoding=Decoding(1, 0, 4))
     assert [group.candidates[0].sql for group in sets] == ["SELECT abc;"] * 3
-    framed = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
-    assert len(generated(Session(framed, None, "job"), prompt_format="chat")) == 3
+    chat = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
+    assert len(generated(Session(chat, None, "job"), prompt_format="chat")) == 3
 
 
 def test_requests_carry_seed_sample_temperature_and_stops(

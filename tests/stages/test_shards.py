@@ -1,4 +1,4 @@
-"""Questions are in_shard to shards by their id, and what the shards make is what one job would have made."""
+"""Questions fall into shards by their id, and what the shards make is what one job would have made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqljudge.models.engines.detokenize import Detokenizer
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
-from sqljudge.stages.judge import judge
+from sqljudge.stages.judge import METHODS, judge
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.shards import in_shard, merge_shards, sum_runs
 
@@ -38,7 +38,7 @@ def test_a_question_falls_into_exactly_one_shard(question: int, shards: int) -> 
     assert sum(in_shard(question, f"{number}-of-{shards}") for number in range(1, shards + 1)) == 1
 
 
-def test_without_shards_every_question_is_dealt() -> None:
+def test_without_shards_every_question_is_in_the_one_job() -> None:
     assert all(in_shard(question, "") for question in range(20))
 
 
@@ -48,7 +48,7 @@ def test_shards_are_of_about_equal_size() -> None:
         assert max(sizes) < 1.2 * 4000 / shards, sizes
 
 
-def test_the_deal_does_not_depend_on_the_other_questions() -> None:
+def test_a_questions_shard_does_not_depend_on_the_other_questions() -> None:
     """A journal of one sample serves a larger one only if its questions stay in their shards."""
     assert [number for number in range(12) if in_shard(number, "1-of-3")] == [0, 6, 8, 9, 10]
 
@@ -63,7 +63,12 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
 ) -> None:
     def written(shards: int) -> bytes:
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
-        settings: dict[str, Any] = {"template": TEMPLATE, "prompt_format": "raw", "extraction": "continuation", "seed": 1}
+        settings: dict[str, Any] = {
+            "template": TEMPLATE,
+            "prompt_format": "raw",
+            "extraction": "continuation",
+            "seed": 1,
+        }
         decoding = Decoding(3, 0.5, 40)
         sets = shared(
             shards,
@@ -76,9 +81,9 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
     assert written(1) == written(2) == written(3) == written(9)
 
 
-@pytest.mark.parametrize("kind", ["yes_no", "reasoning"])
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_judgments_do_not_depend_on_the_number_of_shards(
-    scripted: Callable[..., ScriptedBackend], tmp_path: Path, kind: str
+    scripted: Callable[..., ScriptedBackend], tmp_path: Path, method: str
 ) -> None:
     rules = [{**rule, "probabilities": {"Yes": 0.1 * i}} for i, rule in enumerate(SCRIPT)]
     pairs = [(question, sql) for question in QUESTIONS for sql in ("b;", "a;", "c;")[: question.id % 4]]
@@ -90,7 +95,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
             lambda mine: judge(
                 session,
                 [pair for pair in pairs if pair[0] in mine],
-                kind=kind,
+                method=method,
                 template=PromptTemplate("${question} ${sql}", ""),
                 prompt_format="raw",
                 budget=30,
@@ -166,7 +171,7 @@ def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., Scripted
     ("expected", "said"),
     [([1, 2], "question 2: the shards hold 2 records, but 1 are due"), ([1, 2, 2, 4], "question 4: ")],
 )
-def test_shards_of_another_deal_are_refused(expected: list[int], said: str) -> None:
+def test_shards_of_other_questions_are_refused(expected: list[int], said: str) -> None:
     with pytest.raises(DataError, match=said):
         merge_shards(expected, [[Judgment(1, "a")], [Judgment(2, "a"), Judgment(2, "b")]])
 

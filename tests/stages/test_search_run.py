@@ -89,7 +89,13 @@ def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Sess
     """So a search's first samples come from the journal, and are those that are re-ranked."""
     session.journal = tmp_path
     sets = generate_candidates(
-        session, QUESTIONS, template=PLAIN, prompt_format="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
+        session,
+        QUESTIONS,
+        template=PLAIN,
+        prompt_format="chat",
+        extraction="statement",
+        decoding=Decoding(2, 0.5, 40),
+        seed=3,
     )
     before = session.usage.distinct
     found = proposing(writer(session), BY_ID, Ledger(BY_ID))([(each.id, Step("", 2)) for each in QUESTIONS])
@@ -205,7 +211,13 @@ ENDS = tuple(range(1, 20))
 def test_re_ranking_is_booked_what_its_search_would_be(session: Session) -> None:
     """Judgments cut at the budget, candidates kept from the model, and a share of the generator's job."""
     sets = generate_candidates(
-        session, QUESTIONS, template=PLAIN, prompt_format="chat", extraction="statement", decoding=Decoding(2, 0.5, 40), seed=3
+        session,
+        QUESTIONS,
+        template=PLAIN,
+        prompt_format="chat",
+        extraction="statement",
+        decoding=Decoding(2, 0.5, 40),
+        seed=3,
     )
     run = session.report()
     response = ' {"correct": false}'
