@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,25 @@ import pytest
 import torch
 from conftest import ROOT
 from sqljudge.core.errors import ConfigError, DataError, ModelError
-from sqljudge.core.records import UNANSWERED, Candidate, CandidateSet, ForcedVerdict, Judgment, Question, Score
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import (
+    UNANSWERED,
+    Candidate,
+    CandidateSet,
+    Execution,
+    ForcedVerdict,
+    Judgment,
+    Question,
+    Score,
+    read_json,
+    read_jsonl,
+    write_jsonl,
+)
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import ChoiceRequest, Failure, Prompt
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, read_closing
+from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, force_pool, read_closing
 from sqljudge.stages.judge import METHODS, Pair, judge
 from sqljudge.stages.prompts import PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
@@ -25,6 +39,7 @@ CLOSING = PromptTemplate("\n</think>\n", '{"correct":')
 CLOSED = '\n</think>\n\n{"correct":'
 TEMPLATE = PromptTemplate("${question}|${sql}", "<think>")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (0, 1)]
+SETS = [CandidateSet(0, (Candidate("a;"), Candidate("b;"))), CandidateSet(1, (Candidate("a;"),))]
 PAIRS: list[Pair] = [(QUESTIONS[0], "a;"), (QUESTIONS[0], "b;"), (QUESTIONS[1], "a;")]
 
 
@@ -152,6 +167,42 @@ def test_what_cannot_be_forced(scripted: Rules) -> None:
         force(session, PAIRS[:1], [judgment("x", finish="length")], method="reasoning", budgets=[2], **how)
 
 
+def test_a_pools_forced_verdicts_are_written_with_what_they_cost(scripted: Rules, tmp_path: Path) -> None:
+    """Of a shard's questions alone, after the prompt that the judgments answer, extras and all."""
+    files = {name: str(tmp_path / name) for name in ("questions", "candidates", "judgments", "executions")}
+    write_jsonl(files["questions"], QUESTIONS)
+    write_jsonl(files["candidates"], SETS)
+    write_jsonl(files["executions"], [Execution(q.id, sql, "ok", "", (), 0, 0, 0.0, None) for q, sql in PAIRS])
+    write_judgments(files["judgments"], [judgment(" I", " think", question_id=q.id, sql=sql) for q, sql in PAIRS])
+    shown = "${question}|${sql}|${result}\n=== answer ===\n<think>"
+    for name, text in (("prompt", shown), ("closing", "</think>\n=== answer ===\n{")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    said = r"^q0\|[ab];\|It runs and gives no rows.\n<think>( I)?</think>\n\{$"
+    backend = scripted({"match": said, "probabilities": {"true": 0.3, "false": 0.1}})
+    made = {name: str(tmp_path / name) for name in ("prompt", "closing", "forced", "run")}
+    force_pool(
+        **files,
+        **made,
+        weights=[],
+        model=asdict(backend.spec),
+        method="reasoning",
+        prompt_format="raw",
+        budgets=[0, 1],
+        extras={"result": {}},
+        label="forced.pool",
+        shard="1-of-2",
+        journal=str(tmp_path / "journal"),
+        failures_tolerated=0.0,
+    )
+    found = read_jsonl(made["forced"], ForcedVerdict)
+    assert [(v.question_id, v.sql, v.budget, v.tokens) for v in found] == [
+        (0, sql, budget, budget) for sql in ("a;", "b;") for budget in (0, 1)
+    ]
+    assert [v.probability for v in found] == pytest.approx([0.75] * 4)
+    assert read_json(made["run"])["requests"] == 4
+    assert (tmp_path / "journal" / backend.spec.name / "forced.pool.1-of-2.jsonl").is_file()
+
+
 @pytest.mark.parametrize("text", ["\n=== answer ===\n{", "</think>\n=== answer ===\n"])
 def test_a_closing_needs_both_parts(tmp_path: Path, text: str) -> None:
     (tmp_path / "forced.txt").write_text(text)
@@ -159,7 +210,6 @@ def test_a_closing_needs_both_parts(tmp_path: Path, text: str) -> None:
         read_closing(tmp_path / "forced.txt")
 
 
-SETS = [CandidateSet(0, (Candidate("a;"), Candidate("b;"))), CandidateSet(1, (Candidate("a;"),))]
 FORCED = [ForcedVerdict(0, "a;", 4, 4, 0.75), ForcedVerdict(0, "b;", 4, 2, 0.5), ForcedVerdict(1, "a;", 4, 3)]
 
 

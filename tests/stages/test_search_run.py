@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import UNANSWERED, CandidateSet, Cost, Execution, Judgment, Question, Score
+from sqljudge.core.records import (
+    UNANSWERED,
+    CandidateSet,
+    Cost,
+    Execution,
+    Question,
+    Selection,
+    read_json,
+    read_jsonl,
+    write_jsonl,
+)
 from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest
 from sqljudge.models.engines.scripted import ScriptedBackend
-from sqljudge.models.session import Session, open_sessions
+from sqljudge.models.session import Session, no_report
+from sqljudge.sql.official.comparison import TEST_SUITE
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.prompts import PromptTemplate
-from sqljudge.stages.score import score_judgments
-from sqljudge.stages.search.cost import Ledger, of_choosing, of_judging
-from sqljudge.stages.search.driver import Step
+from sqljudge.stages.search.correction import Correction
+from sqljudge.stages.search.cost import Ledger
+from sqljudge.stages.search.driver import Outcome, Step
 from sqljudge.stages.search.run import (
-    KINDS,
+    STRATEGIES,
     Reader,
     Writer,
-    proposing,
+    baseline_values,
+    model_proposals,
+    model_values,
+    search_pool,
     search_questions,
-    valuing,
-    valuing_without_model,
+    settings_of,
 )
 
 PLAIN, CORRECT = PromptTemplate("Ask ${question}", "SELECT"), PromptTemplate("Fix ${sql} for ${question}", "SELECT")
@@ -47,16 +61,16 @@ def session(scripted: Callable[..., ScriptedBackend]) -> Session:
     return Session(scripted(*RULES), None, "job", tolerated=0.9)
 
 
-def writer(session: Session, kind: str = "correction", samples: int = 2) -> Writer:
-    def ask(start: str) -> Any:
-        return KINDS[kind].ask(PLAIN, CORRECT, start)
+def writer(session: Session, strategy: str = "correction") -> Writer:
+    prompt = STRATEGIES[strategy].prompt
+    return Writer(
+        session, lambda start: prompt(PLAIN, CORRECT, start), "chat", "statement", Decoding(2, 0.5, 40), seed=3
+    )
 
-    return Writer(session, ask, "chat", "statement", Decoding(samples, 0.5, 40), seed=3)
 
-
-def reader(session: Session, kind: str = "yes_no", scoring: str = "soft", budget: int = 30) -> Reader:
+def reader(session: Session, method: str = "yes_no", scoring: str = "soft", budget: int = 30) -> Reader:
     closing = PromptTemplate("</think>", '{"correct":')
-    return Reader(session, kind, PromptTemplate("Judge ${sql} for ${question}", ""), closing, "raw", budget, scoring)
+    return Reader(session, method, PromptTemplate("Judge ${sql} for ${question}", ""), closing, "raw", budget, scoring)
 
 
 def ran(sets: Sequence[CandidateSet]) -> list[Execution]:
@@ -68,13 +82,30 @@ def ran(sets: Sequence[CandidateSet]) -> list[Execution]:
     ]
 
 
+def test_what_the_generator_is_asked() -> None:
+    plain, correct = PromptTemplate("Q ${question}", "SELECT"), PromptTemplate("fix ${sql}", "SELECT")
+    first, later = (STRATEGIES["correction"].prompt(plain, correct, start) for start in ("", "a;"))
+    assert (first.template, first.sql, first.opening) == (plain, "", "SELECT")
+    assert (later.template, later.sql, later.opening) == (correct, "a;", "SELECT")
+    root, inner = (STRATEGIES["tree_search"].prompt(plain, None, start) for start in ("", "SELECT '$'"))
+    assert (root.template, root.opening) == (plain, "SELECT")
+    assert (inner.template, inner.opening) == (PromptTemplate("Q ${question}", "SELECT '$$'"), "SELECT '$'")
+
+
+def test_a_planners_numbers() -> None:
+    entry = {"strategy": "correction", "label": "L", "prompt": "p.txt", "rounds": 3}
+    assert settings_of(entry) == Correction(rounds=3)
+    assert settings_of(entry).most(4) == 4 + 3 * 5
+    assert settings_of({"strategy": "tree_search", "completions": 2}).most(4) == 100
+
+
 def test_a_step_is_answered_from_what_it_starts_from(session: Session) -> None:
     ledger = Ledger(BY_ID)
-    found = proposing(writer(session), BY_ID, ledger)([(0, Step("", 2)), (1, Step("SELECT a;", 3, 2))])
+    found = model_proposals(writer(session), BY_ID, ledger)([(0, Step("", 2)), (1, Step("SELECT a;", 3, 2))])
     assert found == [["SELECT a;", "SELECT a FROM u;"], ["SELECT b;"] * 3]
-    (later,) = proposing(writer(session), BY_ID, ledger)([(2, Step("SELECT s;", 2, 1))])
+    (later,) = model_proposals(writer(session), BY_ID, ledger)([(2, Step("SELECT s;", 2, 1))])
     assert later == ["SELECT y;", "SELECT z;"], "samples are counted on"
-    (tree,) = proposing(writer(session, "tree"), BY_ID, ledger)([(2, Step("SELECT a", 1))])
+    (tree,) = model_proposals(writer(session, "tree_search"), BY_ID, ledger)([(2, Step("SELECT a", 1))])
     assert tree == ["SELECT a FROM t;"]
     costs = ledger.costs([CandidateSet(i, ()) for i in range(3)])
     assert [cost.generator_calls for cost in costs] == [2, 3, 3]
@@ -98,7 +129,7 @@ def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Sess
         seed=3,
     )
     before = session.usage.distinct
-    found = proposing(writer(session), BY_ID, Ledger(BY_ID))([(each.id, Step("", 2)) for each in QUESTIONS])
+    found = model_proposals(writer(session), BY_ID, Ledger(BY_ID))([(each.id, Step("", 2)) for each in QUESTIONS])
     assert session.usage.from_journal == session.usage.distinct - before == 6
     assert found == [[candidate.sql for candidate in each.candidates] for each in sets]
 
@@ -107,7 +138,7 @@ def test_scores_are_those_of_re_ranking_and_the_check_keeps_what_does_not_execut
     pairs = [(0, "SELECT b;"), (1, "SELECT a FROM u;")]
     for mode, expected, calls in (("naive", [0.75, 0.25], [1, 1]), ("check", [0.75, -1.0], [1, 0])):
         ledger = Ledger(BY_ID)
-        assert valuing(reader(session), BY_ID, ledger, mode=mode, execute=ran)(pairs) == expected
+        assert model_values(reader(session), BY_ID, ledger, mode=mode, execute=ran)(pairs) == expected
         costs = ledger.costs([CandidateSet(i, ()) for i in (0, 1)])
         assert [cost.discriminator_calls for cost in costs] == calls
         assert costs[0].discriminator_read == len("Judge SELECT b; for q0")
@@ -118,23 +149,25 @@ def test_a_reasoning_discriminator_is_read_by_any_scoring(
     session: Session, scoring: str, score: float, calls: int
 ) -> None:
     ledger = Ledger(BY_ID)
-    value = valuing(reader(session, "reasoning", scoring), BY_ID, ledger, mode="naive", execute=ran)
+    value = model_values(reader(session, "reasoning", scoring), BY_ID, ledger, mode="naive", execute=ran)
     assert value([(0, "SELECT b;")]) == [pytest.approx(score)]
     (cost,) = ledger.costs([CandidateSet(0, ())])
     assert (cost.discriminator_calls, cost.discriminator_written) == (calls, len(' {"correct": true}'))
 
 
-def test_an_unknown_scoring_is_refused(session: Session) -> None:
-    with pytest.raises(ConfigError, match="scoring 'loud' in mode 'naive' is unknown"):
-        valuing(reader(session, scoring="loud"), BY_ID, Ledger(BY_ID), mode="naive", execute=ran)
+def test_an_unknown_scoring_or_mode_is_refused(session: Session) -> None:
+    with pytest.raises(ConfigError, match="scoring 'loud' is unknown; known: soft, hard, forced"):
+        model_values(reader(session, scoring="loud"), BY_ID, Ledger(BY_ID), mode="naive", execute=ran)
+    with pytest.raises(ConfigError, match="mode 'checked': not known; choose one of naive, check"):
+        model_values(reader(session), BY_ID, Ledger(BY_ID), mode="checked", execute=ran)
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "scores"),
-    [("oracle:1", "naive", [1.0, 0.0]), ("oracle:0", "check", [0.0, -1.0]), ("executable", "naive", [1.0, 0.0])],
+    ("method", "p", "mode", "scores"),
+    [("oracle", 1, "naive", [1.0, 0.0]), ("oracle", 0, "check", [0.0, -1.0]), ("executable", 1, "naive", [1.0, 0.0])],
 )
-def test_a_discriminator_without_a_model_values_new_queries(name: str, mode: str, scores: list[float]) -> None:
-    value = valuing_without_model(name, mode=mode, seed=1, execute=ran)
+def test_a_baseline_values_new_queries(method: str, p: float, mode: str, scores: list[float]) -> None:
+    value = baseline_values(method, p=p, mode=mode, seed=1, execute=ran)
     assert value([(0, "SELECT b;"), (1, "SELECT a FROM u;")]) == scores
 
 
@@ -150,37 +183,45 @@ class Flaky(ScriptedBackend):
             yield i, Failure("lost") if "Fix SELECT a; for q1" in requests[i].prompt.text else answer
 
 
-def planned(session: Session, kind: str) -> Any:
-    settings = {"correction": {"prompt": "p", "rounds": 3}, "tree": {"expansions": 4}}[kind]
-    return search_questions(
+PLANNERS: dict[str, dict[str, Any]] = {
+    "correction": {"strategy": "correction", "label": "Fix", "prompt": "p", "rounds": 3, "completions": 2},
+    "tree_search": {"strategy": "tree_search", "label": "Tree", "expansions": 4, "completions": 2},
+}
+
+
+def planned(session: Session, strategy: str) -> tuple[list[Outcome], list[Cost]]:
+    """What came of a search, and its costs."""
+    outcomes, ledger = search_questions(
         QUESTIONS,
-        writer(session, kind),
-        lambda known, ledger: valuing(reader(session), known, ledger, mode="check", execute=ran),
-        planner={"kind": kind, "completions": 2, **settings},
+        writer(session, strategy),
+        lambda known, ledger: model_values(reader(session), known, ledger, mode="check", execute=ran),
+        planner=PLANNERS[strategy],
     )
+    return outcomes, ledger.costs([outcome.candidates() for outcome in outcomes])
 
 
 def test_a_failed_request_leaves_its_question_out_and_no_other(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted(*RULES)
-    found = planned(Session(Flaky(backend.spec, backend.rules), None, "job", tolerated=0.9), "correction")
-    assert [each.sql for each in found.selections] == ["SELECT b;", ";", ";"]
-    assert [each.reason == UNANSWERED for each in found.selections] == [False, True, True]
-    assert [each.unanswered for each in found.tried] == [False, True, True]
+    outcomes, _ = planned(Session(Flaky(backend.spec, backend.rules), None, "job", tolerated=0.9), "correction")
+    selections = [outcome.selection() for outcome in outcomes]
+    assert [each.sql for each in selections] == ["SELECT b;", ";", ";"]
+    assert [each.reason == UNANSWERED for each in selections] == [False, True, True]
+    assert [outcome.candidates().unanswered for outcome in outcomes] == [False, True, True]
 
 
-@pytest.mark.parametrize("kind", ["correction", "tree"])
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_costs_are_those_of_the_planner_alone_also_from_the_journal(
-    session: Session, tmp_path: Path, kind: str
+    session: Session, tmp_path: Path, strategy: str
 ) -> None:
     session.journal = tmp_path
-    first = planned(session, kind)
+    outcomes, costs = planned(session, strategy)
     spent = replace(session.usage)
-    again = planned(Session(session.backend, tmp_path, "job"), kind)
-    assert again == first
-    total = [sum(getattr(cost, name) for cost in first.costs) for name in ("generator_read", "discriminator_read")]
+    again = planned(Session(session.backend, tmp_path, "job"), strategy)
+    assert again == (outcomes, costs)
+    total = [sum(getattr(cost, name) for cost in costs) for name in ("generator_read", "discriminator_read")]
     assert sum(total) == spent.prompt_tokens
     assert spent.from_journal == 0
-    assert all(cost.queries == len(each.candidates) for cost, each in zip(first.costs, first.tried, strict=True))
+    assert [cost.queries for cost in costs] == [len(outcome.candidates().candidates) for outcome in outcomes]
 
 
 def test_a_part_of_the_journal_gives_the_same_search(session: Session, tmp_path: Path) -> None:
@@ -194,50 +235,78 @@ def test_a_part_of_the_journal_gives_the_same_search(session: Session, tmp_path:
     assert 0 < resumed.usage.from_journal < resumed.usage.distinct
 
 
-def test_equal_models_are_loaded_once(scripted: Callable[..., ScriptedBackend], tmp_path: Path) -> None:
-    spec = scripted(*RULES).spec
-    roles = {"generator": spec, "discriminator": spec, "other": replace(spec, name="another")}
-    made = open_sessions(roles, device="cpu", journal=str(tmp_path), writer="w", tolerated=0.5)
-    assert made["generator"].backend is made["discriminator"].backend
-    assert made["other"].backend is not made["generator"].backend
-    assert made["discriminator"].journal == tmp_path / spec.name
-    assert [session.writer for session in made.values()] == ["w.generator", "w.discriminator", "w.other"]
-    assert {session.tolerated for session in made.values()} == {0.5}
-
-
-ENDS = tuple(range(1, 20))
-
-
-def test_re_ranking_is_booked_what_its_search_would_be(session: Session) -> None:
-    """Judgments cut at the budget, candidates kept from the model, and a share of the generator's job."""
-    sets = generate_candidates(
-        session,
-        QUESTIONS,
-        template=PLAIN,
-        prompt_format="chat",
-        extraction="statement",
-        decoding=Decoding(2, 0.5, 40),
-        seed=3,
+def test_a_search_leaves_its_files(scripted: Callable[..., ScriptedBackend], tmp_path: Path) -> None:
+    """With a model that judges, and with a baseline in its place, which is asked nothing."""
+    backend = scripted(
+        {"match": "^Fix SELECT 1; for one of d", "response": " 2;"},
+        {"match": "^Ask", "response": [" 1;", " x;"]},
+        {"match": "^Judge SELECT 2;", "probabilities": {"Yes": 0.75}},
+        {"match": "^Judge SELECT 1;", "probabilities": {"Yes": 0.25}},
     )
-    run = session.report()
-    response = ' {"correct": false}'
-    judgments = [
-        Judgment(each.question_id, one.sql, None, response, (1,) * 19, (-0.1,) * 19, ENDS, "stop", 40, 15)
-        for each in sets
-        for one in each.candidates
-    ]
-    executable = {(each.question_id, one.sql): one.sql == "SELECT a;" for each in sets for one in each.candidates}
-    scores = score_judgments(sets, judgments, budget=7, scoring="soft", mode="check", executable=executable)
-    costs = of_choosing(sets, run, scores, judgments, "soft")
-    share = (run["requests"] / 3, run["prompt_tokens"] / 3, run["new_tokens"] / 3)
-    assert costs == [Cost(i, *share, 1, 15, 7, 2) for i in range(3)]
-    assert of_choosing(sets, run) == [Cost(i, *share, queries=2) for i in range(3)]
+    (tmp_path / "d").mkdir()
+    with sqlite3.connect(tmp_path / "d" / "d.sqlite") as connection:
+        connection.execute("CREATE TABLE one AS SELECT 1 AS a")
+    prompts = {"generator": "Ask ${question}${schema}", "planner": "Fix ${sql} for ${question}${schema}"}
+    prompts |= {"discriminator": "Judge ${sql} for ${question}", "closing": "</think>"}
+    for name, text in prompts.items():
+        (tmp_path / name).write_text(f"{text}\n=== answer ===\n{'{' if name == 'closing' else 'SELECT'}\n")
+    write_jsonl(tmp_path / "questions", [Question(4, "d", "one", "SELECT 2", " of d", "easy")])
+    row = asdict(backend.spec)
+    names = ("selections", "costs", "tried", "trace", "generator_run", "discriminator_run")
+    made = {name: str(tmp_path / f"{name}.out") for name in names}
 
+    def searched(discriminator: dict[str, Any], *judges: str) -> list[Cost]:
+        search_pool(
+            questions=str(tmp_path / "questions"),
+            candidates="not there",
+            generator_prompt=str(tmp_path / "generator"),
+            planner_prompt=[str(tmp_path / "planner")],
+            discriminator_prompt=[str(tmp_path / judge) for judge in judges],
+            closing=str(tmp_path / "closing"),
+            databases=str(tmp_path),
+            generator_weights=[],
+            discriminator_weights=[],
+            **made,
+            planner=PLANNERS["correction"],
+            models={"generator": row, **dict.fromkeys(judges, row)},
+            generator={"prompt_format": "raw", "extraction": "statement"},
+            discriminator=discriminator,
+            decoding={"samples": 2, "temperature": 0.5, "max_new_tokens": 9},
+            budget=1,
+            scoring="soft",
+            mode="check",
+            quoted_names=False,
+            comparison=TEST_SUITE,
+            limits={},
+            seed=1,
+            label="fix.job",
+            gpu=0,
+            workers=1,
+            journal=str(tmp_path / "journal"),
+            failures_tolerated=0.0,
+        )
+        (selection,) = read_jsonl(made["selections"], Selection)
+        assert (selection.question_id, selection.sql) == (4, "SELECT 2;")
+        assert selection.reason == "best of 3 queries; positive verdict"
+        (tried,) = read_jsonl(made["tried"], CandidateSet)
+        assert [(one.sql, one.count) for one in tried.candidates] == [
+            ("SELECT 1;", 1),
+            ("SELECT x;", 1),
+            ("SELECT 2;", 2),
+        ]
+        trace = read_json(made["trace"])
+        assert (trace["question_id"], trace["steps"], len(trace["tried"])) == (4, 2, 3)
+        assert read_json(made["generator_run"])["requests"] == 4
+        return read_jsonl(made["costs"], Cost)
 
-def test_a_forced_verdict_reads_the_thought_once_more() -> None:
-    judgment, silent = Judgment(0, "a;", prompt_tokens=10), Judgment(0, "a;", p_yes=0.5, prompt_tokens=10)
-    score = Score(0, "a;", 0.5, None, failure=False, tokens=4)
-    assert of_judging(judgment, score, "forced") == (2, 24, 4)
-    assert of_judging(judgment, replace(score, tokens=0), "forced") == (1, 10, 0)
-    assert of_judging(silent, replace(score, tokens=0), "forced") == (1, 10, 0)
-    assert of_judging(judgment, score, "hard") == (1, 10, 4)
+    (cost,) = searched({"method": "yes_no", "prompt_format": "raw"}, "discriminator")
+    assert (cost.generator_calls, cost.discriminator_calls, cost.queries) == (4, 2, 3), (
+        "not about what does not execute"
+    )
+    assert read_json(made["discriminator_run"])["requests"] == 2
+    folder = tmp_path / "journal" / backend.spec.name
+    assert sorted(path.name for path in folder.iterdir()) == ["fix.job.discriminator.jsonl", "fix.job.generator.jsonl"]
+    (cost,) = searched({"method": "oracle", "p": 1.0})
+    assert (cost.generator_calls, cost.discriminator_calls, cost.discriminator_read) == (4, 0, 0)
+    assert read_json(made["generator_run"])["from_journal"] == 4
+    assert read_json(made["discriminator_run"]) == no_report("oracle")
