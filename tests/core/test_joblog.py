@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from snakemake.iocontainers import InputFiles, Log, Namedlist, OutputFiles, Params
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.joblog import command, job
+from sqljudge.core.joblog import command, job, show_messages
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def no_messages_afterwards() -> Iterator[None]:
+    """What a job does to the library's logger lasts as long as its process."""
+    logger = logging.getLogger("sqljudge")
+    before = (logger.level, logger.handlers)
+    yield
+    logger.level, logger.handlers = before
+
+
+def given(log: Path, **parts: Any) -> Any:
+    """What Snakemake gives a script, as far as it is read."""
+    empty: dict[str, Any] = {"input": InputFiles(), "output": OutputFiles(), "params": Params()}
+    return SimpleNamespace(**{**empty, **parts}, log=Log([str(log)]))
+
+
+def test_a_script_is_given_its_named_files_and_params(tmp_path: Path) -> None:
+    """A file as a path, a list of files as a list of paths; not the digest of its code, which is there to change."""
+    scores = Namedlist(["a.jsonl", "b.jsonl"])
+    read = InputFiles(["unnamed", "a b.jsonl", scores, Namedlist()])
+    for place, name in enumerate(("candidates", "scores", "groups"), 1):
+        read._set_name(name, place)
+    made = OutputFiles(fromdict={"selections": "out.jsonl"})
+    params = Params(fromdict={"planner": "vote", "budgets": [0, 8], "limits": {"rows": 5}, "code": "c0de"})
+    with job(given(tmp_path / "x.log", input=read, output=made, params=params)) as arguments:
+        assert arguments == {
+            "candidates": "a b.jsonl",
+            "scores": ["a.jsonl", "b.jsonl"],
+            "groups": [],
+            "selections": "out.jsonl",
+            "planner": "vote",
+            "budgets": [0, 8],
+            "limits": {"rows": 5},
+        }
+        assert (type(arguments["candidates"]), type(arguments["scores"])) == (str, list)
+
+
+def test_the_librarys_messages_are_plain_lines_and_come_once(tmp_path: Path, capsys: Capture) -> None:
+    show_messages()
+    for _ in range(2):
+        with job(given(tmp_path / "x.log")):
+            logging.getLogger("sqljudge.stages.some").info("%d candidates", 3)
+            logging.getLogger("sqljudge.stages.some").debug("too much")
+            logging.getLogger("another").info("not ours")
+        assert capsys.readouterr().err == (tmp_path / "x.log").read_text() == "3 candidates\n"
+
+
 def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture) -> None:
     terminal = sys.stderr
     log = tmp_path / "deep" / "x.log"
-    with job(str(log)):
+    with job(given(log)):
         print("é one", file=sys.stderr)
         assert not sys.stderr.isatty()
         assert sys.stderr.encoding == "utf-8"
@@ -33,7 +83,7 @@ def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture
 
 def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
-    with job(str(log)):
+    with job(given(log)):
         print("one", file=sys.stderr, flush=True)
         assert log.read_text() == "one\n"
 
@@ -42,7 +92,7 @@ def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
 def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path, capsys: Capture, error: Exception) -> None:
     terminal = sys.stderr
     log = tmp_path / "x.log"
-    with pytest.raises(SystemExit) as ended, job(str(log)):
+    with pytest.raises(SystemExit) as ended, job(given(log)):
         raise error
     assert ended.value.code == 1
     assert ended.value.__suppress_context__
@@ -53,7 +103,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path, capsys: Cap
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(3)])
 def test_other_exceptions_propagate(tmp_path: Path, capsys: Capture, error: BaseException) -> None:
     terminal = sys.stderr
-    with pytest.raises(type(error)) as raised, job(str(tmp_path / "x.log")):
+    with pytest.raises(type(error)) as raised, job(given(tmp_path / "x.log")):
         raise error
     assert raised.value is error
     assert sys.stderr is terminal
@@ -62,7 +112,7 @@ def test_other_exceptions_propagate(tmp_path: Path, capsys: Capture, error: Base
 
 def test_a_second_run_writes_its_log_anew(tmp_path: Path) -> None:
     for text in ("first\n", "second\n"):
-        with job(str(tmp_path / "x.log")):
+        with job(given(tmp_path / "x.log")):
             sys.stderr.write(text)
     assert (tmp_path / "x.log").read_text() == "second\n"
 
