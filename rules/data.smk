@@ -37,7 +37,8 @@ rule stage_dataset:
     """Bring questions, schemas and databases into one layout; build databases that are given as SQL text."""
     input:
         files=lambda wildcards: in_source(
-            {CONFIG.dataset.questions_file, FORMAT.tables_file, FORMAT.databases_archive}, {".sqlite", ".sql"}
+            {CONFIG.dataset.questions_file, FORMAT.tables_file, FORMAT.databases_archive},
+            {".sqlite", ".sql"},
         ),
     output:
         questions=f"{DATA}/questions.json",

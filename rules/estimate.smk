@@ -23,7 +23,7 @@ rule estimate:
     conda:
         CPU_ENV
     params:
-        journal=JOURNAL,
+        journal=REQUESTS["journal"],
         jobs=model_jobs(NEEDS, CONFIG),
         questions=path("questions", Variant(DATASET)),
         expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,

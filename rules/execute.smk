@@ -15,8 +15,7 @@ rule execute:
         CPU_ENV
     threads: 2
     params:
-        comparison=FORMAT.comparison,
-        limits=config["execution"],
+        **EXECUTION,
         code=code_digest("stages.execute"),
     script:
         "../scripts/execute.py"
@@ -50,8 +49,7 @@ rule group:
         CPU_ENV
     threads: 2
     params:
-        comparison=FORMAT.comparison,
-        limits=config["execution"],
+        **EXECUTION,
         code=code_digest("stages.execute"),
     script:
         "../scripts/group.py"

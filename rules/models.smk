@@ -3,6 +3,73 @@ from sqljudge.core.variants import only
 from sqljudge.stages.extras import EXTRAS
 
 
+def entry_of(role):
+    """A function: the configuration of a job's generator or discriminator."""
+    return lambda wildcards: getattr(CONFIG, f"{role}s")[wildcards[role]]
+
+
+def model_row(role):
+    """A params function: the row of the models table of a job's generator or discriminator."""
+    return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
+
+
+def weights_of(role):
+    """An input function: the folder of a model that comes as a GGUF file; nothing for others."""
+
+    def folder(wildcards):
+        model = MODELS[entry_of(role)(wildcards).model]
+        packed = model.source.endswith(".gguf") and model.backend == "transformers"
+        return [f"results/models/{model.name}"] if packed else []
+
+    return folder
+
+
+def backend_of(role):
+    """The name of the backend of a job's generator or discriminator."""
+    return lambda wildcards: MODELS[entry_of(role)(wildcards).model].backend
+
+
+def model_gpus(*roles):
+    """A resources function: no GPU for models behind a server."""
+    return lambda wildcards: max(
+        0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles
+    )
+
+
+def model_env(*roles):
+    """A conda function: the environment that holds the backends of all of a job's models."""
+    order = ["cpu", "gpu", "vllm"]
+    return lambda wildcards: "../envs/{}.yaml".format(
+        max((BACKENDS[backend_of(role)(wildcards)].environment for role in roles), key=order.index)
+    )
+
+
+def model_code(stage, *roles):
+    """A params function: the digest of a model stage's code, its backends included."""
+    return lambda wildcards: code_digest(
+        stage, *(f"models.engines.{backend_of(role)(wildcards)}" for role in roles)
+    )
+
+
+def model_threads(wildcards):
+    """A model job on a GPU leaves the cores to others; on the CPU it takes them all."""
+    offered = dict(workflow.global_resources.unwrapped_items())
+    return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
+
+
+def decoding_of(wildcards):
+    """How a job's completions are drawn: the decoding, with the generator's own limit in place of its limit."""
+    own = entry_of("generator")(wildcards).max_new_tokens
+    decoding = config["decodings"][wildcards.decoding]
+    return {**decoding, "max_new_tokens": own} if own else decoding
+
+
+def discriminator_prompt(wildcards):
+    """The prompt template of a job's context and discriminator."""
+    method = entry_of("discriminator")(wildcards).method
+    return str(resolve(config["contexts"][wildcards.context][method]))
+
+
 def extra_files(wildcards):
     """The files that the extras of a job's prompts are taken from, by name."""
     own = CONFIG.demonstrations.file
@@ -12,7 +79,9 @@ def extra_files(wildcards):
         "demonstration": str(resolve(CONFIG.demonstrations.prompt)),
     }
     return {
-        name: files[name] for extra in extras_of(wildcards.context, CONFIG) for name in EXTRAS[extra].files
+        name: files[name]
+        for extra in extras_of(wildcards.context, CONFIG)
+        for name in EXTRAS[extra].files
     }
 
 
@@ -71,6 +140,7 @@ rule generate:
         mem_mb=16000,
         runtime=240,
     params:
+        **REQUESTS,
         model=model_row("generator"),
         prompt_format=lookup(dpath="generators/{generator}/prompt_format", within=config),
         extraction=lookup(dpath="generators/{generator}/extraction", within=config),
@@ -78,8 +148,6 @@ rule generate:
         quoted_names=FORMAT.quoted_names,
         seed=SEED,
         label="generate.{generator}.{decoding}",
-        journal=JOURNAL,
-        failures_tolerated=CONFIG.failures_tolerated,
         code=model_code("stages.generate", "generator"),
     script:
         "../scripts/generate.py"
@@ -110,14 +178,13 @@ rule judge:
         mem_mb=32000,
         runtime=480,
     params:
+        **REQUESTS,
         model=model_row("discriminator"),
         method=lookup(dpath="discriminators/{discriminator}/method", within=config),
         prompt_format=lookup(dpath="discriminators/{discriminator}/prompt_format", within=config),
         budget=judged_budget,
         extras=lambda wildcards: extras_of(wildcards.context, CONFIG),
         label="judge.{discriminator}.{context}.{pool}",
-        journal=JOURNAL,
-        failures_tolerated=CONFIG.failures_tolerated,
         code=model_code("stages.judge", "discriminator"),
     script:
         "../scripts/judge.py"
@@ -150,14 +217,13 @@ rule force:
         mem_mb=32000,
         runtime=240,
     params:
+        **REQUESTS,
         model=model_row("discriminator"),
         method=lookup(dpath="discriminators/{discriminator}/method", within=config),
         prompt_format=lookup(dpath="discriminators/{discriminator}/prompt_format", within=config),
         budgets=forced_budgets,
         extras=lambda wildcards: extras_of(wildcards.context, CONFIG),
         label="force.{discriminator}.{context}.{pool}",
-        journal=JOURNAL,
-        failures_tolerated=CONFIG.failures_tolerated,
         code=model_code("stages.force", "discriminator"),
     script:
         "../scripts/force.py"
@@ -181,10 +247,14 @@ rule search:
         candidates=of_samples("candidates"),
         generator_prompt=lambda wildcards: str(resolve(entry_of("generator")(wildcards).prompt)),
         planner_prompt=lambda wildcards: [
-            str(resolve(file)) for file in [config["planners"][wildcards.planner].get("prompt")] if file
+            str(resolve(file))
+            for file in [config["planners"][wildcards.planner].get("prompt")]
+            if file
         ],
         discriminator_prompt=lambda wildcards: [
-            discriminator_prompt(wildcards) for role in search_roles(wildcards) if role == "discriminator"
+            discriminator_prompt(wildcards)
+            for role in search_roles(wildcards)
+            if role == "discriminator"
         ],
         closing=str(resolve(CONFIG.forced.prompt)),
         databases=DATABASES,
@@ -213,8 +283,12 @@ rule search:
         mem_mb=48000,
         runtime=960,
     params:
+        **EXECUTION,
+        **REQUESTS,
         planner=lookup(dpath="planners/{planner}", within=config),
-        models=lambda wildcards: {role: model_row(role)(wildcards) for role in search_roles(wildcards)},
+        models=lambda wildcards: {
+            role: model_row(role)(wildcards) for role in search_roles(wildcards)
+        },
         generator=lookup(dpath="generators/{generator}", within=config),
         discriminator=lookup(dpath="discriminators/{discriminator}", within=config),
         decoding=decoding_of,
@@ -222,12 +296,8 @@ rule search:
         scoring="{scoring}",
         mode="{mode}",
         quoted_names=FORMAT.quoted_names,
-        comparison=FORMAT.comparison,
-        limits=config["execution"],
         seed=SEED,
         label="search.{planner}.{discriminator}.{context}.{generator}.{decoding}.b{budget}.{scoring}.{mode}",
-        journal=JOURNAL,
-        failures_tolerated=CONFIG.failures_tolerated,
         code=lambda wildcards: model_code("stages.search.run", *search_roles(wildcards))(wildcards),
     script:
         "../scripts/search.py"

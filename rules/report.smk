@@ -7,7 +7,9 @@ from sqljudge.report.specs import SPECS
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
-PHRASES = {name: captions.phrases(CONFIG, experiment, LABELS) for name, experiment in TABLES.items()}
+PHRASES = {
+    name: captions.phrases(CONFIG, experiment, LABELS) for name, experiment in TABLES.items()
+}
 DRAWN = [name for name, figure in FIGURES.items() if figure.table in TABLES]
 PUBLISHED = str(ROOT / FORMAT.published)
 
@@ -24,15 +26,14 @@ def page(name, category, label, **more):
         for form, words in (("html", "page"), ("csv", "values (csv)"))
     }
     plain = {form: f"results/tables/{name}.{form}" for form in ("md", "tex")}
-    return {**reported, **plain, **{key: f"results/tables/{name}.{end}" for key, end in more.items()}}
+    return {
+        **reported,
+        **plain,
+        **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
+    }
 
 
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
-
-
-def describe(name, text):
-    """Give a rule that was made in a loop its docstring; within a module its name is another."""
-    workflow.get_rule(workflow.modifier.modify_rulename(name)).docstring = text
 
 
 for NAME, EXPERIMENT in TABLES.items():
@@ -75,6 +76,7 @@ for NAME in DRAWN:
             runs=needs_of({TABLE: TABLES[TABLE]}, CONFIG).runs(),
             published=PUBLISHED,
         output:
+            **{key: f"results/figures/{NAME}.{end}" for key, end in BESIDE.items()},
             svg=report(
                 f"results/figures/{NAME}.svg",
                 caption=f"../workflow/report/{NAME}.rst",
@@ -82,7 +84,6 @@ for NAME in DRAWN:
                 labels={"Figure": NAME.removeprefix("figure")},
             ),
             pdf=f"results/figures/{NAME}.pdf",
-            **{key: f"results/figures/{NAME}.{end}" for key, end in BESIDE.items()},
         log:
             f"logs/figures/{NAME}.log",
         conda:
@@ -147,7 +148,9 @@ rule costs:
 rule provenance:
     """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
     input:
-        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]]
+        sidecars=[
+            f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]
+        ]
         + [f"results/figures/{name}.provenance.json" for name in DRAWN],
         runs=NEEDS.runs(),
     output:

@@ -53,57 +53,38 @@ if len(gather.shards("{scatteritem}")) > 1:
         benchmark:
             benchmark_of(shard_of(PATTERNS["forced"]))
 
-    rule merge_candidates:
-        """One file of candidates from a job's shards, as one job would have written it."""
-        input:
-            questions=path("questions", Variant(DATASET)),
-            shards=all_shards(of_samples("candidates")),
-            runs=all_shards(of_samples("candidates_run")),
-        output:
-            candidates=of_samples("candidates"),
-            run=of_samples("candidates_run"),
-        log:
-            log_of(of_samples("candidates_run")),
-        conda:
-            CPU_ENV
-        params:
-            code=code_digest("stages.shards"),
-        script:
-            "../scripts/merge_candidates.py"
+    for KIND, PATTERN, RUN in (
+        ("candidates", of_samples("candidates"), of_samples("candidates_run")),
+        ("judgments", PATTERNS["judgments"], PATTERNS["judgments_run"]),
+        ("forced", PATTERNS["forced"], PATTERNS["forced_run"]),
+    ):
 
-    rule merge_judgments:
-        """One file of judgments from a job's shards, as one job would have written it."""
-        input:
-            candidates=PATTERNS["candidates"],
-            shards=all_shards(PATTERNS["judgments"]),
-            runs=all_shards(PATTERNS["judgments_run"]),
-        output:
-            judgments=PATTERNS["judgments"],
-            run=PATTERNS["judgments_run"],
-        log:
-            log_of(PATTERNS["judgments_run"]),
-        conda:
-            CPU_ENV
-        params:
-            code=code_digest("stages.shards"),
-        script:
-            "../scripts/merge_judgments.py"
+        rule:
+            name:
+                f"merge_{KIND}"
+            input:
+                order=(
+                    PATTERNS["candidates"]
+                    if KIND != "candidates"
+                    else path("questions", Variant(DATASET))
+                ),
+                shards=all_shards(PATTERN),
+                runs=all_shards(RUN),
+            output:
+                merged=PATTERN,
+                run=RUN,
+            log:
+                log_of(RUN),
+            conda:
+                CPU_ENV
+            params:
+                kind=KIND,
+                times=(lambda wildcards: len(forced_budgets(wildcards))) if KIND == "forced" else 1,
+                code=code_digest("stages.shards"),
+            script:
+                "../scripts/merge.py"
 
-    rule merge_forced:
-        """One file of forced verdicts from a job's shards, as one job would have written it."""
-        input:
-            candidates=PATTERNS["candidates"],
-            shards=all_shards(PATTERNS["forced"]),
-            runs=all_shards(PATTERNS["forced_run"]),
-        output:
-            forced=PATTERNS["forced"],
-            run=PATTERNS["forced_run"],
-        log:
-            log_of(PATTERNS["forced_run"]),
-        conda:
-            CPU_ENV
-        params:
-            budgets=forced_budgets,
-            code=code_digest("stages.shards"),
-        script:
-            "../scripts/merge_forced.py"
+        describe(
+            f"merge_{KIND}",
+            f"One file of {KIND} from a job's shards, as one job would have written it.",
+        )

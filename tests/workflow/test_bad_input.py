@@ -19,7 +19,7 @@ NewProject = Callable[[], Project]
     [
         ("sede", 1, "unknown key 'sede'; did you mean 'seed'?"),
         ("dataset.per_hardnes", 1, "dataset: unknown key 'per_hardnes'; did you mean 'per_hardness'?"),
-        ("discriminators.taster.kind", "yesno", "'yesno' is not possible; did you mean 'yes_no'?"),
+        ("discriminators.taster.method", "yesno", "'yesno' is not possible; did you mean 'yes_no'?"),
         ("discriminators.taster.model", "actr", "'actr' is not defined; did you mean 'actor'?"),
         ("experiments.table1.discriminators", ["tastr"], "'tastr' is not defined; did you mean 'taster'?"),
         ("experiments.table1.budget", 0, "experiments.table1.budget: 0 is too small; the least is 1"),

@@ -31,9 +31,9 @@ def on_mini_bird(project: Project) -> None:
     project.change("contexts.no_schema", {"yes_no": "config/prompts/yes_no_bird.txt"})
     project.change("experiments.table1.discriminators", ["taster"])
     project.change(
-        "experiments.table2", {"generator": "writer", "discriminators": ["taster"], "costless": ["majority"]}
+        "experiments.table2", {"generator": "writer", "discriminators": ["taster"], "baselines": ["majority"]}
     )
-    project.change("experiments.table2.planners", ["majority"])
+    project.change("experiments.table2.planners", ["vote"])
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

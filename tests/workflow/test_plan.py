@@ -16,24 +16,24 @@ import pytest
 from harness import ROOT, Project
 from sqljudge.core.parquet import read_judgments
 
-MODEL_RULES = {"generate", "discriminate", "force_verdicts", "search", "search_without_model"}
+MODEL_RULES = {"generate", "judge", "force", "search"}
 
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
     jobs = Project(tmp_path).snakemake("-n").jobs
     # six over the pool, six over the samples, one with the schema, one not thinking, six with results, five few-shot
-    assert jobs["discriminate"] == 25
+    assert jobs["judge"] == 25
     assert jobs["stage_training"] == 1
-    assert jobs["force_verdicts"] == 1
-    assert (jobs["search"], jobs["search_without_model"]) == (4, 6)  # two planners, two discriminators, three oracles
+    assert jobs["force"] == 1
+    assert jobs["search"] == 10  # two planners, each with two discriminators and three oracles
     assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
     assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
 
 
 def test_one_table_plans_only_what_it_needs(tmp_path: Path) -> None:
     jobs = Project(tmp_path).snakemake("table1", "-n").jobs
-    assert jobs["discriminate"] == 6
-    assert not {"table2", "table8", "rerank", "evaluate_end_to_end", "figure5"} & set(jobs)
+    assert jobs["judge"] == 6
+    assert not {"table2", "table8", "plan", "measure_end_to_end", "figure5"} & set(jobs)
 
 
 def test_every_named_target_is_explained(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
     assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
     assert (finished.folder / "results/tables/adaptive.html").stat().st_size > 0
-    assert (finished.folder / "results/tables/evidence.html").stat().st_size > 0
-    assert (finished.folder / "results/tables/planners.html").stat().st_size > 0
+    assert (finished.folder / "results/tables/contexts.html").stat().st_size > 0
+    assert (finished.folder / "results/tables/search.html").stat().st_size > 0
     for name in ("figure4", "figure5", "reliability", "pareto", "planner_costs"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
@@ -62,8 +62,8 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
 @pytest.mark.parametrize(
     ("path", "value", "again", "kept"),
     [
-        ("resamples", 150, {"evaluate_intrinsic", "evaluate_end_to_end", "table1"}, {"score", "rerank"}),
-        ("experiments.table1.budget", 20, {"score", "evaluate_intrinsic", "table1"}, {"table2", "rerank"}),
+        ("resamples", 150, {"measure_intrinsic", "measure_end_to_end", "table1"}, {"score", "plan"}),
+        ("experiments.table1.budget", 20, {"score", "measure_intrinsic", "table1"}, {"table2", "plan"}),
     ],
 )
 def test_a_knob_runs_only_its_own_stages_again(
@@ -75,37 +75,38 @@ def test_a_knob_runs_only_its_own_stages_again(
     assert not (kept | MODEL_RULES) & jobs
 
 
-def test_what_costs_nothing_is_added_without_a_model(made: Project) -> None:
-    made.change("experiments.table2.costless", ["majority", "likelihood", "oracle:1", "random", "oracle:0.25"])
+def test_a_baseline_is_added_without_a_model(made: Project) -> None:
+    made.change("discriminators.quarter", {"method": "oracle", "p": 0.25})
+    made.change("experiments.table2.baselines", ["majority", "likelihood", "oracle-1", "random", "quarter"])
     jobs = made.snakemake("table2", "-n").jobs
-    assert (jobs["score_without_model"], jobs["rerank_without_model"], jobs["evaluate_end_to_end"]) == (2, 2, 2)
-    assert not {"score", "rerank", "group_results", "execute", *MODEL_RULES} & set(jobs)
+    assert (jobs["score_baseline"], jobs["plan"], jobs["measure_end_to_end"]) == (2, 2, 2)
+    assert not {"score", "group", "execute", *MODEL_RULES} & set(jobs)
 
 
 def test_bins_draw_the_reliability_diagram_again_and_no_score(made: Project) -> None:
     made.change("calibration", {"bins": 4})
     jobs = set(made.snakemake("-n").jobs)
-    assert {"evaluate_calibration", "thresholds", "reliability", "claims"} <= jobs
-    assert not {"score", "evaluate_intrinsic", "table1", "figure5", *MODEL_RULES} & jobs
+    assert {"measure_calibration", "thresholds", "reliability", "claims"} <= jobs
+    assert not {"score", "measure_intrinsic", "table1", "figure5", *MODEL_RULES} & jobs
 
 
 def test_a_larger_budget_asks_the_model_again(made: Project) -> None:
     made.change("experiments.table8.budgets", [20, 60, 90])
-    assert made.snakemake("table8", "-n").jobs["discriminate"] == 1
+    assert made.snakemake("table8", "-n").jobs["judge"] == 1
 
 
 def test_a_new_discriminator_runs_alone(made: Project) -> None:
-    made.change("discriminators.second", {"model": "actor", "kind": "yes_no"})
+    made.change("discriminators.second", {"model": "actor", "method": "yes_no"})
     made.change("experiments.table1.discriminators", ["thinker", "taster", "second"])
     jobs = made.snakemake("table1", "-n").jobs
-    assert jobs["discriminate"] == 1
+    assert jobs["judge"] == 1
     assert "generate" not in jobs
 
 
 def test_a_budget_below_the_largest_runs_no_model(made: Project) -> None:
     made.change("experiments.table8.budgets", [20, 40, 60])
     jobs = set(made.snakemake("table8", "-n").jobs)
-    assert {"score", "evaluate_intrinsic", "evaluate_reasoning", "table8"} <= jobs
+    assert {"score", "measure_intrinsic", "measure_reasoning", "table8"} <= jobs
     assert not MODEL_RULES & jobs
 
 
@@ -133,18 +134,18 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
     assert "Nothing to be done" in made.snakemake("-n").output
     planning.write_text(planning.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     jobs = set(made.snakemake("-n").jobs)
-    assert {"rerank", "greedy", "evaluate_end_to_end", "table2", "figure5"} <= jobs
+    assert {"plan", "measure_end_to_end", "table2", "figure5"} <= jobs
     assert not {"score", "execute", "table1", *MODEL_RULES} & jobs
 
 
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
-    figures = made.root / "workflow/sqljudge/report/figures.py"
+    figures = made.root / "workflow/sqljudge/report/figures/__init__.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     drawn = {"figure4", "figure5", "reliability", "pareto", "planner_costs"}
     assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
 
 
-def test_prompts_show_the_evidence_of_their_context(finished: Project) -> None:
+def test_prompts_show_the_extras_of_their_context(finished: Project) -> None:
     """The scripted model answers a prompt by what stands in it."""
 
     def said(context: str) -> set[float | None]:
@@ -159,12 +160,12 @@ def test_what_demonstrations_come_from_asks_again_for_them_alone(made: Project) 
     training = made.root / "resources/mini_spider/train.json"
     training.write_text(training.read_text(encoding="utf-8").replace("How many members", "How many readers"))
     jobs = made.snakemake("-n").jobs
-    assert (jobs["stage_training"], jobs["discriminate"]) == (1, 1)
+    assert (jobs["stage_training"], jobs["judge"]) == (1, 1)
     assert not {"stage_dataset", "generate", "execute", "table1"} & set(jobs)
     (made.folder / "mine.json").write_text(training.read_text(encoding="utf-8"), encoding="utf-8")
     made.change("demonstrations", {"file": "mine.json", "number": 2})
     jobs = made.snakemake("-n").jobs
-    assert jobs["discriminate"] == 1
+    assert jobs["judge"] == 1
     assert "stage_training" not in jobs
 
 
@@ -172,29 +173,29 @@ def test_limits_of_execution_ask_again_only_where_results_are_shown(made: Projec
     made.change("execution.steps", 40_000_000)
     jobs = made.snakemake("-n").jobs
     assert jobs["execute"] > 1
-    assert jobs["discriminate"] == 2, "the thinker and the taster, who see results"
-    assert not {"sample_questions", "generate", "force_verdicts"} & set(jobs)
+    assert jobs["judge"] == 2, "the thinker and the taster, who see results"
+    assert not {"sample_questions", "generate", "force"} & set(jobs)
 
 
 def test_without_demonstrations_no_training_file_is_needed(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.configure({"experiments": {"evidence": {"contexts": ["no_schema", "result"]}}})
-    jobs = project.snakemake("evidence", "-n").jobs
-    assert jobs["discriminate"] == 12
+    project.configure({"experiments": {"contexts": {"contexts": ["no_schema", "result"]}}})
+    jobs = project.snakemake("contexts", "-n").jobs
+    assert jobs["judge"] == 12
     assert "stage_training" not in jobs
 
 
 def test_forced_verdicts_are_cut_from_the_judgments_that_exist(made: Project) -> None:
     made.change("experiments.table1.scoring", "forced")
     jobs = made.snakemake("table1", "-n").jobs
-    assert (jobs["score_forced"], jobs["force_verdicts"]) == (2, 1), "the thinker's are there already"
-    assert not {"generate", "discriminate", "score", "table2"} & set(jobs)
+    assert (jobs["score_forced"], jobs["force"]) == (2, 1), "the thinker's are there already"
+    assert not {"generate", "judge", "score", "table2"} & set(jobs)
     made.change("experiments.table3.scoring", "forced")
     made.change("experiments.table3.budget", 0)
     run = made.snakemake("table1", "table3")
     assert run.code == 0, run.output
-    assert {"force_verdicts", "score_forced", "rerank"} <= set(run.jobs)
-    assert not {"generate", "discriminate"} & set(run.jobs)
+    assert {"force", "score_forced", "plan"} <= set(run.jobs)
+    assert not {"generate", "judge"} & set(run.jobs)
     scores = made.folder / "results/scores/thinker/no_schema/writer.sample.b0.forced.check.jsonl"
     assert {json.loads(line)["failure"] for line in scores.read_text(encoding="utf-8").splitlines()} == {False}
 
@@ -205,7 +206,7 @@ def test_a_new_checkpoint_asks_for_its_own_verdicts_only(made: Project) -> None:
     made.change("experiments.adaptive.checkpoints", [0, 10, 20, 60])
     run = made.snakemake("adaptive", "pareto")
     assert run.code == 0, run.output
-    assert not {"generate", "discriminate"} & set(run.jobs)
+    assert not {"generate", "judge"} & set(run.jobs)
     after = json.loads(report.read_text(encoding="utf-8"))
     assert after["from_journal"] == before < after["distinct"]
     assert after["new_tokens"] == 0
@@ -214,8 +215,8 @@ def test_a_new_checkpoint_asks_for_its_own_verdicts_only(made: Project) -> None:
 def test_what_is_tried_to_stop_a_thought_runs_no_model(made: Project) -> None:
     made.change("forced", {"confidences": [0.7]})
     jobs = set(made.snakemake("-n").jobs)
-    assert {"evaluate_adaptive", "adaptive", "pareto"} <= jobs
-    assert not {"score_forced", "table1", "evaluate_intrinsic", *MODEL_RULES} & jobs
+    assert {"measure_adaptive", "adaptive", "pareto"} <= jobs
+    assert not {"score_forced", "table1", "measure_intrinsic", *MODEL_RULES} & jobs
 
 
 SEARCHED = "thinker/no_schema/writer.sample.b60.soft.check"
@@ -237,13 +238,13 @@ def test_searches_leave_choices_costs_and_how_they_came_about(finished: Project)
             best = max(how["tried"], key=lambda each: each["score"])["score"]
             assert one["score"] == how["score"] == best
             assert one["sql"] in {each["sql"] for each in how["tried"] if each["score"] == best}
-        ran = lines(results / f"executions/search/{planner}/{SEARCHED}.jsonl")
+        ran = lines(results / f"search/{planner}/{SEARCHED}.executions.jsonl")
         assert {(run["question_id"], run["sql"]) for run in ran} >= {(one["question_id"], one["sql"]) for one in chosen}
-        costs = lines(results / f"spent/{planner}/{SEARCHED}.jsonl")
+        costs = lines(results / f"costs/{planner}/{SEARCHED}.jsonl")
         run = json.loads((results / f"search/{planner}/{SEARCHED}.generator.run.json").read_text(encoding="utf-8"))
         assert sum(cost["generator_calls"] for cost in costs) == run["requests"]
         assert sum(cost["generator_written"] for cost in costs) == run["new_tokens"]
-    table = csv.DictReader((results / "tables/planners.csv").open(encoding="utf-8"))
+    table = csv.DictReader((results / "tables/search.csv").open(encoding="utf-8"))
     rows = {(row["discriminator"], row["planner"]) for row in table if row["status"] == "ok"}
     assert len(rows) == 8  # four planners with the model, the generator alone, three with the oracle
     costs = (results / "tables/costs.md").read_text(encoding="utf-8")
@@ -262,7 +263,7 @@ def test_the_first_round_of_a_correction_is_what_is_re_ranked(finished: Project)
 def test_a_search_that_was_killed_goes_on_from_the_journal_to_the_same_bytes(made: Project) -> None:
     results = made.folder / "results"
     names = [f"selections/tree_search/{SEARCHED}.jsonl", f"search/tree_search/{SEARCHED}.trace.jsonl"]
-    names.append(f"spent/tree_search/{SEARCHED}.jsonl")
+    names.append(f"costs/tree_search/{SEARCHED}.jsonl")
     before = [(results / name).read_bytes() for name in names]
     for file in results.glob("journal/actor/search.tree_search*.jsonl"):
         kept = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -276,8 +277,8 @@ def test_a_search_that_was_killed_goes_on_from_the_journal_to_the_same_bytes(mad
 def test_a_planners_number_searches_again_and_judges_nothing_again(made: Project) -> None:
     made.change("planners.tree_search.expansions", 2)
     jobs = made.snakemake("-n").jobs
-    assert (jobs["search"], jobs["search_without_model"], jobs["planners"]) == (1, 1, 1)
-    assert not {"generate", "discriminate", "score", "rerank", "table2"} & set(jobs)
+    assert jobs["search"] == 2, "with the model and with the oracle"
+    assert not {"generate", "judge", "score", "plan", "table2"} & set(jobs)
 
 
 def test_estimates_of_searches_are_bounds(made: Project) -> None:
@@ -313,7 +314,7 @@ def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) ->
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run(command, cwd=finished.folder, env=environment, capture_output=True, text=True, check=True)
     made = set(re.findall(r"^  rule (\w+)", done.stdout, re.MULTILINE))
-    assert made >= {"table1", "evaluate_intrinsic", "score", "discriminate", "import_pool", "stage_dataset"}
+    assert made >= {"table1", "measure_intrinsic", "score", "judge", "import_pool", "stage_dataset"}
     assert not made & {"table2", "explorer"}
     assert "model actor (scripted), on script" in done.stdout
     assert "dev.json  sha256" in done.stdout
@@ -353,7 +354,7 @@ def test_the_workflow_can_be_a_module_of_another(tmp_path: Path) -> None:
     )
     project = Project(tmp_path, tmp_path)
     jobs = project.snakemake("-n", "--configfile", str(ROOT / "config/config.yaml")).jobs
-    assert jobs["judge_discriminate"] == 6
+    assert jobs["judge_judge"] == 6
 
 
 def test_the_authors_own_question_ids_take_the_place_of_the_sample(made: Project) -> None:

@@ -29,8 +29,8 @@ def test_tables_do_not_depend_on_the_number_of_shards(finished: Project, new_pro
     project = new_project()
     run = project.snakemake("table1", "table2", "--set-scatter", "shards=2")
     assert run.code == 0, run.output
-    assert (run.jobs["generate_shard"], run.jobs["discriminate_shard"]) == (2, 8)
-    assert not {"generate", "discriminate"} & set(run.jobs)
+    assert (run.jobs["generate_shard"], run.jobs["judge_shard"]) == (2, 8)
+    assert not {"generate", "judge"} & set(run.jobs)
     for table in ("table1", "table2"):
         for form in ("csv", "md", "tex", "html"):
             made = f"results/tables/{table}.{form}"

@@ -25,9 +25,9 @@ def project(folder: Path, server: Server) -> Project:
 def test_the_plan_asks_nothing_of_the_server_and_needs_no_gpu(tmp_path: Path) -> None:
     made = project(tmp_path / "run", Server(url="http://127.0.0.1:9/v1"))
     jobs = made.snakemake("table2", "-n").jobs
-    assert {"generate", "discriminate", "table2"} <= set(jobs)
-    made.change("discriminators.taster.frame", "chat")
-    assert "discriminators.taster.frame: model 'actor' is behind a server" in made.refused("table2", "-n")
+    assert {"generate", "judge", "table2"} <= set(jobs)
+    made.change("discriminators.taster.prompt_format", "chat")
+    assert "discriminators.taster.prompt_format: model 'actor' is behind a server" in made.refused("table2", "-n")
 
 
 def test_a_job_whose_requests_fail_resumes_and_may_tolerate_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

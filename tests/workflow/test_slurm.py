@@ -20,7 +20,7 @@ QUICK = [
     *("--slurm-no-account", "--slurm-status-command", "squeue"),  # there is no accounting database
     *("--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "2"),
 ]
-WITHOUT_GPUS = ("--set-resources", "generate:gpu=0", "discriminate:gpu=0")
+WITHOUT_GPUS = ("--set-resources", "generate:gpu=0", "judge:gpu=0")
 TABLES = ("table1", "table7")
 SMALL = {
     "pool": {"questions": 1},
@@ -77,7 +77,7 @@ def test_the_reduced_demo_gives_the_tables_of_a_local_run(slurm: None, tmp_path:
     assert tables["slurm"] == tables["local"]
     states = jobs("JobState")
     assert set(states.values()) == {"COMPLETED"}
-    asked = {"generate_wildcards_smollm2_greedy", "discriminate_wildcards_smollm2-yes-no_no_schema_pool"}
+    asked = {"generate_wildcards_smollm2_greedy", "judge_wildcards_smollm2-yes-no_no_schema_pool"}
     assert {*TABLES, *asked} <= set(states), "every rule was a Slurm job"
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 PACKAGE = "sqljudge"
+RECORDED = (
+    *("jinja2", "matplotlib", "nltk", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sentence-transformers"),
+    *("snakemake", "sqlglot", "sqlparse", "tabulate", "torch", "transformers"),
+)
+"""Packages whose versions are recorded beside a result, where they were imported to make it."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -103,14 +108,12 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Installed versions of packages, and of Python and SQLite."""
+def versions() -> dict[str, str]:
+    """The versions of Python, SQLite, and of each package of RECORDED that this process has imported."""
     found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    for package in packages:
-        try:
+    for package in RECORDED:
+        if package.replace("-", "_") in sys.modules:
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
     return found
 
 
@@ -134,7 +137,6 @@ def sidecar(
     settings: Any,
     code: str,
     seed: int,
-    packages: Sequence[str],
     runs: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """What stands beside an artefact: commit, digests, versions, machine, seed, and the model runs behind it."""
@@ -142,11 +144,11 @@ def sidecar(
         **commit(ROOT),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": code,
-        "config": text_digest(yaml.safe_dump(settings, sort_keys=True)),
+        "config": text_digest(json.dumps(settings, sort_keys=True)),
         "settings": settings,
         "inputs": {str(path): file_digest(path) for path in inputs},
         "seed": seed,
-        "versions": versions(packages),
+        "versions": versions(),
         "machine": machine(),
         "runs": list(runs),
         "tokens": sum(run["prompt_tokens"] + run["new_tokens"] for run in runs),

@@ -140,15 +140,22 @@ def _interval(values: Sequence[float], questions: Sequence[int], seed: int, resa
 
 
 def write_reasoning(
-    *, judgments: str, metrics: str, embedder: str, settings: Mapping[str, Any], seed: int, resamples: int
+    *,
+    judgments: str,
+    metrics: str,
+    embedder: str,
+    budget: int,
+    settings: Mapping[str, Any],
+    seed: int,
+    resamples: int,
 ) -> None:
-    """Write the quality measures of a discriminator's responses, cut at the budget of `settings`, with the settings.
+    """Write the quality measures of a discriminator's responses, cut at a budget, with their settings.
 
     Questions of which a request failed are left out.
     """
     found = read_judgments(judgments)
     unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
     answered = [judgment for judgment in found if judgment.question_id not in unanswered]
-    responses = [(judgment.question_id, text_within(judgment, settings["budget"])) for judgment in answered]
+    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
     measured = reasoning_metrics(responses, load_embedder(embedder, device="cpu"), seed=seed, resamples=resamples)
-    write_json(metrics, {"settings": settings, **measured})
+    write_json(metrics, {"settings": {**settings, "budget": budget}, **measured})

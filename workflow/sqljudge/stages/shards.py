@@ -82,25 +82,22 @@ def sum_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def merge_candidates(*, questions: str, shards: Sequence[str], runs: Sequence[str], candidates: str, run: str) -> None:
-    """Write the candidates of all shards in the questions' order, and what the shards together cost."""
-    expected = [question.id for question in read_jsonl(questions, Question)]
-    write_jsonl(candidates, merge_shards(expected, (read_jsonl(path, CandidateSet) for path in shards)))
-    write_json(run, sum_runs([read_json(path) for path in runs]))
-
-
-def merge_judgments(*, candidates: str, shards: Sequence[str], runs: Sequence[str], judgments: str, run: str) -> None:
-    """Write the judgments of all shards in the candidates' order, and what the shards together cost."""
-    expected = [group.question_id for group in read_jsonl(candidates, CandidateSet) for _ in group.candidates]
-    write_judgments(judgments, merge_shards(expected, (read_judgments(path) for path in shards)))
-    write_json(run, sum_runs([read_json(path) for path in runs]))
-
-
-def merge_forced(
-    *, candidates: str, shards: Sequence[str], runs: Sequence[str], budgets: Sequence[int], forced: str, run: str
+def merge_files(
+    *, kind: str, order: str, shards: Sequence[str], runs: Sequence[str], merged: str, run: str, times: int = 1
 ) -> None:
-    """Write the forced verdicts of all shards in the candidates' order, one a budget, and what the shards cost."""
-    sets = read_jsonl(candidates, CandidateSet)
-    expected = [group.question_id for group in sets for _ in range(len(budgets) * len(group.candidates))]
-    write_jsonl(forced, merge_shards(expected, (read_jsonl(path, ForcedVerdict) for path in shards)))
+    """Write what all shards made as one job would have written it, and what the shards together cost.
+
+    `kind`: candidates, judgments or forced. `order`: the file whose order the job follows: of questions for candidates,
+    else of candidates. `times`: records a candidate.
+    """
+    if kind == "candidates":
+        expected = [question.id for question in read_jsonl(order, Question)]
+        write_jsonl(merged, merge_shards(expected, (read_jsonl(path, CandidateSet) for path in shards)))
+    else:
+        sets = read_jsonl(order, CandidateSet)
+        expected = [group.question_id for group in sets for _ in range(times * len(group.candidates))]
+        if kind == "judgments":
+            write_judgments(merged, merge_shards(expected, map(read_judgments, shards)))
+        else:
+            write_jsonl(merged, merge_shards(expected, (read_jsonl(path, ForcedVerdict) for path in shards)))
     write_json(run, sum_runs([read_json(path) for path in runs]))
