@@ -20,7 +20,6 @@ from sqljudge.core.records import (
     Judgment,
     Question,
     read_json,
-    read_jsonl,
     write_json,
     write_jsonl,
 )
@@ -32,7 +31,7 @@ from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge
 from sqljudge.stages.prompts import PromptTemplate
-from sqljudge.stages.shards import in_shard, merge_candidates, merge_forced, merge_judgments, merge_shards, sum_runs
+from sqljudge.stages.shards import in_shard, merge_files, merge_shards, sum_runs
 
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (5, 3, 11, 0, 7, 8, 2)]
 TEMPLATE = PromptTemplate("${question}", "SELECT")
@@ -207,51 +206,33 @@ def test_costs_add_up() -> None:
 
 
 SETS = [CandidateSet(q.id, tuple(map(Candidate, ("b;", "a;", "c;")[: q.id % 4]))) for q in QUESTIONS]
-BUDGETS = (0, 8)
+CANDIDATES = [(each.question_id, one.sql) for each in SETS for one in each.candidates]
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> dict[str, Any]:
-    """Questions, candidates, and what three shards recorded of themselves."""
+@pytest.mark.parametrize(
+    ("kind", "order", "times", "whole"),
+    [
+        ("candidates", QUESTIONS, 1, SETS),
+        ("judgments", SETS, 1, [Judgment(*key, p_yes=0.5) for key in CANDIDATES]),
+        ("forced", SETS, 2, [ForcedVerdict(*key, budget, budget, 0.5) for key in CANDIDATES for budget in (0, 8)]),
+    ],
+)
+def test_the_files_of_shards_are_merged_into_what_one_job_would_have_written(
+    tmp_path: Path, kind: str, order: list[Any], times: int, whole: list[Any]
+) -> None:
+    write: Any = write_judgments if kind == "judgments" else write_jsonl
     runs = [run_of(number, 80.0, "A") for number in (2, 3, 4)]
-    for number, run in enumerate(runs):
-        write_json(tmp_path / f"run{number}", run)
-    write_jsonl(tmp_path / "questions", QUESTIONS)
-    write_jsonl(tmp_path / "candidates", SETS)
-    paths = {name: str(tmp_path / name) for name in ("questions", "candidates", "out", "run")}
-    return {**paths, "runs": [str(tmp_path / f"run{n}") for n in range(3)], "summed": sum_runs(runs)}
-
-
-def split(tmp_path: Path, records: Sequence[Any], write: Callable[[Any, Any], None]) -> list[str]:
-    """The records, a file a shard."""
-    paths = [str(tmp_path / name) for name in names(3)]
-    for path, name in zip(paths, names(3), strict=True):
-        write(path, [one for one in records if in_shard(one.question_id, name)])
-    return paths
-
-
-def test_the_candidates_of_shards_are_merged_in_the_questions_order(tmp_path: Path, files: dict[str, Any]) -> None:
-    shards, out = split(tmp_path, SETS, write_jsonl), str(tmp_path / "merged")
-    merge_candidates(questions=files["questions"], shards=shards, runs=files["runs"], candidates=out, run=files["run"])
-    assert read_jsonl(out, CandidateSet) == SETS
-    assert read_json(files["run"]) == files["summed"]
-
-
-def test_the_judgments_of_shards_are_merged_in_the_candidates_order(tmp_path: Path, files: dict[str, Any]) -> None:
-    whole = [Judgment(each.question_id, one.sql, p_yes=0.5) for each in SETS for one in each.candidates]
-    given = {name: files[name] for name in ("candidates", "runs", "run")}
-    merge_judgments(**given, shards=split(tmp_path, whole, write_judgments), judgments=files["out"])
-    assert read_judgments(files["out"]) == whole
-    assert read_json(files["run"]) == files["summed"]
-
-
-def test_the_forced_verdicts_of_shards_are_merged_too(tmp_path: Path, files: dict[str, Any]) -> None:
-    keys = [(each.question_id, one.sql) for each in SETS for one in each.candidates]
-    whole = [ForcedVerdict(*key, budget, budget, 0.5) for key in keys for budget in BUDGETS]
-    given = {name: files[name] for name in ("candidates", "runs", "run")}
-    shards = split(tmp_path, whole, write_jsonl)
-    merge_forced(**given, shards=shards, budgets=BUDGETS, forced=files["out"])
-    assert read_jsonl(files["out"], ForcedVerdict) == whole
-    assert read_json(files["run"]) == files["summed"]
-    with pytest.raises(DataError, match=r"the shards hold \d records, but \d are due; delete results/shards"):
-        merge_forced(**given, shards=shards, budgets=[0], forced=files["out"])
+    for name, run in zip(names(3), runs, strict=True):
+        write(tmp_path / name, [one for one in whole if in_shard(one.question_id, name)])
+        write_json(tmp_path / f"{name}.run", run)
+    write_jsonl(tmp_path / "order", order)
+    write(tmp_path / "alone", whole)
+    given: dict[str, Any] = {name: str(tmp_path / name) for name in ("order", "merged", "run")}
+    given |= {"shards": [str(tmp_path / name) for name in names(3)]}
+    given |= {"runs": [str(tmp_path / f"{name}.run") for name in names(3)]}
+    merge_files(kind=kind, times=times, **given)
+    assert (tmp_path / "merged").read_bytes() == (tmp_path / "alone").read_bytes()
+    assert read_json(tmp_path / "run") == sum_runs(runs)
+    if times > 1:
+        with pytest.raises(DataError, match=r"the shards hold \d records, but \d are due; delete results/shards"):
+            merge_files(kind=kind, **given)
