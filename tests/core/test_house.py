@@ -1,37 +1,28 @@
-"""The house's own promises: pages and environments that are made from others are in step with them."""
+"""The house's own promises: what is made from something else is in step with it, and every name leads somewhere."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
+import pytest
 import yaml
-from sqljudge.core.planners import BESIDE, PLANNERS
-from sqljudge.experiments.config import schema
-from sqljudge.experiments.docs import page
+from sqljudge.core.variants import CHOOSERS, CONSTRAINTS, FORCED, GREEDY, NONE
 from sqljudge.models.engines import BACKENDS
-from sqljudge.sql.sandbox.limits import Limits
-from sqljudge.stages import plan as planning
-from sqljudge.stages.extras import KINDS as EVIDENCE
-from sqljudge.stages.kinds import KINDS
+from sqljudge.stages.baselines import BASELINES
+from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.judge import METHODS
+from sqljudge.stages.plan import PLANNERS
+from sqljudge.stages.score import MODES, SCORINGS
+from sqljudge.stages.search.run import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(
-    path.relative_to(ROOT / "workflow/sqljudge").with_suffix("").as_posix().replace("/", ".")
-    for path in (ROOT / "workflow/sqljudge").rglob("*.py")
-    if path.name != "__init__.py"
-)
 
 
 def pins(name: str) -> list[str]:
     """The pinned requirements of a file."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def test_the_configuration_page_is_in_step_with_the_schemas() -> None:
-    assert (ROOT / "config/README.md").read_text(encoding="utf-8") == page()
 
 
 def test_environments_hold_the_pinned_requirements() -> None:
@@ -58,28 +49,40 @@ def test_every_requirement_is_pinned() -> None:
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
 
 
-def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None:
+def test_every_script_is_used_by_a_rule() -> None:
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
-    for script in (ROOT / "scripts").glob("*.py"):
-        assert f"../scripts/{script.name}" in rules, script
-    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=\n *rule |\Z)", rules, re.MULTILINE | re.DOTALL):
-        assert body.lstrip().startswith('"""'), name
+    used = re.findall(r'f?"\.\./scripts/([^"]*)"', rules)
+    patterns = [re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(name)) for name in used]
+    scripts = [script.name for script in (ROOT / "scripts").glob("*.py")]
+    assert [name for name in scripts if not any(re.fullmatch(pattern, name) for pattern in patterns)] == []
+    assert {name for name in used if "{" not in name} <= set(scripts)
 
 
-def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
-    given = {name: part["default"] for name, part in schema("config")["properties"]["execution"]["properties"].items()}
-    limits = dataclasses.asdict(Limits())
-    assert given == {name: limits[name] for name in given}
+@pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.smk")), ids=lambda path: path.name)
+def test_every_rule_is_described(path: Path) -> None:
+    """By its docstring, or where rules are made in a loop by `describe`."""
+    rules = path.read_text(encoding="utf-8")
+    for name, first in re.findall(r"^ *(?:rule|checkpoint) (\w+):\n *(.*)", rules, re.MULTILINE):
+        assert first.startswith('"""'), name
+    made = re.findall(r"^ *rule:\n *name:\n *(.*)", rules, re.MULTILINE)
+    assert re.findall(r"^ *describe\(\s*([^,]+),", rules, re.MULTILINE) == made
 
 
-def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
-    for package, names in (("models.engines", BACKENDS), ("stages.kinds", KINDS)):
-        assert {f"{package}.{name}" for name in names} <= set(MODULES)
-    assert all(callable(getattr(planning, name)) for name in PLANNERS)
-    discriminators, contexts = (schema("config")["properties"][key] for key in ("discriminators", "contexts"))
-    kinds = discriminators["additionalProperties"]["properties"]["kind"]["enum"]
-    templates = dict(contexts["additionalProperties"]["properties"])
-    assert templates.pop("evidence")["items"]["enum"] == [*EVIDENCE]
-    assert kinds == [*templates] == [*KINDS]
-    assert schema("models")["properties"]["backend"]["enum"] == [*BACKENDS]
-    assert schema("experiments")["$defs"]["planners"]["items"]["enum"] == [*BESIDE]
+def test_every_backend_has_a_module_that_loads_it_and_an_environment() -> None:
+    for name, engine in BACKENDS.items():
+        module = ROOT / "workflow" / f"{engine.module.replace('.', '/')}.py"
+        assert "\ndef load(spec: ModelSpec, device: str) -> " in module.read_text(encoding="utf-8"), name
+        assert (ROOT / "envs" / f"{engine.environment}.yaml").is_file(), name
+
+
+def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
+    assert not METHODS.keys() & BASELINES.keys()
+    assert not PLANNERS.keys() & STRATEGIES.keys()
+    assert {*PLANNERS} == {*CHOOSERS, GREEDY}
+    assert NONE not in (*METHODS, *BASELINES)
+    assert {method for extra in EXTRAS.values() for method in extra.methods} <= {*METHODS}
+
+
+def test_paths_know_every_scoring_and_mode() -> None:
+    assert CONSTRAINTS["scoring"].split("|") == [*SCORINGS, FORCED]
+    assert CONSTRAINTS["mode"].split("|") == [*MODES]
