@@ -1,4 +1,4 @@
-"""What planners reach and need: metrics against re-ranking, their table and their figure."""
+"""The table and the figure of planners: a row and a point for each planner with each discriminator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from sqljudge.core import artefacts
-from sqljudge.core.errors import DataError
 from sqljudge.core.records import Cost
 from sqljudge.metrics.planner import planned_metrics
 from sqljudge.report.figures import draw_figure
@@ -38,45 +37,6 @@ def costs(*tokens: float) -> list[Cost]:
 
 
 HOW = {"seed": 1, "resamples": 200}
-
-
-def test_what_a_planner_needs_is_a_mean_over_the_questions_that_it_answered() -> None:
-    found = planned_metrics(evaluated(True, False), costs(80, 160, 9999), **HOW)
-    values = {name: each["value"] for name, each in found["metrics"].items()}
-    assert (values["tokens"], values["generator_calls"], values["queries"]) == (120, 2, 4)
-    assert (values["generator_read"], values["discriminator_written"]) == (60, 15)
-    assert found["metrics"]["ex"]["value"] == 0.5
-    assert (found["questions"], found["left_out"], found["compared"]) == (2, 1, False)
-    assert {values[name] for name in ("difference", "p_value", "extra", "gain")} == {None}
-
-
-def test_the_gain_is_points_for_a_thousand_extra_tokens() -> None:
-    first, second = evaluated(True, True, True, False), evaluated(False, True, False, False)
-    found = planned_metrics(first, costs(*[600] * 4), (second, costs(*[100] * 4)), **HOW)["metrics"]
-    assert found["difference"]["value"] == 0.5
-    assert found["difference"]["deciding"] == 2
-    assert found["p_value"]["value"] == pytest.approx(0.5)
-    assert found["extra"]["value"] == 500
-    assert found["gain"]["value"] == pytest.approx(100.0)
-    assert found["gain"]["low"] <= 100 <= found["gain"]["high"]
-
-
-def test_without_extra_tokens_there_is_no_gain_for_them() -> None:
-    for spent in (100, 50):
-        found = planned_metrics(evaluated(True), costs(spent), (evaluated(False), costs(100)), **HOW)["metrics"]
-        assert (found["difference"]["value"], found["gain"]["value"]) == (1.0, None)
-
-
-def test_only_questions_that_both_answered_are_compared() -> None:
-    other = evaluated(False, True)
-    other["per_question"] = other["per_question"][1:]
-    found = planned_metrics(evaluated(True, True, None), costs(5, 20, 5), (other, costs(10, 10)), **HOW)["metrics"]
-    assert (found["difference"]["value"], found["difference"]["n"], found["extra"]["value"]) == (0.0, 1, 10)
-
-
-def test_a_question_without_a_cost_is_said() -> None:
-    with pytest.raises(DataError, match="question 1: no cost of planning it"):
-        planned_metrics(evaluated(True, True), costs(5), **HOW)
 
 
 def metric(selected: str, ex: float, tokens: float, **more: float) -> dict[str, Any]:
