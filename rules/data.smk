@@ -19,7 +19,7 @@ def in_source(names, endings=()):
 rule download_dataset:
     """Fetch the dataset's archive from the first mirror that gives the right bytes."""
     output:
-        archive="results/downloads/{dataset}.zip",
+        target="results/downloads/{dataset}.zip",
     log:
         "logs/downloads/{dataset}.log",
     conda:

@@ -240,7 +240,7 @@ def of_search(make):
     return lambda wildcards: make(*search_roles(wildcards))(wildcards)
 
 
-rule search:
+rule plan_by_search:
     """Plan with a generator and a discriminator at hand: correct the best query, or search over clauses."""
     input:
         questions=path("questions", Variant(DATASET)),

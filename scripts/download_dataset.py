@@ -1,7 +1,7 @@
 """Fetch a dataset's archive."""
 
 from sqljudge.core.joblog import job
-from sqljudge.data.staging import write_download
+from sqljudge.data.staging import download
 
 with job(snakemake) as arguments:
-    write_download(**arguments)
+    download(**arguments)

@@ -28,7 +28,8 @@ Fault = Callable[[Any], None]
 class Server:
     """What the server is to do, and what it was asked.
 
-    `faults`: for each request in turn, what goes wrong (None: nothing); when they are used up, nothing does.
+    `faults`: for each request in turn, what goes wrong (None: nothing); when they are used up, nothing does. `headers`:
+    of each request, their names in lower case.
     """
 
     url: str = ""
@@ -110,7 +111,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with server.lock:
                 server.asked.append(body)
-                server.headers.append(dict(self.headers))
+                server.headers.append({name.lower(): value for name, value in self.headers.items()})
                 server.times.append(time.monotonic())
                 fault = server.faults.pop(0) if server.faults else None
                 server.at_once += 1

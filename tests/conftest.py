@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot.dialects.sqlite  # noqa: F401  (here, so that no property test's deadline counts its import)
 import torch
 from completions_server import Server, serving
-from sqljudge.models.engines import calls, load_backend
+from sqljudge.models.engines import load_backend
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import ScriptedBackend, load
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
@@ -83,7 +84,8 @@ def spider() -> Path:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server, waits that are short, and no key or proxy from outside."""
-    monkeypatch.setattr(calls, "FIRST_WAIT", 0.005)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.005)
+    monkeypatch.setattr("sqljudge.models.engines.openai.FIRST_WAIT", 0.005)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with serving() as running:

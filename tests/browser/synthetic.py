@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from sqljudge.core.artefacts import Judged
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, Score, Selection
-from sqljudge.report.explorer import Made, shown_questions, summary, write_explorer
-from sqljudge.report.explorer.reading import Setting
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.core.variants import Variant, greedy_variant
+from sqljudge.report.explorer.read import Run, index_run
+from sqljudge.report.explorer.show import question_pages, summary
+from sqljudge.report.explorer.site import write_site
+from sqljudge.sql.sandbox import QueryResult
 
 LEVELS = ("easy", "medium", "hard", "extra")
 BUDGETS = (20, 60)
@@ -19,10 +21,10 @@ HOSTILE = (
     "javascript:window.__pwned=1",
     "line\u2028break, half \ud83d pair, '\"`${window.__pwned=1}",
 )
-GREEDY = Setting("", "", "writer.greedy", planner="greedy")
+GREEDY = greedy_variant("writer.greedy")
 
 
-def synthetic(questions: int, discriminators: int, hostile: str = "") -> Made:
+def synthetic(questions: int, discriminators: int, hostile: str = "") -> Run:
     """A run in which the candidate `right` is right; the first discriminator reasons and is silent at 20 tokens.
 
     The greedy query is wrong in every fourth question. Discriminator number d is wrong where id % (d + 2) is 0.
@@ -30,49 +32,51 @@ def synthetic(questions: int, discriminators: int, hostile: str = "") -> Made:
     """
     ids = range(questions)
     judges = [f"judge-{number}" for number in range(discriminators)]
-    jobs = {name: Judged(name, "plain", "writer.sample") for name in judges}
+    jobs = {name: Variant("writer.sample", name, "plain") for name in judges}
     chosen = {
         (name, at): "wrong" if at % (number + 2) == 0 else "right" for number, name in enumerate(judges) for at in ids
     }
     names = {sql: f"SELECT {sql} {hostile};" for sql in ("right", "wrong", "broken")}
-    scores: dict[Setting, list[Score]] = {}
+    scores: dict[Variant, list[Score]] = {}
     for name in judges:
         for budget in BUDGETS if name == "judge-0" else BUDGETS[:1]:
             silent = name == "judge-0" and budget == BUDGETS[0]
-            setting = Setting(name, "plain", "writer.sample", budget, "soft", "naive")
-            scores[setting] = [_score(at, names, sql, chosen[name, at], silent) for at in ids for sql in names]
-    return Made(
+            variant = Variant("writer.sample", name, "plain", budget, "soft", "naive")
+            scores[variant] = [_score(at, names, sql, chosen[name, at], silent) for at in ids for sql in names]
+    return index_run(
         {"set": [_question(at, hostile) for at in ids]},
-        {
-            "writer.greedy": [CandidateSet(at, (Candidate(names[_greedy(at)]),)) for at in ids],
-            "writer.sample": [CandidateSet(at, tuple(Candidate(sql) for sql in names.values())) for at in ids],
+        candidates={
+            Variant("writer.greedy"): [CandidateSet(at, (Candidate(names[_greedy(at)]),)) for at in ids],
+            Variant("writer.sample"): [CandidateSet(at, tuple(Candidate(sql) for sql in names.values())) for at in ids],
         },
-        {
-            "writer.greedy": [_execution(at, names, _greedy(at), hostile) for at in ids],
-            "writer.sample": [_execution(at, names, sql, hostile) for at in ids for sql in names],
+        executions={
+            Variant("writer.greedy"): [_execution(at, names, _greedy(at), hostile) for at in ids],
+            Variant("writer.sample"): [_execution(at, names, sql, hostile) for at in ids for sql in names],
         },
-        {
+        judgments={
             job: [_judgment(name, at, names[sql], sql == chosen[name, at], hostile) for at in ids for sql in names]
             for name, job in jobs.items()
         },
-        scores,
-        {
+        scores=scores,
+        selections={
             GREEDY: [Selection(at, names[_greedy(at)], None, "first candidate") for at in ids],
             **{
-                setting: [Selection(at, names[_best(setting, at, chosen)], 0.9, f"highest {hostile}") for at in ids]
-                for setting in scores
+                replace(variant, planner="rerank"): [
+                    Selection(at, names[_best(variant, at, chosen)], 0.9, f"highest {hostile}") for at in ids
+                ]
+                for variant in scores
             },
         },
-        {},
+        end_to_end={},
     )
 
 
-def write_synthetic(folder: Path, made: Made, hostile: str = "") -> str:
+def write_synthetic(folder: Path, run: Run, hostile: str = "") -> str:
     """Write the explorer of such a run; returns the address of its page."""
     gold = QueryResult("ok", "", (f"column {hostile}",), tuple((f"row {at} {hostile}",) for at in range(5)), 5, 1, 0.1)
-    golds = {("set", question.id): gold for question in made.questions["set"]}
-    labels = {setting.discriminator: f"Judge {setting.discriminator[6:]} {hostile}" for setting in made.scores}
-    write_explorer(folder, summary(made, labels), shown_questions(made, golds))
+    golds = {("set", question.id): gold for question in run.questions["set"]}
+    labels = {variant.discriminator: f"Judge {variant.discriminator[6:]} {hostile}" for variant in run.scores}
+    write_site(folder, summary(run, labels), question_pages(run, golds))
     return (folder / "index.html").resolve().as_uri()
 
 
@@ -80,9 +84,9 @@ def _greedy(at: int) -> str:
     return "wrong" if at % 4 == 0 else "right"
 
 
-def _best(setting: Setting, at: int, chosen: dict[tuple[str, int], str]) -> str:
-    silent = setting.discriminator == "judge-0" and setting.budget == BUDGETS[0]
-    return "broken" if silent else chosen[setting.discriminator, at]
+def _best(variant: Variant, at: int, chosen: dict[tuple[str, int], str]) -> str:
+    silent = variant.discriminator == "judge-0" and variant.budget == BUDGETS[0]
+    return "broken" if silent else chosen[variant.discriminator, at]
 
 
 def _question(at: int, hostile: str) -> Question:

@@ -6,16 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.cli.lineage import RECORDS, chain, main, record_path, told
+from sqljudge.cli.lineage import RECORDS, chain, format_chain, main
 from sqljudge.core.errors import DataError
 from sqljudge.core.provenance import file_digest
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE, METRIC, ASKED, SOURCE = "results/t.html", "results/m.json", "results/c.jsonl", "given.json"
+TABLE, METRIC, ANSWERS, SOURCE = "results/t.html", "results/m.json", "results/c.jsonl", "given.json"
 RUN = {
     "model": {
         "model": "m",
@@ -32,6 +33,13 @@ RUN = {
 SIDECAR = {"commit": "c" * 40, "dirty": True, "config": "5e77", "seed": 42}
 
 
+def record_path(path: str) -> Path:
+    """Where Snakemake 9 keeps the record of a file, below RECORDS (its persistence/file.py, _record_path)."""
+    name = urlsafe_b64encode(path.encode()).decode()
+    parts = [name[start : start + 254] for start in range(0, len(name), 254)]
+    return Path(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
 def record(folder: Path, path: str, rule: str, inputs: list[str], **changes: Any) -> None:
     """As Snakemake records a finished job; what is read has its checksum."""
     place = folder / RECORDS / record_path(path)
@@ -45,28 +53,28 @@ def record(folder: Path, path: str, rule: str, inputs: list[str], **changes: Any
 def folder(tmp_path: Path) -> Path:
     """A table from a metric from a model's answers from a source, and a folder that two of them read."""
     (tmp_path / "results/data").mkdir(parents=True)
-    for path in (TABLE, METRIC, ASKED, SOURCE):
+    for path in (TABLE, METRIC, ANSWERS, SOURCE):
         (tmp_path / path).write_text(path, encoding="utf-8")
     (tmp_path / "results/c.run.json").write_text(json.dumps(RUN), encoding="utf-8")
     (tmp_path / "results/t.provenance.json").write_text(json.dumps(SIDECAR), encoding="utf-8")
     record(tmp_path, TABLE, "table1", [METRIC, "results/c.run.json"])
-    record(tmp_path, METRIC, "evaluate", [ASKED, "results/data"])
-    record(tmp_path, ASKED, "generate", [SOURCE, "results/data"])
+    record(tmp_path, METRIC, "evaluate", [ANSWERS, "results/data"])
+    record(tmp_path, ANSWERS, "generate", [SOURCE, "results/data"])
     record(tmp_path, "results/c.run.json", "generate", [SOURCE])
     return tmp_path
 
 
 def test_a_chain_goes_back_to_its_sources_and_names_each_file_once(folder: Path) -> None:
     steps = chain(TABLE, folder)
-    assert [step.path for step in steps] == [TABLE, METRIC, "results/c.run.json", ASKED, "results/data", SOURCE]
+    assert [step.path for step in steps] == [TABLE, METRIC, "results/c.run.json", ANSWERS, "results/data", SOURCE]
     assert [step.rule for step in steps] == ["table1", "evaluate", "generate", "generate", "", ""]
     assert steps[0].code == "0123456789abcdef"
     assert steps[0].digest == file_digest(folder / TABLE)
     assert (steps[3].run, steps[2].run) == (RUN, RUN), "also where the record of a model job is what is read"
 
 
-def test_what_is_told(folder: Path) -> None:
-    lines = list(told(chain(TABLE, folder)))
+def test_the_chain_as_text(folder: Path) -> None:
+    lines = list(format_chain(chain(TABLE, folder)))
     assert lines[0] == f"{TABLE}  sha256 {file_digest(folder / TABLE)[:16]}"
     assert lines[1] == "  rule table1, 1970-01-01 00:00:01 UTC, 1.5 s, code 0123456789abcdef"
     assert lines[2] == "  commit cccccccccccc, DIRTY: files differed from that commit; settings 5e77, seed 42"
@@ -77,25 +85,32 @@ def test_what_is_told(folder: Path) -> None:
     assert "CHANGED" not in "".join(lines)
 
 
-def test_an_input_that_changed_since_is_told_with_what_was_read(folder: Path) -> None:
+def test_an_input_that_changed_since_is_shown_with_what_was_read(folder: Path) -> None:
     then = file_digest(folder / METRIC)
     (folder / METRIC).write_text("other", encoding="utf-8")
-    lines = list(told(chain(TABLE, folder)))
+    lines = list(format_chain(chain(TABLE, folder)))
     assert f"  from {METRIC}  sha256 {then[:16]}  CHANGED since it was read" in lines
 
 
-def test_what_is_gone_is_told(folder: Path) -> None:
-    (folder / ASKED).unlink()
-    lines = list(told(chain(TABLE, folder)))
-    assert f"{ASKED}  (gone)" in lines
+def test_what_is_gone_is_shown(folder: Path) -> None:
+    (folder / ANSWERS).unlink()
+    lines = list(format_chain(chain(TABLE, folder)))
+    assert f"{ANSWERS}  (gone)" in lines
     assert f"  from {SOURCE}  sha256 {file_digest(folder / SOURCE)[:16]}" in lines, "its record is still there"
 
 
-def test_long_names_are_cut_as_snakemake_cuts_them() -> None:
-    assert record_path("a/b") == Path("YS9i")
-    parts = record_path("x" * 400).parts
-    assert [len(part) for part in parts] == [255, 255, 28]
-    assert [part[0] == "@" for part in parts] == [True, True, False]
+def test_a_long_name_is_found_in_its_folders(folder: Path) -> None:
+    long = "results/" + "x" * 200 + "/" + "y" * 200 + ".json"
+    (folder / long).parent.mkdir()
+    (folder / long).write_text("{}", encoding="utf-8")
+    record(folder, long, "evaluate", [SOURCE])
+    assert [len(part) for part in record_path(long).parts] == [255, 255, 44]
+    assert [(step.path, step.rule) for step in chain(long, folder)] == [(long, "evaluate"), (SOURCE, "")]
+
+
+def test_a_file_among_the_records_that_is_none_is_passed_over(folder: Path) -> None:
+    (folder / RECORDS / ".nfs0001").write_text("torn", encoding="utf-8")
+    assert chain(METRIC, folder)[0].rule == "evaluate"
 
 
 def test_a_file_that_no_rule_made(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.cli.think2sql import NOT_EXECUTABLE, Think2Sql, mean_think2sql, think2sql
-from sqljudge.sql.sandbox.limits import Row
+from sqljudge.sql.sandbox import Row
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 from sqljudge.core.variants import CHOOSERS, CONSTRAINTS, FORCED, GREEDY, NONE
+from sqljudge.data.datasets import FORMATS
+from sqljudge.experiments.config import Config
+from sqljudge.experiments.docs import page, schema, schema_files
+from sqljudge.experiments.parts import Execution, ModelRow
 from sqljudge.models.engines import BACKENDS
+from sqljudge.sql.sandbox import Limits
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS
 from sqljudge.stages.judge import METHODS
@@ -23,6 +29,12 @@ def pins(name: str) -> list[str]:
     """The pinned requirements of a file."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_the_configuration_page_and_the_schemas_are_in_step_with_the_types() -> None:
+    assert (ROOT / "config/README.md").read_text(encoding="utf-8") == page()
+    folder = ROOT / "workflow/schemas"
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == schema_files()
 
 
 def test_environments_hold_the_pinned_requirements() -> None:
@@ -66,6 +78,24 @@ def test_every_rule_is_described(path: Path) -> None:
         assert first.startswith('"""'), name
     made = re.findall(r"^ *rule:\n *name:\n *(.*)", rules, re.MULTILINE)
     assert re.findall(r"^ *describe\(\s*([^,]+),", rules, re.MULTILINE) == made
+
+
+def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
+    given, limits = Execution().model_dump(), dataclasses.asdict(Limits())
+    assert given == {name: limits[name] for name in given}
+
+
+def test_what_a_registry_names_can_be_configured() -> None:
+    whole = schema(Config)
+    types = {name: part.get("properties") for name, part in whole["$defs"].items()}
+    assert types["Dataset"]["format"]["enum"] == [*FORMATS]
+    assert types["Discriminator"]["method"]["enum"] == [*METHODS, *BASELINES]
+    templates = dict(types["Context"])
+    assert templates.pop("extras")["items"]["enum"] == [*EXTRAS]
+    assert [*templates] == [*METHODS]
+    (planner,) = whole["properties"]["planners"]["patternProperties"].values()
+    assert [*planner["discriminator"]["mapping"]] == [*STRATEGIES]
+    assert schema(ModelRow)["properties"]["backend"]["enum"] == [*BACKENDS]
 
 
 def test_every_backend_has_a_module_that_loads_it_and_an_environment() -> None:

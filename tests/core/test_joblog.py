@@ -81,6 +81,19 @@ def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture
     assert capsys.readouterr().err == log.read_text(encoding="utf-8") == "é one\ntwo\n"
 
 
+def test_what_the_library_logs_goes_there_as_plain_lines(tmp_path: Path, capsys: Capture) -> None:
+    log = tmp_path / "x.log"
+    module = logging.getLogger("sqljudge.models.session")
+    for _ in range(2):  # a second job in one process does not say things twice
+        with job(str(log)):
+            module.debug("too much")
+            module.info("100% done")
+            assert log.read_text() == "100% done\n"
+            module.warning("odd")
+        assert capsys.readouterr().err == log.read_text() == "100% done\nodd\n"
+    assert not logging.getLogger("sqljudge").handlers
+
+
 def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     with job(given(log)):

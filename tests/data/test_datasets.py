@@ -18,15 +18,14 @@ from sqljudge.core.errors import DataError
 from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Question
 from sqljudge.data.datasets import (
     candidate_questions,
-    database_path,
     empty_databases,
-    has_rows,
     load_questions,
     pick_questions,
     sample_questions,
     schema_text,
     schema_texts,
 )
+from sqljudge.sql.databases import database_path
 
 MINI = ROOT / "resources" / "mini_spider"
 SHOP = {
@@ -218,25 +217,30 @@ def database(folder: Path, db_id: str, *statements: str) -> Path:
 
 def test_databases_with_and_without_rows(tmp_path: Path) -> None:
     create = ["CREATE TABLE a (x)", 'CREATE TABLE "b ""c""" (id INTEGER PRIMARY KEY AUTOINCREMENT, y)']
-    empty = database(tmp_path, "empty", *create)
-    full = database(tmp_path, "full", *create, 'INSERT INTO "b ""c""" (y) VALUES (1)')
-    once = database(tmp_path, "once", *create, 'INSERT INTO "b ""c""" (y) VALUES (1)', 'DELETE FROM "b ""c"""')
-    assert not has_rows(empty)
-    assert has_rows(full)
-    assert not has_rows(once), "the counter of ids is no row of the data"
+    database(tmp_path, "empty", *create)
+    database(tmp_path, "full", *create, 'INSERT INTO "b ""c""" (y) VALUES (1)')
+    database(tmp_path, "once", *create, 'INSERT INTO "b ""c""" (y) VALUES (1)', 'DELETE FROM "b ""c"""')
     questions = [Question(i, db_id, "", "", "", "easy") for i, db_id in enumerate(["full", "empty", "full", "once"])]
-    assert empty_databases(questions, tmp_path) == {"empty", "once"}
+    assert empty_databases(questions, tmp_path) == {"empty", "once"}, "the counter of ids is no row of the data"
+
+
+def test_a_sample_looks_at_the_database_that_is_named_after_the_db_id_alone(tmp_path: Path) -> None:
+    database(tmp_path, "x", "CREATE TABLE t (a)")
+    with closing(sqlite3.connect(tmp_path / "x/x_2.sqlite")) as connection:
+        connection.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1);")
+    assert empty_databases(made("easy", db_id="x"), tmp_path) == {"x"}
 
 
 def test_a_path_with_odd_characters(tmp_path: Path) -> None:
-    path = database(tmp_path / "a b?#%20é", "x", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
-    assert has_rows(path)
+    folder = tmp_path / "a b?#%20é"
+    database(folder, "x", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    assert empty_databases(made("easy", db_id="x"), folder) == set()
 
 
 def test_checking_writes_nothing(tmp_path: Path) -> None:
     path = database(tmp_path, "x", "CREATE TABLE t (a)")
     before = path.read_bytes(), path.stat().st_mtime_ns
-    has_rows(path)
+    assert empty_databases(made("easy", db_id="x"), tmp_path) == {"x"}
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert [file.name for file in path.parent.iterdir()] == ["x.sqlite"]
 
@@ -247,9 +251,9 @@ def test_truncated_databases(tmp_path: Path, keep: int) -> None:
     path = database(tmp_path, "x", "CREATE TABLE t (a)", many)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError) as error:
-        has_rows(path)
+        empty_databases(made("easy", db_id="x"), tmp_path)
     assert str(path) in one_line(error)
-    assert "fetch the file again" in str(error.value)
+    assert "fetch it again" in str(error.value)
 
 
 def test_a_missing_database(tmp_path: Path) -> None:

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
-from sqljudge.data.datasets import load_questions, sample_questions, schema_text
-from sqljudge.data.formats import BIRD, FORMATS
+from sqljudge.data import datasets
+from sqljudge.data.datasets import BIRD, FORMATS, DatasetFormat, load_questions, sample_questions, schema_text
 from sqljudge.data.staging import stage_dataset
-from sqljudge.experiments.checks import check_references
-from sqljudge.experiments.config import ROOT, schema
+from sqljudge.experiments.config import ROOT
 from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
 from sqljudge.report.captions import asked
 from sqljudge.report.claims import claims_grid, evaluate_claims
 from sqljudge.report.tables import build_table
 from sqljudge.report.tables.notes import EXECUTION_ACCURACY
-from sqljudge.sql.official.comparison import COMPARISONS, same_rows
+from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
 from sqljudge.stages.consensus import group_results
@@ -84,21 +83,20 @@ def zipped(folder: Path, archive: Path, *, below: str = "") -> Path:
 # --- every format -----------------------------------------------------------------------------------------------------
 
 
-def test_the_configuration_knows_every_format_and_no_other() -> None:
-    assert schema("config")["properties"]["dataset"]["properties"]["format"]["enum"] == list(FORMATS)
-
-
-@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
-def test_what_a_format_names_exists(form: Any) -> None:
-    assert form.comparison in COMPARISONS
-    assert form.comparison in EXECUTION_ACCURACY
-    assert (ROOT / form.published).is_file()
+@pytest.mark.parametrize("dataset_format", FORMATS.values(), ids=list(FORMATS))
+def test_what_a_format_names_exists(dataset_format: DatasetFormat) -> None:
+    assert dataset_format.comparison in COMPARISONS
+    assert dataset_format.comparison in EXECUTION_ACCURACY
+    assert (ROOT / dataset_format.published).is_file()
 
 
 def test_the_recipe_for_a_format_of_ones_own_works_as_it_is_written(tmp_path: Path) -> None:
     page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
-    recipe: dict[str, Any] = {}
+    recipe = dict(vars(datasets))
     exec(textwrap.dedent(page.split("```python\n")[1].split("```")[0]), recipe)
+    assert {**FORMATS, "graded": recipe["GRADED"]} == recipe["FORMATS"]
+    lines = Path(str(datasets.__file__)).read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith("FORMATS") for line in lines) == 1
     tables = write(tmp_path / "tables.json", [ENTRY])
     row = {"db_id": "shop", "question": "How many?", "sql": "SELECT 1", "grade": "B", "hint": "count them"}
     (question,) = load_questions(write(tmp_path / "dev.json", [row]), tables, recipe["GRADED"])
@@ -142,7 +140,7 @@ def as_zip_in_zip(folder: Path) -> Path:
 @pytest.mark.parametrize("packed", [as_folder, as_zip, with_nested_zip, with_bare_nested_zip, as_zip_in_zip])
 def test_birds_layout_is_staged_from_folders_and_archives(packed: Callable[[Path], Path], tmp_path: Path) -> None:
     target = tmp_path / "staged"
-    assert stage_dataset(packed(source(tmp_path / "own")), target, form=BIRD) == ["shop"]
+    assert stage_dataset(packed(source(tmp_path / "own")), target, dataset_format=BIRD) == ["shop"]
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()) == [
         "database/shop/shop.sqlite",
         "questions.json",
@@ -156,20 +154,14 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         stage_dataset(folder, tmp_path / "out")
     (with_nested_zip(folder) / "dev_databases.zip").unlink()
     with pytest.raises(DataError, match=r"dev_databases/shop/shop\.sqlite is missing; the questions of 'shop' need it"):
-        stage_dataset(folder, tmp_path / "out", form=BIRD)
+        stage_dataset(folder, tmp_path / "out", dataset_format=BIRD)
 
 
 def test_a_damaged_archive_of_databases_is_named(tmp_path: Path) -> None:
     folder = with_nested_zip(source(tmp_path / "own"))
     (folder / "dev_databases.zip").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(DataError, match=r"own: dev_databases\.zip: not a zip archive"):
-        stage_dataset(folder, tmp_path / "out", form=BIRD)
-
-
-def test_bird_needs_a_source_and_the_message_says_so() -> None:
-    config = {"dataset": {"source": "", "mirrors": [], "format": "bird"}}
-    with pytest.raises(ConfigError, match=r"dataset.source: it is empty.*; name the folder or zip archive of BIRD"):
-        check_references(config, {})
+        stage_dataset(folder, tmp_path / "out", dataset_format=BIRD)
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.data.datasets import database_path, load_questions, schema_texts
-from sqljudge.data.formats import BIRD
+from sqljudge.data.datasets import BIRD, load_questions, schema_texts
 from sqljudge.data.pool import read_pool
 from sqljudge.data.staging import stage_dataset
-from sqljudge.sql.building import build_database
+from sqljudge.sql.databases import build_database, database_path
 from sqljudge.sql.text import normalize_sql
 from sqljudge.stages.execute import execute_candidates
 
@@ -30,7 +29,7 @@ FIELDS = ["question_id", "db_id", "question", "evidence", "SQL", "difficulty"]
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini_bird") / "data"
-    assert set(stage_dataset(HERE, folder, form=BIRD)) == DB_IDS
+    assert set(stage_dataset(HERE, folder, dataset_format=BIRD)) == DB_IDS
     return folder
 
 
@@ -78,7 +77,7 @@ def test_every_gold_query_gives_something(row: dict[str, Any], connections: dict
 
 def test_the_pool_is_of_the_same_questions_and_the_workflow_gives_its_labels(staged: Path) -> None:
     questions = load_questions(staged / "questions.json", staged / "tables.json", BIRD)
-    asked, groups = read_pool(HERE / "pool.json", staged / "tables.json", form=BIRD)
+    asked, groups = read_pool(HERE / "pool.json", staged / "tables.json", dataset_format=BIRD)
     assert asked == questions
     assert {row["db_id"]: row["schema"] for row in POOL} == schema_texts(staged / "tables.json", BIRD)
     runs = execute_candidates(asked, groups, staged / "database", comparison=BIRD.comparison)
@@ -88,7 +87,7 @@ def test_the_pool_is_of_the_same_questions_and_the_workflow_gives_its_labels(sta
 
 
 def test_birds_rule_of_comparison_is_needed(staged: Path) -> None:
-    asked, groups = read_pool(HERE / "pool.json", staged / "tables.json", form=BIRD)
+    asked, groups = read_pool(HERE / "pool.json", staged / "tables.json", dataset_format=BIRD)
     labels = [candidate.label == 1 for group in groups for candidate in group.candidates]
     by_spider = [run.correct for run in execute_candidates(asked, groups, staged / "database")]
     assert by_spider != labels, "some right candidates differ from the gold in how often a row occurs"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nltk.tokenize import NLTKWordTokenizer
 from sqljudge.core.records import HARDNESS
-from sqljudge.sql.building import build_database
+from sqljudge.sql.databases import build_database
 from sqljudge.sql.official.hardness import hardness
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.sandbox import MatchJob, Sandbox

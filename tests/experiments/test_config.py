@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import ROOT
+from jsonschema import Draft202012Validator
+from jsonschema import ValidationError as JsonSchemaError
+from pydantic import ValidationError
 from snakemake.utils import update_config
-from sqljudge.core.artefacts import POOL, Judged, checkpoints, largest_budgets
 from sqljudge.core.errors import ConfigError
-from sqljudge.experiments.checks import check_references, settled
-from sqljudge.experiments.config import (
-    check_config,
-    experiment_descriptions,
-    nearest,
-    read_models,
-    resolve,
-    schema,
-)
+from sqljudge.core.variants import POOL, Experiment, Variant
+from sqljudge.experiments.checks import check_references
+from sqljudge.experiments.config import TABLES, Config, experiments_of, load_config, read_models, resolve
+from sqljudge.experiments.docs import schema
+from sqljudge.experiments.parts import RENAMED, nearest
 from sqljudge.models.engines import BACKENDS
-from sqljudge.models.engines.address import Address, parse_address
 from sqljudge.models.engines.base import ModelSpec
+from sqljudge.sql.sandbox import Limits
+from sqljudge.models.engines.weights import Address, parse_address
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
 ROW = "m\torg/m\tmain\ttransformers\tbfloat16\tnone\n"
+LEAST: dict[str, Any] = {
+    "dataset": {"name": "d"},
+    "generators": {"g": {"model": "m", "prompt": "p"}},
+    "discriminators": {"d": {"model": "m", "method": "yes_no"}, "o": {"method": "oracle", "p": 0.25}},
+    "decodings": {"x": {"samples": 1, "temperature": 0, "max_new_tokens": 9}},
+    "contexts": {},
+    "planners": {"c": {"strategy": "correction", "prompt": "p"}, "t": {"strategy": "tree_search", "expansions": 3}},
+    "experiments": {"table7": {"generators": ["g"], "decoding": "x"}},
+}
+SHIPPED = pytest.mark.parametrize(
+    "names",
+    [(), ("demo",), ("demo", "mini_bird"), ("small",), ("small", "small_100")],
+    ids=lambda names: "-".join(names) or "paper",
+)
 
 
-def paper() -> dict[str, Any]:
-    """The paper's configuration, as Snakemake reads it."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
-def demo() -> dict[str, Any]:
-    """The demo's configuration over the paper's, merged by Snakemake itself."""
-    merged = paper()
-    update_config(merged, yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8")))
+def shipped(*names: str) -> dict[str, Any]:
+    """The paper's configuration as Snakemake reads it, and others laid over it by Snakemake itself."""
+    merged: dict[str, Any] = {}
+    for name in ("config", *names):
+        update_config(merged, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
     return merged
 
 
@@ -49,84 +56,153 @@ def models() -> dict[str, ModelSpec]:
 
 
 def test_the_configurations_of_bird_fit_and_birds_own_only_lacks_a_source() -> None:
-    bird = paper()
-    update_config(bird, yaml.safe_load((ROOT / "config" / "bird.yaml").read_text(encoding="utf-8")))
-    with pytest.raises(ConfigError, match="name the folder or zip archive of BIRD"):
-        check_references(check_config(bird), models())
-    bird["dataset"]["source"] = "dev.zip"
-    check_references(check_config(bird), models())
-    mini = demo()
-    update_config(mini, yaml.safe_load((ROOT / "config" / "mini_bird.yaml").read_text(encoding="utf-8")))
-    check_references(check_config(mini), models())
-    for config in (bird, mini):
-        prompts = [entry["prompt"] for entry in config["generators"].values() if "bird" in entry["prompt"]]
-        prompts += [
-            path for context in config["contexts"].values() for key, path in context.items() if key != "evidence"
-        ]
+    bird = shipped("bird")
+    with pytest.raises(ConfigError, match=r"dataset.source: it is empty.*; name the folder or zip archive of BIRD"):
+        check_references(load_config(bird), models())
+    bird["dataset"]["source"] = "resources"
+    for raw in (bird, shipped("demo", "mini_bird")):
+        config = load_config(raw)
+        check_references(config, models())
+        prompts = [one.prompt for one in config.generators.values() if "bird" in one.prompt]
+        prompts += [path for context in config.contexts.values() for path in context.prompts.values()]
         for path in prompts:
             assert "${knowledge}" in (ROOT / path).read_text(encoding="utf-8"), path
 
 
-def test_the_configurations_of_a_small_model_fit() -> None:
-    small = paper()
-    for name in ("small", "small_100"):
-        update_config(small, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
-        check_references(check_config(small), models())
-
-
-SHIPPED = pytest.mark.parametrize("shipped", [paper, demo], ids=["paper", "demo"])
+@SHIPPED
+def test_shipped_configurations_hold(names: tuple[str, ...]) -> None:
+    given = shipped(*names)
+    before = copy.deepcopy(given)
+    config = load_config(given)
+    assert given == before, "what is given is not changed"
+    check_references(config, models())
+    prompts = [one.prompt for one in config.generators.values()]
+    prompts += [path for context in config.contexts.values() for path in context.prompts.values()]
+    assert all(resolve(path).is_file() for path in prompts)
+    assert load_config(config.model_dump(by_alias=True)) == config
 
 
 @SHIPPED
-def test_shipped_configurations_hold(shipped: Callable[[], dict[str, Any]]) -> None:
-    given = shipped()
-    before = copy.deepcopy(given)
-    config = check_config(given)
-    assert given == before, "what is given is not changed"
-    check_references(config, models())
-    for entry in [*config["generators"].values(), *(c for c in config["contexts"].values())]:
-        for key in ("prompt", "yes_no", "reasoning"):
-            assert key not in entry or resolve(entry[key]).is_file()
-    assert check_config(config) == config
+def test_editors_find_nothing_wrong_in_them(names: tuple[str, ...]) -> None:
+    Draft202012Validator(schema(Config)).validate(shipped(*names))
+
+
+def test_editors_find_an_unknown_key() -> None:
+    with pytest.raises(JsonSchemaError, match="'per_hardnes' was unexpected"):
+        Draft202012Validator(schema(Config)).validate(changed("dataset/per_hardnes", 5))
 
 
 def test_the_paper_uses_its_six_discriminators_and_four_generators() -> None:
-    config = check_config(paper())
-    assert len(config["experiments"]["table1"]["discriminators"]) == 6
-    assert len(config["experiments"]["table7"]["generators"]) == 4
-    assert config["experiments"]["table8"]["budgets"] == [256, 400, 512, 700, 1024, 1536, 2048]
-    assert config["seed"] == 42
-    assert config["dataset"]["per_hardness"] == 100
+    config = load_config(shipped())
+    experiments = experiments_of(config)
+    assert len(experiments["table1"].discriminators) == 6
+    assert len(experiments["table7"].generators) == 4
+    assert experiments["table8"].budgets == (256, 400, 512, 700, 1024, 1536, 2048)
+    assert config.seed == 42
+    assert config.dataset.per_hardness == 100
 
 
 def test_defaults_are_filled_in() -> None:
-    least = {
-        "dataset": {"name": "d"},
-        "generators": {"g": {"model": "m", "prompt": "p"}},
-        "discriminators": {"d": {"model": "m", "kind": "yes_no"}},
-        "decodings": {},
-        "contexts": {},
-        "experiments": {"table7": {"generators": ["g"], "decoding": "x"}},
-    }
-    config = check_config(least)
-    assert config["dataset"]["questions_file"] == "dev.json"
-    assert config["pool"]["questions"] == 0
-    assert config["journal"] is True
-    assert config["generators"]["g"]["frame"] == "inst"
-    assert config["discriminators"]["d"]["frame"] == "raw"
-    assert config["execution"] == {
-        k: v["default"] for k, v in schema("config")["properties"]["execution"]["properties"].items()
-    }
+    config = load_config(LEAST)
+    assert config.dataset.questions_file == "dev.json"
+    assert config.pool.questions == 0
+    assert config.journal is True
+    assert config.generators["g"].prompt_format == "inst"
+    assert config.generators["g"].max_new_tokens is None
+    assert config.discriminators["d"].prompt_format == "raw"
+    limits = dataclasses.asdict(Limits())
+    assert config.execution.model_dump() == {name: limits[name] for name in ("steps", "seconds", "rows")}
+    correction = {"strategy": "correction", "label": "c", "prompt": "p", "rounds": 5, "patience": 2, "completions": 5}
+    assert config.planners["c"].model_dump() == correction
+    tree_search = {"strategy": "tree_search", "label": "t", "expansions": 3, "completions": 5}
+    assert config.planners["t"].model_dump() == tree_search
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
+def test_what_tables_call_things() -> None:
+    config = load_config(LEAST)
+    assert [config.generators["g"].label, config.discriminators["d"].label, config.planners["c"].label] == [
+        "g",
+        "d",
+        "c",
+    ]
+    assert config.discriminators["o"].label == "Oracle, right with p = 0.25 (uses gold)"
+    found = load_config(changed("discriminators/oracle-0.9/label", "Nearly right")).discriminators
+    assert found["oracle-0.9"].label == "Nearly right"
+    assert found["oracle-1"].label == "Oracle, right with p = 1 (uses gold)"
+    assert found["majority"].label == "Majority of results"
+    assert found["codellama-7b"].label == "CodeLlama-7B"
+
+
+def test_which_discriminators_respond_and_which_ask_no_model() -> None:
+    found = load_config(shipped()).discriminators
+    assert [name for name, one in found.items() if one.responds] == ["distill-r1-1.5b"]
+    baselines = ["random", "first", "executable", "majority", "likelihood"]
+    baselines += [f"oracle-{p}" for p in (0.5, 0.7, 0.8, 0.9, 1)]
+    assert [name for name, one in found.items() if one.is_baseline] == baselines
+    assert all(bool(one.model) != one.is_baseline for one in found.values())
+
+
+def test_numbers_stay_as_they_are_written() -> None:
+    """0 and 0.0 give two keys of the journal."""
+    config = load_config(shipped())
+    for written in (config.model_dump(), config.model_dump(mode="json")):
+        assert repr(written["decodings"]["greedy"]["temperature"]) == "0"
+        assert repr(written["decodings"]["sample"]["temperature"]) == "0.2"
+        assert repr(written["execution"]["seconds"]) == "30"
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = load_config(shipped())
+    for part, key in ((config, "seed"), (config.dataset, "name"), (config.discriminators["majority"], "label")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, key, "other")
+
+
+def test_only_the_roles_that_are_set_are_given() -> None:
+    assert load_config(shipped()).roles.model_dump(by_alias=True, exclude_none=True) == {}
+    roles = {"7b": "small", "budgets": [1, 2, 3]}
+    given = load_config({**LEAST, "roles": roles}).roles.model_dump(by_alias=True, exclude_none=True)
+    assert given == {"7b": "small", "budgets": (1, 2, 3)}
+
+
+def test_a_table_that_is_null_is_left_out() -> None:
+    config = load_config(changed("experiments/adaptive", None, delete=False))
+    assert "adaptive" not in config.experiments
+    assert experiments_of(config).keys() == shipped()["experiments"].keys() - {"adaptive"}
+
+
+def test_a_prompt_that_is_empty_is_none() -> None:
+    assert load_config(changed("contexts/result/yes_no", "")).contexts["result"].prompts.keys() == {"reasoning"}
+
+
+def test_the_experiment_of_a_table_has_its_settings_in_the_plural() -> None:
+    experiments = experiments_of(load_config(shipped()))
+    assert experiments["table3"] == Experiment(
+        generators=("stable-code-3b",),
+        decodings=("sample",),
+        discriminators=tuple(shipped()["experiments"]["table3"]["discriminators"]),
+        contexts=("no_schema",),
+        budgets=(512,),
+        scorings=("soft",),
+        modes=("check",),
+        planners=("vote",),
+        baselines=tuple(shipped()["experiments"]["table3"]["baselines"]),
+        greedy_decoding="greedy",
+    )
+    assert experiments["table7"].modes == ()
+    adaptive = experiments["adaptive"]
+    assert (adaptive.checkpoints, adaptive.budgets) == ((0, 64, 128, 256, 512, 1024, 2048), ())
+    assert adaptive.extra_rows[0] == Variant(POOL, "distill-r1-1.5b", "no_thinking", 256, "soft")
+
+
+def changed(path: str, value: Any, *, delete: bool = True) -> dict[str, Any]:
     """The paper's configuration with one key set (or, with None, taken out)."""
-    config = paper()
+    config = shipped()
     *folders, last = path.split("/")
     inner = config
     for folder in folders:
         inner = inner[folder]
-    if value is None:
+    if value is None and delete:
         del inner[last]
     else:
         inner[last] = value
@@ -135,7 +211,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def refused(config: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as error:
-        check_references(check_config(config), models())
+        check_references(load_config(config), models())
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -146,28 +222,31 @@ def refused(config: dict[str, Any]) -> str:
         ("sead", 1, "the top level: unknown key 'sead'; did you mean 'seed'?"),
         ("dataset/per_hardnes", 5, "dataset: unknown key 'per_hardnes'; did you mean 'per_hardness'?"),
         ("pool/zzzzzz", 5, "pool: unknown key 'zzzzzz'; known: decoding, file, generator, questions"),
-        ("experiments/table2/costless", ["randm"], "experiments.table2.costless: 'randm' is no discriminator without"),
+        ("discriminators/oracle-1/p", 2, "discriminators.oracle-1.p: 2 is too large; the most is 1"),
         (
-            "experiments/table2/costless",
-            ["oracle:2"],
-            "experiments.table2.costless: 'oracle:2': write",
+            "discriminators/oracle-1/p",
+            None,
+            "discriminators.oracle-1: the key 'p' is missing, which the method 'oracle'",
         ),
-        ("experiments/table6/costless", ["oracle"], "experiments.table6.costless: 'oracle': write 'oracle:p'"),
-        ("discriminators/majority", {"model": "codellama-7b", "kind": "yes_no"}, "discriminators.majority: "),
+        ("discriminators/majority/p", 0.5, "discriminators.majority: the method 'majority' takes no 'p'; take it out"),
+        ("discriminators/majority/model", "codellama-7b", "majority: the method 'majority' takes no 'model'"),
+        ("discriminators/majority/prompt_format", "chat", "majority: the method 'majority' takes no 'prompt_format'"),
+        ("discriminators/codellama-7b/p", 0.5, "codellama-7b: the method 'yes_no' takes no 'p'; take it out"),
         (
-            "experiments/table2/planners",
-            ["majorty"],
-            "experiments.table2.planners.0: 'majorty' is not possible; did you mean 'majority'?",
+            "discriminators/codellama-7b/model",
+            None,
+            "codellama-7b: the key 'model' is missing, which the method 'yes_no'",
         ),
-        (
-            "experiments/table2/planners",
-            ["rerank"],
-            "experiments.table2.planners.0: 'rerank' is not possible; known: majority",
-        ),
+        ("discriminators/codellama-7b/method", None, "discriminators.codellama-7b: the key 'method' is missing"),
+        ("discriminators/first/method", "frist", "first.method: 'frist' is not possible; did you mean 'first'?"),
+        ("discriminators/none", {"method": "random"}, "discriminators: the name 'none' is taken; use another"),
+        ("contexts/none", {"yes_no": "config/prompts/yes_no.txt"}, "contexts: the name 'none' is taken; use another"),
+        ("planners/vote", {"strategy": "tree_search"}, "planners: the name 'vote' is taken; use another"),
+        ("planners/greedy", {"strategy": "tree_search"}, "planners: the name 'greedy' is taken; use another"),
         (
             "discriminators/codellama-7b",
-            {"model": "codellama-7b", "kind": "yesno"},
-            "discriminators.codellama-7b.kind: 'yesno' is not possible; did you mean 'yes_no'?",
+            {"model": "codellama-7b", "method": "yesno"},
+            "discriminators.codellama-7b.method: 'yesno' is not possible; did you mean 'yes_no'?",
         ),
         ("contexts/no_schema", {"yesno": "p.txt"}, "contexts.no_schema: unknown key 'yesno'; did you mean 'yes_no'?"),
         ("calibration/bins", 0, "calibration.bins: 0 is too small; the least is 1"),
@@ -181,12 +260,7 @@ def refused(config: dict[str, Any]) -> str:
         ("dataset", None, "the top level: the key 'dataset' is missing"),
         ("dataset/name", None, "dataset: the key 'name' is missing"),
         ("experiments/table1/budget", None, "experiments.table1: the key 'budget' is missing"),
-        (
-            "discriminators/codellama-7b/kind",
-            "yesno",
-            "discriminators.codellama-7b.kind: 'yesno' is not possible; did you mean 'yes_no'?",
-        ),
-        ("generators/tinyllama-1.1b/frame", "instr", "'instr' is not possible; did you mean 'inst'?"),
+        ("generators/tinyllama-1.1b/prompt_format", "instr", "'instr' is not possible; did you mean 'inst'?"),
         (
             "experiments/table1/scoring",
             "softly",
@@ -201,38 +275,116 @@ def refused(config: dict[str, Any]) -> str:
         ("experiments/table8/budgets", [512, -1], "experiments.table8.budgets.1: -1 is too small; the least is 0"),
         ("decodings/sample/max_new_tokens", 0, "decodings.sample.max_new_tokens: 0 is too small; the least is 1"),
         ("decodings/sample/temperature", -0.1, "decodings.sample.temperature: -0.1 is too small; the least is 0"),
-        ("experiments/table8/budgets", [], "experiments.table8.budgets: [] "),
-        ("experiments/table1/discriminators", ["codellama-7b"] * 2, "experiments.table1.discriminators: "),
-        ("experiments", {}, "experiments: {} "),
-        ("dataset/per_hardness", "many", "dataset.per_hardness: 'many' is not of type 'integer'"),
-        ("dataset/per_hardness", 5.0, "dataset.per_hardness: 5.0 is not of type 'integer'"),
-        ("dataset/per_hardness", True, "dataset.per_hardness: True is not of type 'integer'"),
-        ("dataset/sha256", "abc", "dataset.sha256: 'abc' does not match"),
-        ("dataset/name", "a/b", "dataset.name: 'a/b' does not match"),
-        ("decodings/t0.5", {"samples": 1, "temperature": 0.5, "max_new_tokens": 9}, "decodings: 't0.5' does not match"),
-        ("generators/a b", {"model": "m", "prompt": "p"}, "generators: 'a b' does not match"),
-        ("failures_tolerated", 1.5, "failures_tolerated: 1.5 is greater than the maximum of 1"),
-        ("failures_tolerated", -0.1, "failures_tolerated: -0.1 is too small; the least is 0"),
+        ("decodings/sample/temperature", True, "decodings.sample.temperature: True should be a valid number"),
+        ("decodings/sample/temperature", "0.2", "decodings.sample.temperature: '0.2' should be a valid number"),
+        ("experiments/table8/budgets", [], "experiments.table8.budgets: [] should have at least 1 item"),
+        ("experiments/table8/budgets", 512, "experiments.table8.budgets: 512 should be a valid list"),
+        ("experiments/table8/budgets", [512, 512], "experiments.table8.budgets: 512 is listed twice; keep one"),
+        ("experiments/adaptive/checkpoints", [0], "experiments.adaptive.checkpoints: [0] should have at least 2 items"),
         (
-            "planners/tree_search/expansions",
-            51,
-            "planners.tree_search.expansions: 51 is greater than the maximum of 50",
+            "experiments/adaptive/extra_rows",
+            [{"context": "schema"}],
+            "extra_rows.0: the key 'discriminator' is missing",
         ),
-        ("planners/tree_search/kind", "beam", "planners.tree_search.kind: 'beam' is not possible"),
-        ("journal", "yes", "journal: 'yes' is not of type 'boolean'"),
-        ("dataset", [], "dataset: [] is not of type 'object'"),
+        (
+            "experiments/table1/discriminators",
+            ["codellama-7b"] * 2,
+            "experiments.table1.discriminators: 'codellama-7b' is listed twice; keep one",
+        ),
+        ("experiments", {}, "experiments: no table is named; known: table1, table2"),
+        ("experiments/table1", [], "experiments.table1: [] should be a valid mapping"),
+        ("dataset/per_hardness", "many", "dataset.per_hardness: 'many' should be a valid integer"),
+        ("dataset/per_hardness", "5", "dataset.per_hardness: '5' should be a valid integer"),
+        ("dataset/per_hardness", 5.0, "dataset.per_hardness: 5.0 should be a valid integer"),
+        ("dataset/per_hardness", True, "dataset.per_hardness: True should be a valid integer"),
+        ("dataset/source", 5, "dataset.source: 5 should be a valid string"),
+        ("dataset/sha256", "abc", "dataset.sha256: 'abc' should match pattern '^([0-9a-f]{64})?$'"),
+        ("dataset/name", "a/b", "dataset.name: 'a/b' should match pattern '^[A-Za-z0-9_-]+$'"),
+        ("dataset/format", "birds", "dataset.format: 'birds' is not possible; did you mean 'bird'?"),
+        ("decodings/t0.5", LEAST["decodings"]["x"], "decodings: 't0.5' should match pattern '^[A-Za-z0-9_-]+$'"),
+        ("generators/a b", {"model": "m", "prompt": "p"}, "generators: 'a b' should match pattern"),
+        ("planners/t.5", {"strategy": "tree_search"}, "planners: 't.5' should match pattern"),
+        ("failures_tolerated", 1.5, "failures_tolerated: 1.5 is too large; the most is 1"),
+        ("failures_tolerated", -0.1, "failures_tolerated: -0.1 is too small; the least is 0"),
+        ("execution", {"seconds": 0}, "execution.seconds: 0 should be greater than 0"),
+        ("forced/confidences", [0.4], "forced.confidences.0: 0.4 is too small; the least is 0.5"),
+        ("demonstrations", {"number": 3}, "demonstrations.number: 3 should be a multiple of 2"),
+        ("planners/tree_search/expansions", 51, "planners.tree_search.expansions: 51 is too large; the most is 50"),
+        (
+            "planners/tree_search/strategy",
+            "tree_serch",
+            "planners.tree_search.strategy: 'tree_serch' is not possible; did you mean 'tree_search'?",
+        ),
+        ("planners/tree_search/strategy", None, "planners.tree_search: the key 'strategy' is missing"),
+        (
+            "planners/tree_search/rounds",
+            3,
+            "planners.tree_search: unknown key 'rounds'; known: completions, expansions,",
+        ),
+        (
+            "planners/tree_search/expansion",
+            3,
+            "planners.tree_search: unknown key 'expansion'; did you mean 'expansions'?",
+        ),
+        ("planners/correction/prompt", None, "planners.correction: the key 'prompt' is missing"),
+        ("planners/correction", "x", "planners.correction: 'x' should be a valid mapping"),
+        ("roles", {"budgets": [1, 2]}, "roles.budgets: [1, 2] should have at least 3 items"),
+        ("roles", {"8b": "x"}, "roles: unknown key '8b'; did you mean '7b'?"),
+        ("journal", "yes", "journal: 'yes' should be a valid boolean"),
+        ("dataset", [], "dataset: [] should be a valid mapping"),
     ],
 )
-def test_what_the_schema_refuses(path: str, value: Any, message: str) -> None:
+def test_what_does_not_fit_the_types(path: str, value: Any, message: str) -> None:
     said = refused(changed(path, value))
     assert said.startswith("configuration, ")
     assert message in said
 
 
 def test_a_name_that_is_a_number() -> None:
-    config = paper()
-    config["discriminators"][7] = {"model": "tinyllama-1.1b", "kind": "yes_no"}
-    assert "discriminators: 7 is not of type 'string'" in refused(config)
+    for group, entry in (("discriminators", {"method": "random"}), ("planners", {"strategy": "tree_search"})):
+        config = shipped()
+        config[group][7] = entry
+        assert f"{group}: 7 should be a valid string" in refused(config)
+
+
+OLDER = [
+    ("generators/stable-code-3b/frame", "inst", "generators.stable-code-3b: unknown key 'frame'", "prompt_format"),
+    ("discriminators/codellama-7b/frame", "chat", "discriminators.codellama-7b: unknown key 'frame'", "prompt_format"),
+    ("discriminators/codellama-7b/kind", "yes_no", "discriminators.codellama-7b: unknown key 'kind'", "method"),
+    ("discriminators/new", {"model": "m", "kind": "yes_no"}, "discriminators.new: unknown key 'kind'", "method"),
+    ("contexts/result/evidence", ["result"], "contexts.result: unknown key 'evidence'", "extras"),
+    ("planners/correction/kind", "correction", "planners.correction: unknown key 'kind'", "strategy"),
+    ("planners/new", {"kind": "tree"}, "planners.new: unknown key 'kind'", "strategy"),
+    ("planners/tree_search/strategy", "tree", "planners.tree_search.strategy: 'tree' is not possible", "tree_search"),
+    ("experiments/evidence", {"contexts": ["schema"]}, "experiments: unknown key 'evidence'", "contexts"),
+    ("experiments/planners", {"generator": "x"}, "experiments: unknown key 'planners'", "search"),
+    ("experiments/table2/costless", ["first"], "experiments.table2: unknown key 'costless'", "baselines"),
+    ("experiments/search/costless", ["oracle:1"], "experiments.search: unknown key 'costless'", "baselines"),
+    ("experiments/adaptive/beside", [], "experiments.adaptive: unknown key 'beside'", "extra_rows"),
+    ("experiments/table2/planners", ["majority"], "experiments.table2.planners: 'majority' is not defined", "vote"),
+    ("experiments/search/planners", ["majority"], "experiments.search.planners: 'majority' is not defined", "vote"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message", "new"), OLDER)
+def test_what_an_older_configuration_calls_otherwise(path: str, value: Any, message: str, new: str) -> None:
+    assert refused(changed(path, value)) == f"configuration, {message}; it is now called '{new}'"
+
+
+def test_every_new_name_has_a_place() -> None:
+    assert {new for *_, new in OLDER} == {new for names in RENAMED.values() for new in names}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("oracle:0.9", "it is now called 'oracle-0.9'"),
+        ("oracle:0.85", "define it under discriminators, as oracle-0.85: {method: oracle, p: 0.85}"),
+    ],
+)
+def test_an_oracle_of_an_older_configuration(name: str, said: str) -> None:
+    message = refused(changed("experiments/table2/baselines", ["first", name]))
+    assert message == f"configuration, experiments.table2.baselines: '{name}' is not defined; {said}"
 
 
 @pytest.mark.parametrize(
@@ -286,19 +438,68 @@ def test_a_name_that_is_a_number() -> None:
         ("experiments/table8/budgets", [512, 0], "experiments.table8.budgets: 0 is too small; the least is 1, but for"),
         ("experiments/table1/budget", 0, "experiments.table1.budget: 0 is too small; the least is 1, but for"),
         ("experiments/table1/context", "schema", "contexts.schema: has no yes_no prompt, which 'codellama-13b' needs"),
+        ("experiments/table2/baselines", ["randm"], "table2.baselines: 'randm' is not defined; did you mean 'random'?"),
         (
-            "experiments/planners/planners",
-            ["rerank", "tree"],
-            "experiments.planners.planners: 'tree' is not defined; did you mean 'tree_search'?",
+            "experiments/table6/baselines",
+            ["oracle"],
+            "table6.baselines: 'oracle' is not defined; did you mean 'oracle-",
         ),
-        ("experiments/planners/generator", "distill-r1-1.5b", "'tree_search': the kind 'tree' opens answers with SQL"),
-        ("experiments/planners/costless", ["oracle:1", "first"], "'first' scores candidates against each other"),
-        ("planners/majority", {"kind": "tree"}, "planners.majority: that name is taken"),
-        ("planners/tree_search/rounds", 3, "planners.tree_search: the kind 'tree' has no 'rounds'"),
-        ("planners/correction/prompt", None, "planners.correction: the key 'prompt' is missing"),
+        (
+            "experiments/table2/baselines",
+            ["first", "codellama-7b"],
+            "experiments.table2.baselines: 'codellama-7b' asks a model; all but 'baselines' can name it",
+        ),
+        (
+            "discriminators/majority",
+            {"model": "codellama-7b", "method": "yes_no"},
+            "experiments.table2.baselines: 'majority' asks a model; all but 'baselines' can name it",
+        ),
+        (
+            "experiments/table1/discriminators",
+            ["codellama-7b", "first"],
+            "experiments.table1.discriminators: 'first' asks no model; only 'baselines' can name it",
+        ),
+        (
+            "experiments/table8/discriminator",
+            "oracle-1",
+            "experiments.table8.discriminator: 'oracle-1' asks no model; only 'baselines' can name it",
+        ),
+        (
+            "experiments/adaptive/extra_rows",
+            [{"discriminator": "first", "context": "no_schema", "budget": 5, "scoring": "soft"}],
+            "experiments.adaptive.extra_rows.0.discriminator: 'first' asks no model; only 'baselines' can name it",
+        ),
+        (
+            "experiments/adaptive/extra_rows",
+            [{"discriminator": "codellama-7b", "context": "no_schema", "budget": 0, "scoring": "soft"}],
+            "experiments.adaptive.extra_rows.0.budget: 0 is too small; the least is 1, but for",
+        ),
+        (
+            "experiments/table2/planners",
+            ["vot"],
+            "experiments.table2.planners: 'vot' is not defined; did you mean 'vote'?",
+        ),
+        (
+            "experiments/table2/planners",
+            ["rerank"],
+            "experiments.table2.planners: 'rerank' is not defined; known: vote",
+        ),
+        ("experiments/search/planners", [], "experiments.search.planners: it is empty; name at least one planner"),
+        (
+            "experiments/search/planners",
+            ["rerank", "tree-search"],
+            "experiments.search.planners: 'tree-search' is not defined; did you mean 'tree_search'?",
+        ),
+        (
+            "experiments/search/generator",
+            "distill-r1-1.5b",
+            "'tree_search': the strategy 'tree_search' opens answers with SQL, but generator 'distill-r1-1.5b' writes",
+        ),
+        ("experiments/search/baselines", ["oracle-1", "first"], "'first' scores candidates against each other"),
+        ("experiments/search/context", "result", "experiments.search.context: 'result' shows extras, which a query"),
     ],
 )
-def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None:
+def test_names_that_are_not_defined_or_do_not_fit(path: str, value: Any, message: str) -> None:
     assert message in refused(changed(path, value))
 
 
@@ -306,33 +507,32 @@ def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None
     ("path", "value", "message"),
     [
         (
-            "contexts/result/evidence",
+            "contexts/result/extras",
             [],
-            "contexts.result.evidence: config/prompts/yes_no_result.txt shows ${result}, which is not listed; add",
+            "contexts.result.extras: config/prompts/yes_no_result.txt shows ${result}, which is not listed; add",
         ),
         (
-            "contexts/no_schema/evidence",
+            "contexts/no_schema/extras",
             ["result"],
-            "contexts.no_schema.evidence: 'result' is listed, but config/prompts/yes_no.txt shows no ${result}; take",
+            "contexts.no_schema.extras: 'result' is listed, but config/prompts/yes_no.txt shows no ${result}; take",
         ),
         (
             "contexts/result/reasoning",
             "config/prompts/reasoning.txt",
-            "contexts.result.evidence: 'result' is listed, but config/prompts/reasoning.txt shows no ${result}",
+            "contexts.result.extras: 'result' is listed, but config/prompts/reasoning.txt shows no ${result}",
         ),
         (
             "contexts/few_shot/reasoning",
             "config/prompts/reasoning.txt",
             "contexts.few_shot.reasoning: demonstrations are for yes_no prompts only; take the reasoning prompt out",
         ),
-        ("contexts/result/evidence", ["reslt"], "'reslt' is not possible; did you mean 'result'?"),
+        ("contexts/result/extras", ["reslt"], "'reslt' is not possible; did you mean 'result'?"),
         ("contexts/result/yes_no", "no/such.txt", "contexts.result.yes_no: prompt "),
         (
-            "experiments/evidence/contexts",
+            "experiments/contexts/contexts",
             ["few_shot", "result"],
-            "experiments.evidence.contexts: 'distill-r1-1.5b' cannot be asked in 'few_shot', the first, to which all",
+            "experiments.contexts.contexts: 'distill-r1-1.5b' cannot be asked in 'few_shot', the first, to which all",
         ),
-        ("demonstrations", {"number": 3}, "demonstrations.number: 3 is not a multiple of 2"),
         (
             "demonstrations",
             {"prompt": "config/prompts/yes_no.txt"},
@@ -340,72 +540,82 @@ def test_names_that_are_not_defined(path: str, value: Any, message: str) -> None
         ),
     ],
 )
-def test_evidence_that_does_not_fit(path: str, value: Any, message: str) -> None:
+def test_extras_that_do_not_fit(path: str, value: Any, message: str) -> None:
+    assert message in refused(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "dataset/source",
+            "no/such/folder",
+            "dataset.source: no/such/folder does not exist; name the dataset's folder",
+        ),
+        ("pool/file", "no.json", "pool.file: no.json does not exist; name a labelled pool, or leave it empty"),
+        ("pool/file", "config", "pool.file: config does not exist; name a labelled pool, or leave it empty"),
+        ("demonstrations/file", "no.json", "demonstrations.file: no.json does not exist; name training questions, or"),
+    ],
+)
+def test_files_that_do_not_exist(path: str, value: str, message: str) -> None:
     assert message in refused(changed(path, value))
 
 
 def test_a_discriminator_without_a_prompt_is_left_out_of_a_table_of_contexts() -> None:
-    experiments = settled(check_config(paper()))
-    assert experiments["evidence"]["unasked"] == [["distill-r1-1.5b", "few_shot"]]
-    assert not any("unasked" in experiment for name, experiment in experiments.items() if name != "evidence")
-    config = changed("experiments/evidence/contexts", ["no_schema", "result"])
-    assert "unasked" not in settled(config)["evidence"], "without the few-shot context nothing is left out"
+    experiments = experiments_of(load_config(shipped()))
+    assert experiments["contexts"].left_out == (("distill-r1-1.5b", "few_shot"),)
+    assert not any(experiment.left_out for name, experiment in experiments.items() if name != "contexts")
+    config = load_config(changed("experiments/contexts/contexts", ["no_schema", "result"]))
+    assert experiments_of(config)["contexts"].left_out == (), "without the few-shot context nothing is left out"
 
 
 def test_no_model_at_all() -> None:
     with pytest.raises(ConfigError, match=r"'stable-code-3b' is not defined$"):
-        check_references(check_config(paper()), {})
+        check_references(load_config(shipped()), {})
 
 
 def test_a_definition_that_nothing_uses_may_name_any_model() -> None:
     config = changed("generators/spare", {"model": "nowhere", "prompt": "p"})
-    check_references(check_config(config), models())
+    check_references(load_config(config), models())
 
 
 def test_a_pool_from_a_file_needs_no_generator() -> None:
-    config = changed("pool", {"file": "pool.json", "generator": "nobody", "decoding": "nothing"})
-    check_references(check_config(config), models())
+    file = "resources/mini_spider/pool.json"
+    config = changed("pool", {"file": file, "generator": "nobody", "decoding": "nothing"})
+    check_references(load_config(config), models())
 
 
-def test_forced_verdicts_at_budget_0_and_where_they_are_cut() -> None:
+def test_a_verdict_may_be_forced_before_the_first_token() -> None:
     config = changed("experiments/table8/scoring", "forced")
     config["experiments"]["table8"]["budgets"] = [256, 0]
-    config["experiments"]["table1"] |= {"scoring": "forced", "budget": 128, "discriminators": ["distill-r1-1.5b"]}
-    check_references(check_config(config), models())
-    shown = {name: config["experiments"][name] for name in ("table1", "table2", "table8")}
-    assert checkpoints(shown) == {Judged("distill-r1-1.5b", "no_schema", POOL): [0, 128, 256]}
+    check_references(load_config(config), models())
 
 
-def test_a_verdict_is_not_forced_from_a_server_but_its_yes_is_taken() -> None:
-    known = models()
-    far = replace(known["distill-r1-1.5b"], source="http://localhost:8000/v1?model=x", backend="openai", dtype="-")
-    config = check_config(changed("experiments/table8/scoring", "forced"))
-    with pytest.raises(ConfigError, match=r"discriminators\.distill-r1-1\.5b: a server does not tell how it splits"):
-        check_references(config, {**known, "distill-r1-1.5b": far})
-    config = check_config(changed("experiments/table1/scoring", "forced"))
-    check_references(config, {**known, "codellama-7b": far})
+FAR = {"discriminator": "far", "context": "no_schema", "budget": 9}
 
 
-def test_the_largest_budgets_of_the_paper() -> None:
-    largest = largest_budgets(settled(paper()))
-    reasoner = "distill-r1-1.5b"
-    assert largest[Judged(reasoner, "no_schema", POOL)] == 2048
-    assert largest[Judged(reasoner, "schema", POOL)] == 1024
-    assert largest[Judged(reasoner, "no_schema", "stable-code-3b.sample")] == 512
-    assert largest[Judged(reasoner, "no_thinking", POOL)] == 256
-    assert largest[Judged(reasoner, "result", POOL)] == 512
-    assert Judged(reasoner, "few_shot", POOL) not in largest, "it has no yes/no prompt"
-    assert len(largest) == 6 + 1 + 1 + 6 + 6 + 5
-    assert not any(job.pool.endswith(".greedy") for job in largest)
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("table5", {**FAR, "scorings": ["soft", "forced"], "modes": ["naive"]}),
+        ("adaptive/discriminators", ["far"]),
+        ("adaptive/extra_rows", [{**FAR, "scoring": "forced"}]),
+    ],
+)
+def test_a_verdict_is_not_forced_from_a_server(path: str, value: Any) -> None:
+    config = changed(f"experiments/{path}", value)
+    config["discriminators"]["far"] = {"model": "far", "method": "reasoning"}
+    far = ModelSpec("far", "http://localhost:8000/v1#x", "-", "openai", "-", "-")
+    with pytest.raises(ConfigError, match=r"discriminators\.far: a server does not tell how it splits"):
+        check_references(load_config(config), {**models(), "far": far})
 
 
-def test_the_largest_budget_is_over_all_experiments() -> None:
-    experiments = paper()["experiments"]
-    del experiments["table8"], experiments["adaptive"], experiments["evidence"]
-    assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 1024
-    del experiments["table4"]
-    assert largest_budgets(experiments)[Judged("distill-r1-1.5b", "no_schema", POOL)] == 512
-    assert largest_budgets({"table7": experiments["table7"]}) == {}
+@pytest.mark.parametrize(("method", "scoring"), [("yes_no", "forced"), ("reasoning", "soft")])
+def test_what_a_server_says_of_itself_is_taken(method: str, scoring: str) -> None:
+    config = changed("experiments/adaptive/extra_rows", [{**FAR, "scoring": scoring}])
+    config["discriminators"]["far"] = {"model": "far", "method": method}
+    far = ModelSpec("far", "http://localhost:8000/v1#x", "-", "openai", "-", "-")
+    check_references(load_config(config), {**models(), "far": far})
 
 
 def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
@@ -437,7 +647,7 @@ def test_a_models_table(tmp_path: Path) -> None:
         ([ROW.replace("\tnone\n", "\n")], "line 2: the top level: the key 'quantization' is missing"),
         ([ROW.replace("\n", "\tmore\n")], "line 2: more cells than columns"),
         ([ROW.replace("org/m", "")], "line 2: source: "),
-        ([ROW.replace("m\torg", "a/b\torg", 1)], "line 2: name: 'a/b' does not match"),
+        ([ROW.replace("m\torg", "a/b\torg", 1)], "line 2: name: 'a/b' should match pattern '^[A-Za-z0-9._-]+$'"),
         ([ROW.replace("\t", " ")], "(cells are separated by tabs)"),
     ],
 )
@@ -516,13 +726,13 @@ def test_what_other_backends_cannot_honour(tmp_path: Path, row: str, message: st
 
 @pytest.mark.parametrize("tokenizer", ["", "org/tok"])
 def test_a_chat_with_a_server_needs_a_tokenizer(tokenizer: str) -> None:
-    config = check_config(changed("discriminators/codellama-7b/frame", "chat"))
+    config = load_config(changed("discriminators/codellama-7b/prompt_format", "chat"))
     served = ModelSpec("codellama-7b", "https://h/v1#m", "-", "openai", "-", "-", tokenizer)
     known = {**models(), "codellama-7b": served}
     if tokenizer:
         check_references(config, known)
         return
-    with pytest.raises(ConfigError, match=r"discriminators\.codellama-7b\.frame: .*name one in the column 'tokenizer'"):
+    with pytest.raises(ConfigError, match=r"codellama-7b\.prompt_format: .*name one in the column 'tokenizer'"):
         check_references(config, known)
 
 
@@ -589,7 +799,7 @@ def test_files_are_looked_for_here_first_then_in_the_project(tmp_path: Path, mon
     assert resolve("~/config") == tmp_path / "config"
 
 
-def test_every_experiment_is_described() -> None:
-    described = experiment_descriptions()
-    assert set(paper()["experiments"]) <= set(described)
-    assert all(text.endswith(".") for text in described.values())
+def test_every_table_is_described_and_every_setting_of_the_paper_known() -> None:
+    for name, settings in shipped()["experiments"].items():
+        assert TABLES[name].description.endswith(".")
+        assert {*TABLES[name].settings} <= settings.keys() <= {*TABLES[name].settings, *TABLES[name].optional}

@@ -1,12 +1,24 @@
-"""What a journal holds and what is still to be asked."""
+"""What a journal holds and what is still to be measured."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from sqljudge.experiments.estimate import Job, Kept, estimate_grid, journal_grid, missing, parameters, read_kept
+from sqljudge.core.records import Candidate, CandidateSet, write_jsonl
+from sqljudge.experiments import estimate
+from sqljudge.experiments.estimate import (
+    Job,
+    estimate_grid,
+    journal_grid,
+    parameters,
+    print_estimate,
+    print_journal,
+    read_journal,
+    remainders,
+)
 from sqljudge.models.journal import JournalWriter
 
 
@@ -17,35 +29,40 @@ def answer(prompt: int, new: int, seconds: float) -> dict[str, Any]:
 def write(folder: Path, job: str, *answers: dict[str, Any]) -> None:
     with JournalWriter(folder, job) as journal:
         for number, each in enumerate(answers):
-            journal.put(f"{job}{number}", {}, each)
+            journal.put_all([(f"{job}{number}", {}, each)])
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> dict[tuple[str, str], Kept]:
+def folder(tmp_path: Path) -> Path:
     write(tmp_path / "m-1b", "generate.g.sample", answer(100, 20, 2.0), answer(140, 10, 1.0))
     write(tmp_path / "m-1b", "discriminate.d.c.pool.1-of-2", answer(50, 30, 1.0))
     write(tmp_path / "m-1b", "discriminate.d.c.pool.2-of-2", answer(70, 10, 1.0))
     write(tmp_path / "other", "generate.o.greedy", {"prompt_tokens": 7, "probabilities": [0.5]})
-    return read_kept(tmp_path)
+    return tmp_path
 
 
-def test_a_jobs_shards_are_added_up(kept: dict[tuple[str, str], Kept]) -> None:
-    assert {place: (k.requests, k.prompt_tokens, k.new_tokens, k.seconds) for place, k in kept.items()} == {
-        ("m-1b", "discriminate.d.c.pool"): (2, 120, 40, 2.0),
-        ("m-1b", "generate.g.sample"): (2, 240, 30, 3.0),
-        ("other", "generate.o.greedy"): (1, 7, 0, 0.0),
-    }
-    assert all(one.size > 0 for one in kept.values())
+@pytest.fixture
+def journal(folder: Path) -> pd.DataFrame:
+    return read_journal(folder)
 
 
-def test_the_journals_table(kept: dict[tuple[str, str], Kept]) -> None:
-    rows = journal_grid(kept).rows
-    assert rows[0][:6] == ("m-1b", "discriminate.d.c.pool", "2", "120", "40", "2.0")
-    assert rows[-1][:6] == ("all", "", "5", "367", "70", "5.0")
-    assert journal_grid({}).rows[-1][2] == "0"
+def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
+    assert journal[["model", "job", "requests", "prompt_tokens", "new_tokens", "seconds"]].to_numpy().tolist() == [
+        ["m-1b", "discriminate.d.c.pool", 2, 120, 40, 2.0],
+        ["m-1b", "generate.g.sample", 2, 240, 30, 3.0],
+        ["other", "generate.o.greedy", 1, 7, 0, 0.0],
+    ]
+    assert (journal["size"] > 0).all()
 
 
-def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(kept: dict[tuple[str, str], Kept]) -> None:
+def test_the_journals_table(journal: pd.DataFrame) -> None:
+    rows = journal_grid(journal).rows
+    assert rows[0][:6] == ["m-1b", "discriminate.d.c.pool", "2", "120", "40", "2.0"]
+    assert rows[-1][:6] == ["all", "", "5", "367", "70", "5.0"]
+    assert journal_grid(read_journal("")).rows[-1][2] == "0"
+
+
+def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: pd.DataFrame) -> None:
     jobs = [
         Job("generate.g.sample", "m-1b", 10, 99),
         Job("generate.g.greedy", "m-1b", 4, 50),
@@ -53,34 +70,33 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(kept: dict
         Job("generate.g.other", "m-1b", 9, 50, made=True),
         Job("generate.n.greedy", "new", 2, 10),
     ]
-    found = [(m.requests, m.prompt_tokens, m.new_tokens, m.seconds) for m in missing(jobs, kept)]
-    assert found == [
+    left = remainders(jobs, journal)
+    assert [*left[["requests", "prompt_tokens", "new_tokens", "seconds"]].itertuples(index=False, name=None)] == [
         (8, 960, 120, pytest.approx(12.0)),  # 270 tokens took 3 s
         (4, 480, 200, pytest.approx(680 / 90)),
         (0, 0, 0, 0.0),
         (0, 0, 0, 0.0),
         (2, 500, 20, None),
     ]
-    grid = estimate_grid(missing(jobs, kept))
-    assert grid.rows[-1] == ("all", "", "14", "1,940", "340", "20 s, and 1 jobs of unknown speed")
+    grid = estimate_grid(left)
+    assert grid.rows[-1] == ["all", "", "14", "1,940", "340", "20 s, and 1 jobs of unknown speed"]
     assert grid.rows[-2][-1] == "speed not known yet"
 
 
-def test_evidence_makes_prompts_longer_until_the_jobs_own_are_known(kept: dict[tuple[str, str], Kept]) -> None:
+def test_extras_make_prompts_longer_until_the_jobs_own_are_known(journal: pd.DataFrame) -> None:
     jobs = [
-        Job("discriminate.d.result.pool", "m-1b", 10, 0, evidence=100),
-        Job("discriminate.d.c.pool", "m-1b", 10, 0, evidence=100),
-        Job("discriminate.d.result.pool", "new", 10, 0, evidence=100),
+        Job("discriminate.d.result.pool", "m-1b", 10, 0, extra_tokens=100),
+        Job("discriminate.d.c.pool", "m-1b", 10, 0, extra_tokens=100),
+        Job("discriminate.d.result.pool", "new", 10, 0, extra_tokens=100),
     ]
-    found = [one.prompt_tokens for one in missing(jobs, kept)]
-    assert found == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
+    assert list(remainders(jobs, journal)["prompt_tokens"]) == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
 
 
-def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, str], Kept]) -> None:
-    asked: list[int] = []
+def test_a_model_that_has_not_run_is_reckoned_by_its_size(journal: pd.DataFrame) -> None:
+    measured: list[int] = []
 
     def operations() -> float:
-        asked.append(1)
+        measured.append(1)
         return 1e12
 
     jobs = [
@@ -88,11 +104,11 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, 
         Job("generate.b", "unsized", 1, 50),
         Job("generate.g.sample", "m-1b", 9, 9),
     ]
-    one, two, three = missing(jobs, kept, operations)
-    assert (one.seconds, one.rough) == (pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), True)
-    assert (two.seconds, two.rough, three.rough) == (None, False, False)
-    assert asked == [1], "only where it is needed"
-    assert estimate_grid([one]).rows[0][-1] == "about 3 min 00 s"
+    left = remainders(jobs, journal, operations)
+    assert list(left["seconds"][:2]) == [pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), None]
+    assert list(left["rough"]) == [True, False, False]
+    assert measured == [1], "only where it is needed"
+    assert estimate_grid(left).rows[0][-1] == "about 3 min 00 s"
 
 
 @pytest.mark.parametrize(
@@ -101,3 +117,48 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(kept: dict[tuple[str, 
 )
 def test_parameters_by_name(name: str, count: float | None) -> None:
     assert parameters(name) == count
+
+
+def model_job(name: str, **changes: Any) -> dict[str, Any]:
+    """A job as a rule passes it."""
+    counts = {"new_tokens": 50, "samples": 3, "extra_tokens": 0, "times": 1}
+    return {"name": name, "model": "m-1b", "result": "none", "candidates": "", **counts, **changes}
+
+
+def test_the_estimate_counts_requests_by_what_is_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidates, questions = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
+    write_jsonl(candidates, [CandidateSet(0, (Candidate("A"), Candidate("B"))), CandidateSet(1, (Candidate("A"),))])
+    monkeypatch.setattr(estimate, "operations", lambda: 1e12)
+    jobs = [
+        model_job("generate.g.other"),
+        model_job("force.d.c.pool", candidates=str(candidates), times=4),
+        model_job("discriminate.d.c.later", candidates="not made yet"),
+        model_job("discriminate.d.c.made", result=str(candidates)),
+        model_job("search.p.generator", model="new-7b"),
+    ]
+
+    def requests() -> list[str]:
+        print_estimate(jobs, str(folder), str(questions), expected=5)
+        lines = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
+        return [line[3].strip() for line in lines]
+
+    assert requests() == ["15", "12", "15", "0", "15", "57"], "three samples of each of the questions that are expected"
+    questions.write_text("{}\n{}\n", encoding="utf-8")
+    assert requests() == ["6", "12", "6", "0", "6", "30"], "of those that are there"
+    print_estimate(jobs, "", str(questions), expected=5)
+    said = capsys.readouterr().out
+    assert "about" in said
+    assert "'search.': the most that it can ask" in said
+    print_estimate([], "", str(questions), expected=5)
+    assert "| all   |         |          0 |           0 |                     0 |    0 s |" in capsys.readouterr().out
+    print_estimate(jobs[:1], "", str(questions), expected=5)
+    assert "search." not in capsys.readouterr().out
+
+
+def test_the_journal_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_journal(str(folder))
+    said = capsys.readouterr().out
+    assert said.startswith("### What the journal holds\n")
+    assert "discriminate.d.c.pool" in said

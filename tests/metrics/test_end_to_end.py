@@ -13,7 +13,7 @@ from sqljudge.core.errors import DataError
 from sqljudge.core.records import EMPTY_SQL, Execution, Hardness, Question, Selection, read_json, write_jsonl
 from sqljudge.metrics.end_to_end import Scored, component_scores, end_to_end, evaluate_selections, write_end_to_end
 from sqljudge.metrics.intervals import proportion_interval
-from sqljudge.sql.official.comparison import TEST_SUITE
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Component
 from sqljudge.sql.official.schema import load_schemas
 

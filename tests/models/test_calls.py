@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from completions_server import Server, failure, model, one, request, slow, status, text
+from completions_server import Server, failure, model, one, request, serving, slow, status, text
 from sqljudge.core.errors import ModelError
-from sqljudge.models.engines import calls
+from sqljudge.models.engines import openai as module
 from sqljudge.models.engines.base import Completion, Failure
 from sqljudge.models.engines.openai import OpenAIBackend
 from sqljudge.models.session import HOPELESS, Session
@@ -86,7 +88,7 @@ def test_a_silent_server(server: Server) -> None:
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "FIRST_WAIT", 0.005)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.005)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,18 +119,62 @@ def test_a_pause_that_is_too_long_is_not_waited_for(server: Server) -> None:
     ],
 )
 def test_retry_after(header: str | None, low: float, high: float) -> None:
-    assert low <= calls.seconds_asked(header) <= high
+    assert low <= module.seconds_asked(header) <= high
 
 
 def test_retry_after_a_date() -> None:
     later = datetime.now(UTC) + timedelta(seconds=100)
-    assert 50 <= calls.seconds_asked(format_datetime(later, usegmt=True)) <= 101
+    assert 50 <= module.seconds_asked(format_datetime(later, usegmt=True)) <= 101
 
 
-def test_waits_double_up_to_a_limit() -> None:
-    for attempt, most in ((1, 1.0), (2, 2.0), (4, 8.0), (30, calls.LONGEST_WAIT)):
-        waits = [calls.backoff(attempt) for _ in range(50)]
-        assert most / 2 <= min(waits) < max(waits) <= most
+@pytest.mark.parametrize("fault", ["503", "hung up", "not JSON"])
+def test_waits_double(server: Server, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Whether the client library asks again or, where it has an answer that cannot be used, we do."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.1)
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.1)
+    server.faults = [FAULTS[fault]] * 3
+    assert isinstance(one(model(server)), Completion)
+    waits = [after - before for before, after in pairwise(server.times)]
+    assert all(wait >= 0.75 * 0.1 * 2**i for i, wait in enumerate(waits))
+    assert sum(waits) < 3
+
+
+def test_tries_are_counted_whatever_went_wrong(server: Server) -> None:
+    server.faults = [status(500), FAULTS["not JSON"], FAULTS["hung up"], FAULTS["no choices"], status(429), None]
+    assert failure(model(server, "tries=4")) == "the answer holds no choices, 4 times"
+    assert len(server.asked) == 4
+    assert isinstance(one(model(server, "tries=2")), Completion)
+
+
+def test_a_pause_holds_back_all_requests(server: Server) -> None:
+    """The client library waits for the request alone that was answered so."""
+    server.faults = [status(429, {"Retry-After": "1"}), status(503, after=0.1)]
+    found = dict(model(server, "concurrency=2").generate([request(f"say {i}") for i in range(4)]))
+    assert all(isinstance(answer, Completion) for answer in found.values())
+    assert server.times[2] - server.times[0] >= 0.95
+
+
+def test_a_server_may_forbid_to_ask_again(server: Server) -> None:
+    server.faults = [status(429, {"x-should-retry": "false"})]
+    assert failure(model(server)) == "status 429"
+    assert len(server.asked) == 1
+
+
+def test_a_redirection_is_not_followed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with serving() as other:
+        server.faults = [status(307, {"Location": f"{other.url}/completions"})]
+        assert "answers with status 307" in refused(model(server, "concurrency=1"))
+    assert other.asked == []
+
+
+def test_what_is_under_way_is_given_up_with_the_iterator(server: Server) -> None:
+    server.faults = [None, slow(5)]
+    answers = model(server, "concurrency=2").generate([request(), request("say ho")])
+    started = time.monotonic()
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize(("key", "given"), [(KEY, "sk-other"), (KEY, "")])
@@ -172,7 +218,7 @@ def test_the_key_is_sent_and_goes_nowhere_else(
     server.faults = [status(500, message=KEY)] * 2
     session = Session(backend, tmp_path, "job", tolerated=0.5)
     session.complete([request("say a"), request("say b")])
-    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert len(session.failures) == 1
     server.faults = [status(400, message=f"bad {KEY}")]
     said = refused(backend)
@@ -190,7 +236,7 @@ def test_a_key_that_is_none(server: Server, monkeypatch: pytest.MonkeyPatch, key
 
 
 def test_failures_stop_the_job_after_all_others_have_their_answers(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.faults = [None, status(500), status(502)]
     wanted = [request(f"say {i}") for i in range(6)]
@@ -201,7 +247,7 @@ def test_failures_stop_the_job_after_all_others_have_their_answers(
         error.value
     )
     assert len((tmp_path / "job.jsonl").read_text().splitlines()) == 4
-    assert "job: no answer: status 500; to: ...'say 1'" in capsys.readouterr().err
+    assert "job: no answer: status 500; to: ...'say 1'" in caplog.messages
     again = Session(model(server), tmp_path, "job")
     assert len(again.complete(wanted)) == 6
     assert again.usage.from_journal == 4

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqljudge.models.engines.detokenize import CONTEXT, REPLACEMENT, Detokenizer
+from sqljudge.models.engines.tokenizer import CONTEXT, REPLACEMENT, Detokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 HARD = "Ünïcödé 😀😃👩‍👩‍👧 你好，世界 नमस्ते\n\tnaïve café — “ok”  two  spaces"

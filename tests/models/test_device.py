@@ -92,6 +92,20 @@ def test_an_error_in_a_job_is_not_taken_for_a_held_lock(tmp_path: Path) -> None:
         assert time.monotonic() - started < 0.5, "the lock is free again"
 
 
+def test_a_lock_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "A_B.lock").mkdir()
+    with (
+        pytest.raises(DeviceError, match=r"A_B\.lock: cannot be opened .*; it is a GPU's lock"),
+        locked(["A/B"], tmp_path),
+    ):
+        pass
+
+
+def test_a_lock_holds_within_one_process_too(tmp_path: Path) -> None:
+    with locked(["A", "B"], tmp_path) as one, locked(["A", "B"], tmp_path) as other:
+        assert (one, other) == ("A", "B")
+
+
 def test_devices_are_read_by_uuid() -> None:
     assert read_listing(LISTING) == ["GPU-aaaa-1", "GPU-bbbb-2"]
     assert read_listing("No devices were found\n") == []

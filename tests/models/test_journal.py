@@ -25,7 +25,7 @@ def never(new: dict[str, Any], old: dict[str, Any]) -> bool:
 def write(folder: Path, *numbers: int, writer: str = "job") -> None:
     with JournalWriter(folder, writer) as journal:
         for number in numbers:
-            journal.put(f"k{number}", {"n": number}, {"text": f"é{number}\n"})
+            journal.put_all([(f"k{number}", {"n": number}, {"text": f"é{number}\n"})])
 
 
 def read(folder: Path, *numbers: int) -> dict[int, Any]:
@@ -54,7 +54,7 @@ def test_a_journal_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
 def test_of_several_answers_the_better_is_kept(tmp_path: Path) -> None:
     for length in (2, 5, 3):
         with JournalWriter(tmp_path, f"job{length}") as journal:
-            journal.put("k", {}, {"tokens": length})
+            journal.put_all([("k", {}, {"tokens": length})])
     found = read_answers(tmp_path, {"k"}, lambda new, old: new["tokens"] > old["tokens"])
     assert found == {"k": {"tokens": 5}}
     assert read_answers(tmp_path, {"k"}, never) == {"k": {"tokens": 2}}
@@ -141,14 +141,14 @@ def one_line(error: pytest.ExceptionInfo[JournalError]) -> str:
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     with JournalWriter(tmp_path, "job") as first:
-        first.put("k1", {}, {"text": "a"})
+        first.put_all([("k1", {}, {"text": "a"})])
         with pytest.raises(JournalError) as error:
             JournalWriter(tmp_path, "job").__enter__()
         assert "another job is writing it" in one_line(error)
         assert str(tmp_path / "job.jsonl") in str(error.value)
         with JournalWriter(tmp_path, "other") as beside:
-            beside.put("k2", {}, {"text": "b"})
-        first.put("k3", {}, {"text": "c"})
+            beside.put_all([("k2", {}, {"text": "b"})])
+        first.put_all([("k3", {}, {"text": "c"})])
     with JournalWriter(tmp_path, "job"):
         pass
     assert read(tmp_path, 1, 2, 3).keys() == {1, 2, 3}
@@ -191,10 +191,10 @@ class FullDisk:
 
 def test_a_full_disk_is_one_line_and_loses_nothing_finished(tmp_path: Path) -> None:
     with pytest.raises(JournalError) as error, JournalWriter(tmp_path, "job") as journal:
-        journal.put("k1", {}, {"text": "a"})
+        journal.put_all([("k1", {}, {"text": "a"})])
         full = FullDisk(journal._handle, 30)
         journal._handle = full  # type: ignore[assignment]
-        journal.put("k2", {}, {"text": "b" * 100})
+        journal.put_all([("k2", {}, {"text": "b" * 100})])
     assert "No space left on device" in one_line(error)
     assert "make room" in str(error.value)
     assert read(tmp_path, 1, 2).keys() == {1}
@@ -205,7 +205,7 @@ def test_writes_may_be_short(tmp_path: Path) -> None:
     with JournalWriter(tmp_path, "job") as journal:
         journal._handle = FullDisk(journal._handle, 10_000)  # type: ignore[assignment]
         for number in range(5):
-            journal.put(f"k{number}", {}, {"text": "é" * number})
+            journal.put_all([(f"k{number}", {}, {"text": "é" * number})])
     assert len(read(tmp_path, *range(5))) == 5
 
 
@@ -228,12 +228,12 @@ def test_a_disk_that_is_really_full(tiny_disk: Path) -> None:
     done = 0
     with pytest.raises(JournalError, match="No space left on device"), JournalWriter(tiny_disk, "job") as journal:
         for number in range(100):
-            journal.put(f"k{number}", {}, {"text": "x" * 3000})
+            journal.put_all([(f"k{number}", {}, {"text": "x" * 3000})])
             done += 1
     assert 5 < done < 30
     assert len(read(tiny_disk, *range(100))) == done
     with pytest.raises(JournalError), JournalWriter(tiny_disk, "job") as journal:
-        journal.put("k200", {}, {"text": "x" * 50_000})
+        journal.put_all([("k200", {}, {"text": "x" * 50_000})])
     assert len(read(tiny_disk, *range(201))) == done
 
 
@@ -247,8 +247,8 @@ def test_every_put_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     with JournalWriter(tmp_path, "job") as journal:
         monkeypatch.setattr(os, "fsync", watched)
-        journal.put("k1", {}, {})
-        journal.put("k2", {}, {})
+        journal.put_all([("k1", {}, {})])
+        journal.put_all([("k2", {}, {})])
     assert [content.count(b"\n") for content in seen] == [1, 2]
 
 
@@ -258,7 +258,7 @@ sys.path.insert(0, sys.argv[1])
 from sqljudge.models.journal import JournalWriter
 with JournalWriter(sys.argv[2], "job") as journal:
     for number in range(int(sys.argv[3]), 10**9):
-        journal.put(f"k{number}", {"n": number}, {"text": "x" * (number * 7919 % 20000)})
+        journal.put_all([(f"k{number}", {"n": number}, {"text": "x" * (number * 7919 % 20000)})])
         sys.stdout.write(f"{number}\\n")
         sys.stdout.flush()
 """

@@ -11,7 +11,7 @@ import pytest
 from completions_server import TOKEN_LOGPROB, Server, failure, model, one, request, status
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.records import Judgment
-from sqljudge.models.engines import calls, tokenizer
+from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
@@ -20,7 +20,7 @@ from sqljudge.models.engines.base import (
     Prompt,
     request_seed,
 )
-from sqljudge.models.engines.openai import read_choice, read_completion
+from sqljudge.models.engines.openai import UnusableAnswer, read_choice, read_completion
 from sqljudge.models.session import Session
 from sqljudge.stages.score import read_verdict
 
@@ -64,7 +64,7 @@ def test_what_is_sent(server: Server) -> None:
     assert first["seed"] != second["seed"]
     assert {first["seed"], second["seed"]} == {request_seed(request(seed=3, sample=i)) for i in (0, 1)}
     assert (first["stop"], first["temperature"]) == (["\n\n", ";"], 0.5)
-    assert "Authorization" not in server.headers[0]
+    assert "authorization" not in server.headers[0]
 
 
 def test_a_stop_mark_that_the_server_takes_off(server: Server) -> None:
@@ -182,17 +182,17 @@ def listed(top: int = 5, prompt: str = "A:", words: tuple[str, ...] = WORDS, **l
 def test_an_unlisted_word_has_the_most_that_it_may_have() -> None:
     assert listed(_Yes=0.9995, b=0.0001) == pytest.approx((0.9995, 0.0004))
     assert listed(_Yes=0.5, b=0.3, c=0.0005, top=3) == pytest.approx((0.5, 0.0005))
-    with pytest.raises(calls.UnusableAnswer, match=r"up to 0\.100"):
+    with pytest.raises(UnusableAnswer, match=r"up to 0\.100"):
         listed(_Yes=0.7, b=0.2)
 
 
 def test_the_drawn_token_is_no_bound_for_the_unlisted() -> None:
-    with pytest.raises(calls.UnusableAnswer, match=r"up to 0\.200"):
+    with pytest.raises(UnusableAnswer, match=r"up to 0\.200"):
         listed(_Yes=0.6, b=0.2, drawn=0.0001, top=2)
 
 
 def test_a_word_listed_without_its_space_is_not_taken_for_unlikely() -> None:
-    with pytest.raises(calls.UnusableAnswer, match=r"' Yes' is not among .* up to 0\.9"):
+    with pytest.raises(UnusableAnswer, match=r"' Yes' is not among .* up to 0\.9"):
         listed(Yes=0.9, No=0.0999)
     assert listed(Yes=0.75, No=0.25, prompt="A:\n") == pytest.approx((0.75, 0.25))
     assert listed(ĠYes=0.75, ĠNo=0.25) == listed(**{"▁Yes": 0.75, "▁No": 0.25}) == pytest.approx((0.75, 0.25))
@@ -251,5 +251,5 @@ def test_a_chat_is_rendered_here_with_one_beginning(
 
 
 def test_a_chat_without_a_tokenizer_says_which_option_to_use() -> None:
-    with pytest.raises(ConfigError, match="name one in the column 'tokenizer' of the models table, or use the frame"):
+    with pytest.raises(ConfigError, match="name one in the column 'tokenizer' of the models table, or use the prompt"):
         model(Server(url="http://h/v1")).render_chat("hi", "")

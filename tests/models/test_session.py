@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +25,9 @@ from sqljudge.models.engines.base import (
     Prompt,
     silent,
 )
-from sqljudge.models.engines.decoding import Decoder
-from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.journal import JournalError, JournalWriter, request_key
 from sqljudge.models.session import Session, Usage, model_session, model_sessions, no_report, open_session
 
@@ -353,11 +354,14 @@ def test_answers_without_a_cost_are_taken(backend: Counted, tmp_path: Path) -> N
     assert again.usage.seconds == 0
 
 
-def test_a_job_shows_its_progress(backend: Counted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_shows_its_progress(backend: Counted, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "sqljudge")
     session(backend, tmp_path).complete([request("a"), request("b")])
-    assert re.search(r"^job: 2 of 2 requests, \d+ tokens/s, 0 s left$", capsys.readouterr().err, re.MULTILINE)
+    begun, done = caplog.messages
+    assert begun == "job: 2 requests; loading the model"
+    assert re.fullmatch(r"job: 2 of 2 requests, \d+ tokens/s, 00:00 left", done)
     session(backend, tmp_path).complete([request("a"), request("c")])
-    assert "job: 1 of 2 answers are in the journal\n" in capsys.readouterr().err
+    assert "job: 1 of 2 answers are in the journal" in caplog.messages
 
 
 @pytest.mark.parametrize("journal", ["", "kept"])

@@ -1,4 +1,4 @@
-"""The transformers backend: probabilities of words, chat frames, and what goes wrong at loading."""
+"""The transformers backend: probabilities of words, chat prompts, and what goes wrong at loading."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_every_backend_can_be_imported() -> None:
 
 
 def test_a_model_without_a_chat_template(tiny_backend: TransformersBackend) -> None:
-    with pytest.raises(ModelError, match="no chat template; use the frame 'raw' or 'inst'"):
+    with pytest.raises(ModelError, match="no chat template; use the prompt format 'raw' or 'inst'"):
         tiny_backend.render_chat("hi", "")
 
 

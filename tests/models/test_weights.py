@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import EMBEDDED
+from safetensors.torch import save_file
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.models.engines.weights import EDGE, Weights, fingerprint, locate
+from sqljudge.models.engines.weights import FORMER, Weights, fingerprint, locate, note_origin, origin
 
 
 def spec(source: str | Path) -> ModelSpec:
@@ -124,12 +126,84 @@ def test_a_gguf_fingerprint_is_of_that_file_alone(tmp_path: Path) -> None:
     assert one == fingerprint(Weights(str(folder), "a.gguf"))
 
 
-@pytest.mark.parametrize("place", [0, EDGE - 1, 4 * EDGE - 1])
-def test_both_ends_of_a_large_file_count(tmp_path: Path, place: int) -> None:
-    path = tmp_path / "a.gguf"
-    content = bytearray(4 * EDGE)
-    path.write_bytes(content)
-    base = fingerprint(Weights(str(tmp_path), "a.gguf"))
-    content[place] = 1
-    path.write_bytes(content)
-    assert fingerprint(Weights(str(tmp_path), "a.gguf")) != base
+LAYERS = [f"model.layers.{i}.{part}.weight" for i in range(8) for part in ("self_attn.q_proj", "mlp.up_proj")]
+
+
+def large_model(folder: Path, *, files: int = 1, changed: str = "") -> Weights:
+    """A model of 5 MiB in safetensors files; one weight may have one bit that is another."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    tensors = {name: torch.zeros(320, 256) for name in LAYERS}
+    if changed:
+        tensors[changed][100, 100] = 2.0**-20
+    shard = len(LAYERS) // files
+    for number in range(files):
+        part = {name: tensors[name] for name in LAYERS[number * shard : (number + 1) * shard]}
+        save_file(part, folder / f"model-{number + 1:05}-of-{files:05}.safetensors")
+    return Weights(str(folder))
+
+
+@pytest.mark.parametrize("files", [1, 2])
+@pytest.mark.parametrize("changed", [LAYERS[0], "model.layers.3.self_attn.q_proj.weight", LAYERS[-1]])
+def test_a_model_that_differs_in_one_weight_is_another_model(tmp_path: Path, changed: str, files: int) -> None:
+    """At the edges of a file and in the middle of it, where a model that was trained further may differ alone."""
+    base = fingerprint(large_model(tmp_path / "base", files=files))
+    assert fingerprint(large_model(tmp_path / "same", files=files)) == base
+    assert fingerprint(large_model(tmp_path / "other", files=files, changed=changed)) != base
+
+
+def test_models_that_differ_in_their_mlps_alone_are_not_the_same(tmp_path: Path) -> None:
+    mlps = [name for name in LAYERS if "mlp" in name]
+    found = {fingerprint(large_model(tmp_path / name, changed=name)) for name in mlps}
+    assert len(found) == len(mlps)
+
+
+def test_the_same_bytes_in_other_files_are_another_model(tmp_path: Path) -> None:
+    one, two = (put(tmp_path / name, "config.json") for name in ("one", "two"))
+    for folder, parts in ((one, (b"ab", b"c")), (two, (b"a", b"bc"))):
+        for number, part in enumerate(parts):
+            (folder / f"model-{number}.safetensors").write_bytes(part)
+    assert fingerprint(Weights(str(one))) != fingerprint(Weights(str(two)))
+
+
+def test_weights_that_cannot_be_read_are_one_clear_line(tmp_path: Path) -> None:
+    folder = put(tmp_path / "m", "config.json")
+    (folder / "model.safetensors").mkdir()
+    with pytest.raises(ModelError, match=r"model\.safetensors: cannot be read .*a part of a model's weights"):
+        fingerprint(Weights(str(folder)))
+
+
+@pytest.fixture(scope="module")
+def embedded_file() -> Path:
+    found = locate(ModelSpec("some", EMBEDDED))
+    assert found.gguf_file
+    return Path(found.location) / found.gguf_file
+
+
+def test_journals_written_before_answer_for_the_embedded_model(embedded_file: Path) -> None:
+    former = "ac2f2739092beef4badaf58902a1a16d12248b6c6140be9fa7c60b93a225491d"
+    assert fingerprint(Weights(str(embedded_file.parent), embedded_file.name)) == former
+    assert list(FORMER.values()) == [former], "and for no other model, whose weights nobody knew in full"
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_a_changed_embedded_model_gets_no_answers_of_the_true_one(
+    embedded_file: Path, tmp_path: Path, place: float
+) -> None:
+    content = bytearray(embedded_file.read_bytes())
+    content[round(place * (len(content) - 1))] ^= 1
+    (tmp_path / embedded_file.name).write_bytes(content)
+    assert fingerprint(Weights(str(tmp_path), embedded_file.name)) not in FORMER.values()
+
+
+def test_an_unpacked_model_is_known_by_its_file_until_it_is_changed(tmp_path: Path) -> None:
+    file = Weights(str(put(tmp_path / "file", "a.gguf")), "a.gguf")
+    folder = put(tmp_path / "unpacked", "config.json", "model.safetensors")
+    note_origin(folder, file)
+    unpacked = Weights(str(folder))
+    assert origin(unpacked) == ("a.gguf", fingerprint(file))
+    again = put(tmp_path / "again", "config.json", "model.safetensors")
+    note_origin(again, unpacked)
+    assert origin(Weights(str(again))) == ("a.gguf", fingerprint(file))
+    (folder / "model.safetensors").write_text("trained further")
+    assert origin(unpacked) == ("unpacked", fingerprint(unpacked))

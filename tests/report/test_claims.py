@@ -13,7 +13,8 @@ from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Score
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims
-from sqljudge.report.tables import FORMATS, build_table, render
+from sqljudge.report.tables import build_table
+from sqljudge.report.text import FORMATS
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "resources" / "published.json").read_text(encoding="utf-8"))
 REASONING, SMALL, LARGE = ROLES["reasoning"], ROLES["7b"], ROLES["13b"]
@@ -230,7 +231,7 @@ def test_claims_render(form: str) -> None:
     roles = {"reasoning": "thinks", "7b": "does_not"}
     display = {"thinks": "Thinks & <b>"}
     claims = evaluate_claims(metrics, [], PUBLISHED, roles, display=display, resamples=RESAMPLES)
-    text = render(claims_grid(claims, roles, display), form)
+    text = claims_grid(claims, roles, display).render(form)
     assert "not run" in text
     assert "holds" in text
     assert "<b>" not in text.replace(r"\<b\>", "") or form == "csv"

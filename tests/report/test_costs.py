@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqljudge.core.artefacts import Judged
-from sqljudge.core.records import Judgment
-from sqljudge.report.costs import Tokens, costs_found, costs_grid, separately, unshared
-from sqljudge.report.tables import FORMATS, render
+from pathlib import Path
 
-JOB = Judged("thinker", "no_schema", "pool")
+import pytest
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
+from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
+from sqljudge.report.costs import cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
+from sqljudge.report.text import FORMATS
+
+JOB = Variant("pool", "thinker", "no_schema")
 JUDGMENTS = [
     Judgment(0, "A", response="x" * 10, token_ids=tuple(range(10)), prompt_tokens=100),
     Judgment(0, "B", response="x" * 3, token_ids=tuple(range(3)), prompt_tokens=50),
@@ -23,47 +27,121 @@ RUN = {
     "peak_memory_mib": 12.5,
     "engine": {"device": "cpu"},
 }
+TABLE5 = Experiment(
+    discriminators=("thinker",),
+    contexts=("no_schema",),
+    budgets=(5,),
+    scorings=("soft", "hard"),
+    modes=("naive", "check"),
+)
 
 
 def test_a_budget_cuts_what_is_written() -> None:
-    assert separately(JUDGMENTS, budget=5, executable=None) == Tokens(150, 8)
-    assert separately(JUDGMENTS, budget=99, executable=None) == Tokens(150, 13)
+    assert cost_alone(JUDGMENTS, budget=5, executable=None) == 150 + 8
+    assert cost_alone(JUDGMENTS, budget=99, executable=None) == 150 + 13
 
 
 def test_the_check_does_not_ask_about_what_does_not_run() -> None:
-    assert separately(JUDGMENTS, budget=5, executable=EXECUTABLE["pool"]) == Tokens(50, 3)
+    assert cost_alone(JUDGMENTS, budget=5, executable=EXECUTABLE["pool"]) == 50 + 3
 
 
 def test_variants_are_counted_one_by_one() -> None:
-    table5 = {"discriminator": "thinker", "context": "no_schema", "budget": 5}
-    table5 |= {"scorings": ["soft", "hard"], "modes": ["naive", "check"]}
-    assert unshared(table5, {JOB: JUDGMENTS}, EXECUTABLE) == Tokens(2 * (150 + 50), 2 * (8 + 3))
-    table8 = {"discriminator": "thinker", "context": "no_schema", "budgets": [2, 5], "scoring": "soft", "mode": "naive"}
-    assert unshared(table8, {JOB: JUDGMENTS}, EXECUTABLE) == Tokens(300, 4 + 8)
-    assert unshared({"generators": ["writer"], "decoding": "greedy"}, {}, {}) == Tokens()
+    assert cost_unshared(TABLE5, {JOB: JUDGMENTS}, EXECUTABLE) == 2 * (150 + 50) + 2 * (8 + 3)
+    table8 = Experiment(
+        discriminators=("thinker",),
+        contexts=("no_schema", "schema"),
+        budgets=(2, 5),
+        scorings=("soft",),
+        modes=("naive",),
+        left_out=(("thinker", "schema"),),
+    )
+    assert cost_unshared(table8, {JOB: JUDGMENTS}, EXECUTABLE) == 300 + 4 + 8
+
+
+def test_what_judges_nothing_costs_nothing() -> None:
+    assert cost_unshared(Experiment(generators=("writer",), decodings=("greedy",)), {}, {}) == 0
+    stopped = Experiment(discriminators=("thinker",), contexts=("no_schema",), modes=("naive",), checkpoints=(0, 5))
+    assert cost_unshared(stopped, {}, {}) == 0
+
+
+def test_a_job_is_named_by_the_file_in_which_it_recorded_itself() -> None:
+    searched = Variant("writer.sample", "thinker", "no_schema", 5, "soft", "check", "tree_search")
+    free = baseline_variant("oracle-0.8", "writer.sample", "check", "tree_search")
+    names = {
+        ("candidates_run", Variant("writer.sample")): ("generate", "writer.sample"),
+        ("judgments_run", JOB): ("discriminate", "thinker / no_schema / pool"),
+        ("forced_run", JOB): ("force", "thinker / no_schema / pool"),
+        ("search_generator_run", searched): (
+            "search",
+            "tree_search / thinker / no_schema / writer.sample.b5.soft.check.generator",
+        ),
+        ("search_discriminator_run", searched): (
+            "search",
+            "tree_search / thinker / no_schema / writer.sample.b5.soft.check.discriminator",
+        ),
+        ("search_generator_run", free): ("search", "tree_search / oracle-0.8 / writer.sample.check.generator"),
+    }
+    assert {key: job_name(path(*key)) for key in names} == names
 
 
 def test_the_grid_says_how_much_sharing_saved() -> None:
-    grid = costs_grid([("discriminate", "thinker", RUN)], {"table5": Tokens(400, 22), "table8": Tokens(300, 12)})
-    assert grid.rows[0][5:9] == ("150", "13", "2.0", "81.5")
+    grid = costs_grid([("discriminate", "thinker", RUN)], {"table5": 422, "table8": 312})
+    assert grid.rows[0][5:9] == ["150", "13", "2.0", "81.5"]
     assert "163 tokens" in grid.notes[1]
     assert f"{734 / 163:.1f} times" in grid.notes[1]
     for form in FORMATS:
-        assert "thinker" in render(grid, form)
+        assert "thinker" in grid.render(form)
 
 
 def test_the_caption_says_what_was_spent_and_saved() -> None:
     runs = [("discriminate", "thinker", RUN), ("generate", "writer", {**RUN, "engine": {"device": "a_GPU"}})]
-    found = costs_found(runs, {"table5": Tokens(400, 22), "table8": Tokens(300, 12)})
+    found = costs_summary(runs, {"table5": 422, "table8": 312})
     assert found.startswith(
         "In this run 2 model jobs on cpu, a\\_GPU asked 18 requests (4 distinct, 2 of these from the journal): "
         "300 tokens read, 26 written, 4 seconds. Judgments took 163 tokens."
     )
     assert found.endswith("would take 734 tokens, 4.5 times as many.")
-    assert costs_found([], {}).startswith("In this run 0 model jobs on nothing")
+    assert costs_summary([], {}).startswith("In this run 0 model jobs on nothing")
 
 
 def test_a_job_without_a_clock_is_marked() -> None:
     grid = costs_grid([("generate", "writer", {**RUN, "seconds": 0.0})], {})
     assert grid.rows[0][8] == "not timed"
-    assert grid.data[1][8] is None
+    assert grid.data["tokens_per_second"][0] is None
+    assert grid.render("csv").splitlines()[1] == "generate,writer,9,2,1,150,13,0.0,,12.5,cpu"
+
+
+def test_the_page_is_made_from_the_files_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs, judgments, executions = path("judgments_run", JOB), path("judgments", JOB), path("executions", JOB)
+    write_json(runs, RUN)
+    write_judgments(judgments, JUDGMENTS)
+    ran = [Execution(0, "A", "error", "", (), 0, 0, 0.0, None), Execution(0, "B", "ok", "", (), 0, 0, 0.0, True)]
+    write_jsonl(executions, ran)
+    axes = {"discriminators": ["thinker"], "contexts": ["no_schema"], "budgets": [5], "modes": ["naive", "check"]}
+    experiments = {
+        "table5": {**axes, "scorings": ["soft", "hard"], "left_out": [["other", "no_schema"]]},
+        "table7": {"generators": ["writer"], "decodings": ["greedy"]},
+    }
+    places = {form: f"costs.{form}" for form in FORMATS}
+    write_costs(
+        [runs],
+        [judgments],
+        [executions],
+        **places,
+        sidecar="costs.provenance.json",
+        findings="costs.rst",
+        experiments=experiments,
+        seed=42,
+        code="c0de",
+    )
+    shared = {"table5": 422}
+    grid = costs_grid([("discriminate", "thinker / no_schema / pool", RUN)], shared)
+    assert {form: Path(place).read_text(encoding="utf-8") for form, place in places.items()} == {
+        form: grid.render(form) for form in FORMATS
+    }
+    assert "By table: table5 422." in Path("costs.md").read_text(encoding="utf-8")
+    assert "would take 422 tokens, 2.6 times as many." in Path("costs.rst").read_text(encoding="utf-8")
+    made = read_json("costs.provenance.json")
+    assert (made["settings"], made["seed"], made["code"], made["tokens"]) == (experiments, 42, "c0de", 163)
+    assert set(made["inputs"]) == {runs, judgments, executions}

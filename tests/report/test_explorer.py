@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from sqljudge.core import artefacts
-from sqljudge.core.artefacts import Judged
 from sqljudge.core.errors import DataError
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import (
@@ -27,14 +24,22 @@ from sqljudge.core.records import (
     write_json,
     write_jsonl,
 )
-from sqljudge.experiments.checks import settled
-from sqljudge.report.explorer import Made, gold_results, read_made, shown_questions, summary, write_explorer
-from sqljudge.report.explorer.outcomes import TAGS, bits, outcome
-from sqljudge.report.explorer.questions import entries
-from sqljudge.report.explorer.reading import Setting, setting_of
-from sqljudge.report.explorer.responses import shown_response
-from sqljudge.report.explorer.site import as_script
-from sqljudge.sql.sandbox.limits import QueryResult
+from sqljudge.core.variants import Variant, baseline_variant, greedy_variant, only, path
+from sqljudge.report.explorer import explorer_inputs, write_explorer
+from sqljudge.report.explorer.read import Run, Verdict, gold_results, index_run, read_run
+from sqljudge.report.explorer.show import (
+    TAGS,
+    Page,
+    bits,
+    entries,
+    outcome,
+    question_pages,
+    shown_response,
+    shown_settings,
+    summary,
+)
+from sqljudge.report.explorer.site import as_script, write_site
+from sqljudge.sql.sandbox import QueryResult
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -185,11 +190,12 @@ def test_pieces_give_the_response_again(response: str, budgets: list[int]) -> No
 # --- questions ------------------------------------------------------------------------------------------------------
 
 QUESTION = Question(7, "shop", "How many?", "SELECT 1", "-- Table t: a", "easy")
-GREEDY = Setting("", "", "writer.greedy", planner="greedy")
-SAMPLED = Setting("judge", "plain", "writer.sample", 50, "soft", "naive")
-POOLED = Setting("judge", "plain", "pool", 50, "soft", "check")
-WEIGHED = dataclasses.replace(SAMPLED, planner="majority")
-FREE = Setting("oracle-0.9", "", "writer.sample", mode="naive")
+GREEDY = greedy_variant("writer.greedy")
+SAMPLED = Variant("writer.sample", "judge", "plain", 50, "soft", "naive", "rerank")
+POOLED = Variant("pool", "judge", "plain", 50, "soft", "check", "rerank")
+WEIGHED = dataclasses.replace(SAMPLED, planner="vote")
+FREE = baseline_variant("oracle-0.9", "writer.sample", "naive", "rerank")
+JOB, POOL_JOB = only("judgments", SAMPLED), only("judgments", POOLED)
 GOLD = QueryResult("ok", "", ("n", "b"), ((1, b"\xff"),), 1, 3, 0.1)
 
 
@@ -197,39 +203,52 @@ def ran(sql: str, correct: bool | None) -> Execution:
     return Execution(7, sql, "ok", "", ((1,),), 1, 5, 0.25, correct)
 
 
-def small_made(**changes: Any) -> Made:
+def records(**changes: Any) -> dict[str, Any]:
     """A run of one question: greedy takes A (wrong), re-ranking B (right); the pool is labelled."""
     said = '{"correct": true}'
-    made = Made(
-        questions={"shop-set": [QUESTION], "pool": [QUESTION]},
-        candidates={
-            "pool": [CandidateSet(7, (Candidate("A", 3, 0), Candidate("B", 1, 1)))],
-            "writer.greedy": [CandidateSet(7, (Candidate("A"),))],
-            "writer.sample": [CandidateSet(7, (Candidate("B"), Candidate("C")))],
+    made: dict[str, Any] = {
+        "questions": {"shop-set": [QUESTION], "pool": [QUESTION]},
+        "candidates": {
+            Variant("pool"): [CandidateSet(7, (Candidate("A", 3, 0), Candidate("B", 1, 1)))],
+            Variant("writer.greedy"): [CandidateSet(7, (Candidate("A"),))],
+            Variant("writer.sample"): [CandidateSet(7, (Candidate("B"), Candidate("C")))],
         },
-        executions={
-            "pool": [ran("A", False), ran("B", True)],
-            "writer.greedy": [ran("A", False)],
-            "writer.sample": [ran("B", True), dataclasses.replace(ran("C", False), outcome="error", message="no t")],
+        "executions": {
+            Variant("pool"): [ran("A", False), ran("B", True)],
+            Variant("writer.greedy"): [ran("A", False)],
+            Variant("writer.sample"): [
+                ran("B", True),
+                dataclasses.replace(ran("C", False), outcome="error", message="no t"),
+            ],
         },
-        judgments={
-            SAMPLED.job: [judgment(said), dataclasses.replace(judgment("?"), sql="B")],
-            POOLED.job: [Judgment(7, "A", p_yes=0.5)],
+        "judgments": {
+            JOB: [judgment(said), dataclasses.replace(judgment("?"), sql="B")],
+            POOL_JOB: [Judgment(7, "A", p_yes=0.5)],
         },
-        scores={
-            POOLED: [Score(7, "A", -1.0, None, failure=False, asked=False), Score(7, "B", -0.5, None, failure=True)],
-            SAMPLED: [Score(7, "B", 0.9, True, failure=False), Score(7, "C", 0.2, False, failure=False)],
+        "scores": {
+            only("scores", POOLED): [
+                Score(7, "A", -1.0, None, failure=False, asked=False),
+                Score(7, "B", -0.5, None, failure=True),
+            ],
+            only("scores", SAMPLED): [
+                Score(7, "B", 0.9, True, failure=False),
+                Score(7, "C", 0.2, False, failure=False),
+            ],
         },
-        selections={GREEDY: [Selection(7, "A", None, "first")], SAMPLED: [Selection(7, "B", 0.9, "highest")]},
-        evaluated={GREEDY: {7: (False, False)}, SAMPLED: {7: (True, False)}},
-    )
-    return dataclasses.replace(made, **changes)
+        "selections": {GREEDY: [Selection(7, "A", None, "first")], SAMPLED: [Selection(7, "B", 0.9, "highest")]},
+        "end_to_end": {GREEDY: [Verdict(7, False, False)], SAMPLED: [Verdict(7, True, False)]},
+    }
+    return {**made, **changes}
 
 
-def shown_of(made: Made) -> Any:
-    golds = {(name, q.id): GOLD for name, some in made.questions.items() for q in some}
-    (shown,) = shown_questions(made, golds)
-    return shown
+def small_run(**changes: Any) -> Run:
+    return index_run(**records(**changes))
+
+
+def page_of(run: Run) -> Page:
+    golds = {(name, q.id): GOLD for name, some in run.questions.items() for q in some}
+    (page,) = question_pages(run, golds)
+    return page
 
 
 def test_a_question_that_dataset_and_pool_share_is_one_entry() -> None:
@@ -240,34 +259,33 @@ def test_a_question_that_dataset_and_pool_share_is_one_entry() -> None:
 
 def test_a_users_pool_brings_its_own_questions_and_candidates() -> None:
     other = dataclasses.replace(QUESTION, question="Another with the same id?")
-    made = small_made(questions={"shop-set": [QUESTION], "pool": [other]})
+    run = small_run(questions={"shop-set": [QUESTION], "pool": [other]})
     golds = {("shop-set", 7): GOLD, ("pool", 7): GOLD}
-    first, second = shown_questions(made, golds)
-    assert [each["sql"] for each in first.page["candidates"]] == ["A", "B", "C"]
-    assert {pool for each in first.page["candidates"] for pool, *_ in each["pools"]} == {
+    first, second = question_pages(run, golds)
+    assert [each["sql"] for each in first.data["candidates"]] == ["A", "B", "C"]
+    assert {pool for each in first.data["candidates"] for pool, *_ in each["pools"]} == {
         "writer.greedy",
         "writer.sample",
     }
-    assert [each["pools"] for each in second.page["candidates"]] == [[["pool", 3, 0, None]], [["pool", 1, 1, None]]]
+    assert [each["pools"] for each in second.data["candidates"]] == [[["pool", 3, 0, None]], [["pool", 1, 1, None]]]
 
 
 def test_candidates_of_all_pools_are_listed_once() -> None:
-    shown = shown_of(small_made())
-    assert [each["sql"] for each in shown.page["candidates"]] == ["A", "B", "C"]
-    assert shown.page["candidates"][1]["pools"] == [["pool", 1, 1, None], ["writer.sample", 1, None, None]]
-    assert [each["right"] for each in shown.page["candidates"]] == [False, True, False]
+    shown = page_of(small_run())
+    assert [each["sql"] for each in shown.data["candidates"]] == ["A", "B", "C"]
+    assert shown.data["candidates"][1]["pools"] == [["pool", 1, 1, None], ["writer.sample", 1, None, None]]
+    assert [each["right"] for each in shown.data["candidates"]] == [False, True, False]
     assert shown.line["messages"] == ["no t"]
 
 
 def test_a_label_goes_before_the_execution_and_both_are_given() -> None:
-    made = small_made()
-    labelled = {**made.candidates, "pool": [CandidateSet(7, (Candidate("A", 1, 1),))]}
-    first = shown_of(small_made(candidates=labelled)).page["candidates"][0]
+    labelled = {**records()["candidates"], Variant("pool"): [CandidateSet(7, (Candidate("A", 1, 1),))]}
+    first = page_of(small_run(candidates=labelled)).data["candidates"][0]
     assert (first["right"], first["executed_right"]) == (True, False)
 
 
 def test_choices_say_what_re_ranking_changed() -> None:
-    choices = dict(shown_of(small_made()).page["choices"])
+    choices = dict(page_of(small_run()).data["choices"])
     greedy, pooled, sampled = (choices[at] for at in range(3))
     assert (greedy["candidate"], greedy["tags"]) == (0, ["wrong"])
     assert (sampled["candidate"], sampled["tags"], sampled["exact"]) == (1, ["right", "rescued"], False)
@@ -276,92 +294,91 @@ def test_choices_say_what_re_ranking_changed() -> None:
 
 
 def test_without_a_greedy_query_the_first_candidate_is_what_counts() -> None:
-    made = small_made()
-    alone = small_made(selections={SAMPLED: made.selections[SAMPLED]}, evaluated={SAMPLED: {7: (True, True)}})
-    assert dict(shown_of(alone).page["choices"])[1]["tags"] == ["right"], "B was the generator's first sample"
+    alone = small_run(
+        selections={SAMPLED: records()["selections"][SAMPLED]}, end_to_end={SAMPLED: [Verdict(7, True, True)]}
+    )
+    assert dict(page_of(alone).data["choices"])[1]["tags"] == ["right"], "B was the generator's first sample"
 
 
 def test_what_was_evaluated_goes_before_the_execution() -> None:
-    undecided = {GREEDY: {7: (False, False)}, SAMPLED: {7: (None, False)}}
-    assert dict(shown_of(small_made(evaluated=undecided)).page["choices"])[2]["right"] is None
+    undecided = {GREEDY: [Verdict(7, False, False)], SAMPLED: [Verdict(7, None, False)]}
+    assert dict(page_of(small_run(end_to_end=undecided)).data["choices"])[2]["right"] is None
 
 
 def test_scores_say_what_the_model_said() -> None:
-    scores = dict(shown_of(small_made()).page["scores"])
+    scores = dict(page_of(small_run()).data["scores"])
     assert scores == {1: [[0, -1.0, "unasked"], [1, -0.5, "none"]], 2: [[1, 0.9, "yes"], [2, 0.2, "no"]]}
 
 
-def with_all_planners() -> Made:
+def all_planners() -> dict[str, Any]:
     """The same run, with the majority of results beside re-ranking and a discriminator without a model."""
-    made = small_made()
+    made = records()
     silent = [Score(7, "B", -0.5, None, failure=True), Score(7, "C", -0.5, None, failure=True)]
     free = [Score(7, "B", 0.0, None, failure=False), Score(7, "C", 1.0, None, failure=False)]
     chosen = {WEIGHED: [Selection(7, "C", 0.2, "group")], FREE: [Selection(7, "C", 1.0, "highest")]}
-    return small_made(
-        scores={**made.scores, SAMPLED: silent, FREE: free},
-        selections={**made.selections, **chosen},
-        evaluated={**made.evaluated, WEIGHED: {7: (False, False)}, FREE: {7: (False, False)}},
+    return records(
+        scores={**made["scores"], only("scores", SAMPLED): silent, only("scores", FREE): free},
+        selections={**made["selections"], **chosen},
+        end_to_end={**made["end_to_end"], WEIGHED: [Verdict(7, False, False)], FREE: [Verdict(7, False, False)]},
     )
 
 
 def test_two_planners_on_the_same_scores_are_two_choices() -> None:
-    made = with_all_planners()
-    settings = [(each["discriminator"], each["planner"]) for each in summary(made, {})["settings"]]
+    run = index_run(**all_planners())
+    settings = [(each["discriminator"], each["planner"]) for each in summary(run, {})["settings"]]
     judge, free = "judge", "oracle-0.9"
-    assert settings == [("", "greedy"), (judge, "rerank"), (judge, "majority"), (judge, "rerank"), (free, "rerank")]
-    choices = dict(shown_of(made).page["choices"])
-    assert [choices[at]["candidate"] for at in range(5)] == [0, 1, 2, 1, 2]
-    assert choices[2]["tags"] == ["wrong", "no_verdict", "some_no_verdict"], "its scores are those that it weighed"
+    assert settings == [("", "greedy"), (judge, "rerank"), (judge, "rerank"), (judge, "vote"), (free, "rerank")]
+    choices = dict(page_of(run).data["choices"])
+    assert [choices[at]["candidate"] for at in range(5)] == [0, 1, 1, 2, 2]
+    assert choices[3]["tags"] == ["wrong", "no_verdict", "some_no_verdict"], "its scores are those that it weighed"
 
 
 def test_a_query_that_a_planner_wrote_is_shown_where_it_is_no_candidate() -> None:
-    made, searched = small_made(), dataclasses.replace(SAMPLED, planner="correction")
-    found = small_made(
-        selections={**made.selections, searched: [Selection(7, "NEW", 0.9, "a positive verdict")]},
-        evaluated={**made.evaluated, searched: {7: (True, False)}},
+    made, searched = records(), dataclasses.replace(SAMPLED, planner="correction")
+    found = small_run(
+        selections={**made["selections"], searched: [Selection(7, "NEW", 0.9, "a positive verdict")]},
+        end_to_end={**made["end_to_end"], searched: [Verdict(7, True, False)]},
     )
     place = next(at for at, each in enumerate(summary(found, {})["settings"]) if each["planner"] == "correction")
-    choices = dict(shown_of(found).page["choices"])
+    choices = dict(page_of(found).data["choices"])
     assert (choices[place]["candidate"], choices[place]["sql"], choices[place]["right"]) == (None, "NEW", True)
     assert {choice["sql"] for at, choice in choices.items() if at != place} == {""}
 
 
 def test_a_discriminator_without_a_model_has_scores_and_no_verdicts() -> None:
-    shown = shown_of(with_all_planners())
-    assert dict(shown.page["scores"])[4] == [[1, 0.0, ""], [2, 1.0, ""]]
-    assert dict(shown.page["choices"])[4]["tags"] == ["wrong"]
+    shown = page_of(index_run(**all_planners()))
+    assert dict(shown.data["scores"])[4] == [[1, 0.0, ""], [2, 1.0, ""]]
+    assert dict(shown.data["choices"])[4]["tags"] == ["wrong"]
     assert "oracle-0.9" not in {each["discriminator"] for each in shown.responses}
 
 
 def test_a_request_that_failed_is_no_missing_verdict() -> None:
     failed = [Score(7, "B", 0.0, None, failure=False, answered=False)]
-    made = small_made()
-    assert dict(shown_of(small_made(scores={**made.scores, SAMPLED: failed})).page["scores"])[2] == [
-        [1, 0.0, "unanswered"]
-    ]
+    run = small_run(scores={**records()["scores"], only("scores", SAMPLED): failed})
+    assert dict(page_of(run).data["scores"])[2] == [[1, 0.0, "unanswered"]]
 
 
 def test_the_index_holds_each_choices_tags() -> None:
-    line = shown_of(small_made()).line
+    line = page_of(small_run()).line
     assert line["tags"] == [[0, bits(["wrong"])], [1, bits(["right", "rescued", *TAGS[4:]])], [2, 5]]
 
 
 def test_only_what_was_written_is_a_response() -> None:
-    judged = {SAMPLED.job: [dataclasses.replace(judgment("Yes."), question_id=7, sql="C")], POOLED.job: []}
-    (response,) = shown_of(small_made(judgments=judged)).responses
+    judged = {JOB: [dataclasses.replace(judgment("Yes."), question_id=7, sql="C")], POOL_JOB: []}
+    (response,) = page_of(small_run(judgments=judged)).responses
     assert (response["candidate"], response["pool"], text(response["answer"])) == (2, "writer.sample", "Yes.")
-    assert shown_of(small_made(judgments={SAMPLED.job: [], POOLED.job: [Judgment(7, "A", p_yes=0.5)]})).responses == []
+    assert page_of(small_run(judgments={JOB: [], POOL_JOB: [Judgment(7, "A", p_yes=0.5)]})).responses == []
 
 
 def test_the_gold_has_its_columns_and_rows_as_json_can_hold_them() -> None:
-    gold = shown_of(small_made()).page["gold"]
+    gold = page_of(small_run()).data["gold"]
     assert (gold["columns"], gold["rows"]) == (["n", "b"], [[1, "x'ff'"]])
 
 
 def test_the_summary_tells_planners_and_reasoners_from_the_rest() -> None:
-    settings = summary(small_made(), {"judge": "The judge"})["settings"]
-    told = [(each["discriminator"], each["pool"], each["planned"], each["reasons"]) for each in settings]
-    assert told == [
+    settings = summary(small_run(), {"judge": "The judge"})["settings"]
+    found = [(each["discriminator"], each["pool"], each["planned"], each["reasons"]) for each in settings]
+    assert found == [
         ("", "writer.greedy", True, False),
         ("judge", "pool", False, False),
         ("judge", "writer.sample", True, True),
@@ -369,85 +386,128 @@ def test_the_summary_tells_planners_and_reasoners_from_the_rest() -> None:
 
 
 def test_the_summary_gives_the_levels_in_their_order() -> None:
-    assert summary(small_made(), {})["levels"] == ["easy", "medium", "hard", "extra"]
-    assert summary(small_made(), {}, ["simple", "moderate"])["levels"] == ["simple", "moderate"]
+    assert summary(small_run(), {})["levels"] == ["easy", "medium", "hard", "extra"]
+    assert summary(small_run(), {}, ["simple", "moderate"])["levels"] == ["simple", "moderate"]
+
+
+def test_a_page_shows_no_setting_that_a_choice_does_not_have() -> None:
+    greedy, free = shown_settings(GREEDY), shown_settings(FREE)
+    assert greedy == {
+        "discriminator": "",
+        "context": "",
+        "pool": "writer.greedy",
+        "budget": 0,
+        "scoring": "",
+        "mode": "",
+        "planner": "greedy",
+    }
+    assert free == {
+        "discriminator": "oracle-0.9",
+        "context": "",
+        "pool": "writer.sample",
+        "budget": 0,
+        "scoring": "",
+        "mode": "naive",
+        "planner": "rerank",
+    }
+    assert {name: value for name, value in SAMPLED.settings().items() if name in free} == {
+        name: value for name, value in shown_settings(SAMPLED).items() if name != "pool"
+    }
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_path_names_its_setting() -> None:
-    assert setting_of("rerank/judge/plain/writer-1.5b.sample.b50.soft.naive") == dataclasses.replace(
-        SAMPLED, pool="writer-1.5b.sample"
-    )
-    assert setting_of("rerank/judge/plain/pool.b50.soft.check") == POOLED
-    assert setting_of("greedy/writer.greedy") == GREEDY
-    assert setting_of("majority/judge/plain/writer.sample.b50.soft.naive") == WEIGHED
-    assert setting_of("rerank/oracle-0.9/writer.sample.naive") == FREE
-
-
-def test_all_files_behind_the_papers_tables_are_named() -> None:
-    experiments = settled(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
-    files = artefacts.behind(experiments, "spider")
-    assert files["questions"] == ["results/questions/spider.jsonl", "results/questions/pool.jsonl"]
-    counts = {kind: len(some) for kind, some in files.items()}
-    assert counts == {
-        "questions": 2,
-        "candidates": 6,
-        "executions": 6,
-        "judgments": 25,
-        "scores": 87,
-        "selections": 58,
-        "metrics": 58,
+def test_every_file_that_tables_are_made_of_is_named_once() -> None:
+    forced = dataclasses.replace(only("scores", POOLED), scoring="forced")
+    searched = dataclasses.replace(SAMPLED, planner="tree_search")
+    cells = [
+        ("intrinsic", only("scores", POOLED)),
+        ("calibration", only("scores", POOLED)),
+        ("contrast", dataclasses.replace(forced, mode="naive", base="plain")),
+        ("adaptive", Variant("pool", "judge", "plain", mode="naive", checkpoints=(0, 50))),
+        ("reasoning", Variant("pool", "judge", "plain", 50)),
+        ("intrinsic", forced),
+        ("end_to_end", SAMPLED),
+        ("end_to_end", WEIGHED),
+        ("end_to_end", FREE),
+        ("end_to_end", GREEDY),
+        ("planner", GREEDY),
+        ("planner", SAMPLED),
+        ("planner", searched),
+    ]
+    files = explorer_inputs(iter(cells), "d", [JOB, POOL_JOB, JOB])
+    pools = ["pool", "writer.greedy", "writer.sample"]
+    assert files == {
+        "questions": ["results/questions/d.jsonl", "results/questions/pool.jsonl"],
+        "candidates": [f"results/candidates/{pool}.jsonl" for pool in pools],
+        "executions": [f"results/executions/{pool}.jsonl" for pool in pools],
+        "judgments": [path("judgments", POOL_JOB), path("judgments", JOB)],
+        "scores": [path("scores", each) for each in (forced, POOLED, SAMPLED, FREE)],
+        "selections": [path("selections", each) for each in (GREEDY, SAMPLED, FREE, searched, WEIGHED)],
+        "end_to_end": [path("end_to_end", each) for each in (GREEDY, SAMPLED, FREE, searched, WEIGHED)],
     }
-    assert not [file for file in files["scores"] if "/majority/" in file and ".b" in file], "weighing scores anew"
-    assert "results/scores/distill-r1-1.5b/no_schema/pool.b2048.soft.naive.jsonl" in files["scores"]
-    assert "results/selections/greedy/distill-r1-1.5b.greedy.jsonl" in files["selections"]
-    assert "results/selections/tree_search/oracle-0.9/stable-code-3b.sample.check.jsonl" in files["selections"]
 
 
-def test_only_what_the_experiments_use_is_named() -> None:
-    table7 = {"table7": {"generators": ["writer"], "decoding": "greedy"}}
-    files = artefacts.behind(table7, "d")
+def test_only_what_the_tables_use_is_named() -> None:
+    files = explorer_inputs([("end_to_end", GREEDY)], "d", [])
     assert files["questions"] == ["results/questions/d.jsonl"]
+    assert files["candidates"] == ["results/candidates/writer.greedy.jsonl"]
     assert files["scores"] == files["judgments"] == []
-    table8 = {"discriminator": "j", "context": "c", "budgets": [5], "scoring": "soft", "mode": "naive"}
-    assert artefacts.behind({"table8": table8}, "d")["questions"] == ["results/questions/pool.jsonl"]
+    files = explorer_inputs([("intrinsic", POOLED)], "d", [POOL_JOB])
+    assert files["questions"] == ["results/questions/pool.jsonl"]
+    assert files["selections"] == files["end_to_end"] == []
 
 
-def test_what_is_read_is_what_was_made(tmp_path: Path) -> None:
-    made = with_all_planners()
-    folder = tmp_path / "results"
-    for name, some in made.questions.items():
-        write_jsonl(folder / f"questions/{name}.jsonl", some)
-    for pool in made.candidates:
-        write_jsonl(folder / f"candidates/{pool}.jsonl", made.candidates[pool])
-        write_jsonl(folder / f"executions/{pool}.jsonl", made.executions[pool])
-    for job in made.judgments:
-        write_judgments(folder / f"judgments/{job.discriminator}/{job.context}/{job.pool}.parquet", made.judgments[job])
-    places = {
-        GREEDY: "greedy/writer.greedy",
-        SAMPLED: "judge/plain/writer.sample.b50.soft.naive",
-        POOLED: "judge/plain/pool.b50.soft.check",
-        FREE: "oracle-0.9/writer.sample.naive",
-    }
-    for setting, scores in made.scores.items():
-        write_jsonl(folder / f"scores/{places[setting]}.jsonl", scores)
-    for setting, selections in made.selections.items():
-        place = places[GREEDY] if setting == GREEDY else f"{setting.planner}/{places[setting.scored]}"
-        write_jsonl(folder / f"selections/{place}.jsonl", selections)
-        rows = [
-            {"question_id": at, "exec": right, "exact": exact} for at, (right, exact) in made.evaluated[setting].items()
-        ]
-        write_json(folder / f"metrics/end_to_end/{place}.json", {"per_question": rows})
-    kinds = ["questions", "candidates", "executions", "judgments", "scores", "selections"]
-    files = {kind: [str(path) for path in sorted((folder / kind).rglob("*.*")) if path.is_file()] for kind in kinds}
-    files["metrics"] = [str(path) for path in (folder / "metrics").rglob("*.json")]
-    found = read_made(files)
-    for name in ("questions", "candidates", "executions", "scores", "selections", "evaluated"):
-        assert getattr(found, name) == getattr(made, name), name
-    assert [j.response for j in found.judgments[SAMPLED.job]] == ['{"correct": true}', "?"]
-    assert set(found.judgments) == {Judged("judge", "plain", "writer.sample"), Judged("judge", "plain", "pool")}
+def write_run(made: dict[str, Any]) -> dict[str, list[str]]:
+    """Write a run's records where the workflow does, below the working directory; returns the files, by kind."""
+    files: dict[str, list[str]] = {kind: [] for kind in made}
+    for kind, found in made.items():
+        for key, some in found.items():
+            place = path(kind, Variant(key) if isinstance(key, str) else key)
+            files[kind].append(place)
+            if kind == "judgments":
+                write_judgments(place, some)
+            elif kind == "end_to_end":
+                rows = [{"question_id": each.question_id, "exec": each.execution, "exact": each.exact} for each in some]
+                write_json(place, {"per_question": rows})
+            else:
+                write_jsonl(place, some)
+    return files
+
+
+def test_what_is_read_is_what_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = all_planners()
+    found, expected = read_run(write_run(made)), index_run(**made)
+    for name in ("questions", "candidates", "executions", "scores", "selections", "end_to_end"):
+        assert getattr(found, name) == getattr(expected, name), name
+    assert [each.response for each in found.judgments[JOB][1]] == ['{"correct": true}', "?"]
+    assert set(found.judgments) == {JOB, POOL_JOB}
+
+
+def test_the_explorer_is_made_from_the_files_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "databases/shop").mkdir(parents=True)
+    sqlite3.connect(tmp_path / "databases/shop/shop.sqlite").close()
+    page = "results/explorer/index.html"
+    write_explorer(
+        **write_run(all_planners()),
+        databases="databases",
+        page=page,
+        assets="results/explorer/assets",
+        data="results/explorer/data",
+        display={"judge": "The judge"},
+        levels=["easy"],
+        limits={"rows": 5},
+    )
+    assert capsys.readouterr().err == f"1 questions; open {page}\n"
+    index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")
+    assert '"names":{"judge":"The judge"}' in index
+    assert '"rows":[[1]]' in Path("results/explorer/data/questions/shop-set-7.js").read_text(encoding="utf-8")
+    assert Path(page).is_file()
 
 
 def test_gold_queries_run_with_their_columns(tmp_path: Path) -> None:
@@ -482,7 +542,7 @@ def test_the_folder_is_whole_and_holds_nothing_old(tmp_path: Path) -> None:
     stale = tmp_path / "data/questions/gone-1.js"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    count = write_explorer(tmp_path, summary(small_made(), {}), [shown_of(small_made())])
+    count = write_site(tmp_path, summary(small_run(), {}), [page_of(small_run())])
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert count == 1
     assert found == {

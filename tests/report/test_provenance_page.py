@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import docutils.core
 from sqljudge.core.provenance import model_name, with_tree
-from sqljudge.report.provenance import facts, origins_grid
-from sqljudge.report.tables import FORMATS, render
+from sqljudge.core.records import write_json
+from sqljudge.report.provenance import provenance_grid, run_facts, write_provenance
+from sqljudge.report.text import FORMATS
 
 
 def run(name: str = "m_1", **changes: Any) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def run(name: str = "m_1", **changes: Any) -> dict[str, Any]:
     return {"model": {**model, **changes}, "engine": {"device": "a GPU"}, **spent}
 
 
-def beside(**changes: Any) -> dict[str, Any]:
+def sidecar(**changes: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "commit": "c0ffee" * 6,
         "dirty": False,
@@ -37,11 +39,11 @@ def beside(**changes: Any) -> dict[str, Any]:
 
 
 def values(**sidecars: Any) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(render(origins_grid(sidecars), "csv"))))
+    return list(csv.DictReader(io.StringIO(provenance_grid(sidecars).render("csv"))))
 
 
 def test_a_row_says_what_made_a_result() -> None:
-    (row,) = values(table1=beside())
+    (row,) = values(table1=sidecar())
     assert (row["result"], row["commit"], row["tree"]) == ("table1", "c0ffee" * 6, "clean")
     assert row["models"] == (
         "m_1 at revision 0123456789ab (float32, b); n at revision 0123456789ab (float32, int8, b)"
@@ -52,7 +54,9 @@ def test_a_row_says_what_made_a_result() -> None:
 
 
 def test_a_dirty_tree_is_said_in_its_row_and_below() -> None:
-    grid = origins_grid({"table1": beside(dirty=True), "table2": beside(), "table3": beside(commit=None, dirty=None)})
+    grid = provenance_grid(
+        {"table1": sidecar(dirty=True), "table2": sidecar(), "table3": sidecar(commit=None, dirty=None)}
+    )
     assert [row[2] for row in grid.rows] == ["DIRTY", "clean", "unknown"]
     assert [row[1] for row in grid.rows] == ["c0ffeec0ffee", "c0ffeec0ffee", "none"]
     assert grid.notes[0].startswith(
@@ -61,29 +65,29 @@ def test_a_dirty_tree_is_said_in_its_row_and_below() -> None:
 
 
 def test_a_result_without_a_model_says_so() -> None:
-    (row,) = values(table1=beside(runs=[], tokens=0, seconds=0.0))
+    (row,) = values(table1=sidecar(runs=[], tokens=0, seconds=0.0))
     assert (row["models"], row["device"]) == ("none", "none")
 
 
 def test_versions_that_differ_are_all_given() -> None:
-    grid = origins_grid({"a": beside(), "b": beside(versions={"numpy": "2.5", "torch": "2"})})
+    grid = provenance_grid({"a": sidecar(), "b": sidecar(versions={"numpy": "2.5", "torch": "2"})})
     assert "Versions: python 3.11, numpy 2.4 and 2.5, torch 2." in grid.notes[-1]
 
 
 def test_every_format_can_be_written() -> None:
     for form in FORMATS:
-        assert "table1" in render(origins_grid({"table1": beside()}), form)
+        assert "table1" in provenance_grid({"table1": sidecar()}).render(form)
 
 
 def test_a_model_behind_a_server_is_named_by_the_server() -> None:
     served = {"model": {"model": "m", "server": "https://host/v1", "backend": "openai"}, "engine": {}}
     assert model_name(served) == "m (openai, https://host/v1)"
-    assert values(table1=beside(runs=[served]))[0]["device"] == "unknown"
+    assert values(table1=sidecar(runs=[served]))[0]["device"] == "unknown"
 
 
 def test_facts_count_each_job_once() -> None:
-    later = beside(made="2026-01-03T00:00:00+00:00", dirty=True)
-    text = facts({"a": beside(), "b": later}, [run(), run("n")])
+    later = sidecar(made="2026-01-03T00:00:00+00:00", dirty=True)
+    text = run_facts({"a": sidecar(), "b": later}, [run(), run("n")])
     page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"report_level": 2, "halt_level": 2})
     shown = page["body"]
     for said in (
@@ -96,8 +100,21 @@ def test_facts_count_each_job_once() -> None:
         assert said in shown, said
 
 
+def test_the_page_is_made_from_the_sidecars_and_what_the_jobs_recorded(tmp_path: Path) -> None:
+    write_json(tmp_path / "table1.provenance.json", sidecar())
+    write_json(tmp_path / "a.run.json", run())
+    places = {name: str(tmp_path / f"provenance.{name}") for name in (*FORMATS, "facts")}
+    write_provenance([str(tmp_path / "table1.provenance.json")], [str(tmp_path / "a.run.json")], **places)
+    written = {name: Path(place).read_text(encoding="utf-8") for name, place in places.items()}
+    grid = provenance_grid({"table1": sidecar()})
+    assert written == {
+        **{form: grid.render(form) for form in FORMATS},
+        "facts": run_facts({"table1": sidecar()}, [run()]),
+    }
+
+
 def test_a_text_about_a_result_says_that_its_tree_was_dirty() -> None:
-    assert with_tree("Fine.", beside()) == "Fine.\n"
-    assert with_tree("Fine.", beside(dirty=True)) == (
+    assert with_tree("Fine.", sidecar()) == "Fine.\n"
+    assert with_tree("Fine.", sidecar(dirty=True)) == (
         "Fine. Made from a dirty tree: commit c0ffeec0ffee, DIRTY: files differed from that commit.\n"
     )

@@ -12,9 +12,9 @@ import pandas
 import pytest
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.metrics.intrinsic import METRICS
-from sqljudge.report.tables import FORMATS, LAYOUTS, Cell, Column, Grid, Row, Table, build_table, render
+from sqljudge.report.tables import FORMATS, LAYOUTS, Cell, Column, Row, Table, build_table, render
 from sqljudge.report.tables.measures import INTRINSIC
-from sqljudge.report.tables.model import number, signed
+from sqljudge.report.text import number, signed
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = json.loads((ROOT / "resources" / "published.json").read_text(encoding="utf-8"))
@@ -302,19 +302,9 @@ def test_every_table_renders_with_nothing_run(name: str, form: str) -> None:
     assert "None" not in text.replace("None given", "") or LAYOUTS[name].greedy
 
 
-def test_grid_renders_in_every_format() -> None:
-    grid = Grid(
-        "claims", "Claims", ("Claim", "p"), "lr", (("a | b < c", "0.5"),), (("claim", "p"), ("a", 0.5)), ("Note.",)
-    )
-    assert render(grid, "csv") == "claim,p\na,0.5\n"
-    assert r"a \| b \< c" in render(grid, "md")
-    assert "a | b &lt; c" in render(grid, "html")
-    assert r"a \textbar{} b" in render(grid, "tex")
-
-
 def test_unknown_format() -> None:
     with pytest.raises(ConfigError, match="'docx'"):
-        render(Grid("g", "G", (), "", (), ()), "docx")
+        render(build_table("table7", {"generators": ["mine"]}, [], PUBLISHED, DISPLAY), "docx")
 
 
 def test_published_copy_holds_all_that_was_published() -> None:

@@ -326,6 +326,14 @@ def test_workers_do_not_import_the_callers_main(database: Path, tmp_path: Path) 
     assert done.stdout == "effect\n((1,),)\n", done.stderr
 
 
+def test_a_worker_is_light() -> None:
+    heavy = ("numpy", "pyarrow", "pandas", "pydantic", "yaml", "sqlglot", "nltk")
+    code = f"import sys, sqljudge.sql.sandbox.worker; print([name for name in {heavy} if name in sys.modules])"
+    workflow = Path(__file__).parents[2] / "workflow"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=workflow)
+    assert done.stdout == "[]\n"
+
+
 def test_no_worker_outlives_the_sandbox(database: Path) -> None:
     with Sandbox(2) as sandbox:
         sandbox.run([(database, f"SELECT {i}") for i in range(100)])

@@ -11,8 +11,7 @@ import pytest
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, ResultGroup, read_jsonl, write_jsonl
 from sqljudge.sql.official import execution as execution_match
-from sqljudge.sql.official.comparison import TEST_SUITE
-from sqljudge.sql.official.equivalence import results_equal
+from sqljudge.sql.official.execution import TEST_SUITE, results_equal
 from sqljudge.sql.sandbox import Limits
 from sqljudge.sql.sandbox.engine import Connection, Engine
 from sqljudge.stages.execute import as_cell, execute_candidates, execute_pool, group_pool, group_results

@@ -24,7 +24,7 @@ from sqljudge.core.records import (
 from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session, no_report
-from sqljudge.sql.official.comparison import TEST_SUITE
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.search.correction import Correction

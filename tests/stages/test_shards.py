@@ -24,9 +24,9 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, Prompt, silent
-from sqljudge.models.engines.decoding import Decoder
-from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge

@@ -18,20 +18,15 @@ NewProject = Callable[[], Project]
     ("path", "value", "said"),
     [
         ("sede", 1, "unknown key 'sede'; did you mean 'seed'?"),
-        ("dataset.per_hardnes", 1, "dataset: unknown key 'per_hardnes'; did you mean 'per_hardness'?"),
-        ("discriminators.taster.method", "yesno", "'yesno' is not possible; did you mean 'yes_no'?"),
         ("discriminators.taster.model", "actr", "'actr' is not defined; did you mean 'actor'?"),
-        ("experiments.table1.discriminators", ["tastr"], "'tastr' is not defined; did you mean 'taster'?"),
-        ("experiments.table1.budget", 0, "experiments.table1.budget: 0 is too small; the least is 1"),
         ("dataset.source", "no/such/folder", "dataset.source: no/such/folder does not exist"),
-        ("pool.file", "no_pool.json", "pool.file: no_pool.json does not exist"),
         ("models_table", "no.tsv", "models_table: "),
-        ("demonstrations", {"file": "no.json"}, "demonstrations.file: no.json does not exist"),
     ],
 )
 def test_the_configuration_is_refused_before_anything_runs(
     new_project: NewProject, path: str, value: Any, said: str
 ) -> None:
+    """Its types, names, files and models; every message has a test in tests/experiments/test_config.py."""
     project = new_project()
     project.change(path, value)
     assert said in project.refused("-n")

@@ -16,7 +16,7 @@ import pytest
 from harness import ROOT, Project
 from sqljudge.core.parquet import read_judgments
 
-MODEL_RULES = {"generate", "judge", "force", "search"}
+MODEL_RULES = {"generate", "judge", "force", "plan_by_search"}
 
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) 
     assert jobs["judge"] == 25
     assert jobs["stage_training"] == 1
     assert jobs["force"] == 1
-    assert jobs["search"] == 10  # two planners, each with two discriminators and three oracles
+    assert jobs["plan_by_search"] == 10  # two planners, each with two discriminators and three oracles
     assert jobs["generate"] == 5  # Stable-Code-3B's samples, and four greedy generators
     assert {f"table{n}" for n in range(1, 9)} | {"figure4", "figure5"} <= set(jobs)
 
@@ -277,7 +277,7 @@ def test_a_search_that_was_killed_goes_on_from_the_journal_to_the_same_bytes(mad
 def test_a_planners_number_searches_again_and_judges_nothing_again(made: Project) -> None:
     made.change("planners.tree_search.expansions", 2)
     jobs = made.snakemake("-n").jobs
-    assert jobs["search"] == 2, "with the model and with the oracle"
+    assert jobs["plan_by_search"] == 2, "with the model and with the oracle"
     assert not {"generate", "judge", "score", "plan", "table2"} & set(jobs)
 
 
@@ -323,9 +323,10 @@ def test_the_chain_behind_a_table_goes_back_to_the_dataset(finished: Project) ->
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
 def test_the_commands_of_the_worked_example_run(finished: Project) -> None:
-    """Each command of docs/score.md names files that a run makes, and fields that they have."""
-    page = (ROOT / "docs/score.md").read_text(encoding="utf-8")
-    _, *commands = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    """Each command of the example in docs/method.md names files that a run makes, and fields that they have."""
+    page = (ROOT / "docs/method.md").read_text(encoding="utf-8")
+    example = page.partition("\n## From a question to a cell of Table 1\n")[2].partition("\n## ")[0]
+    _, *commands = re.findall(r"```bash\n(.*?)```", example, re.DOTALL)
     asked = (finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8")
     question = json.loads(asked.splitlines()[0])
     names = {"DATA": "mini_spider", "Q": str(question["id"]), "ASKED": question["question"], "GEN": "writer"}

@@ -19,7 +19,7 @@ from sqljudge.cli.think2sql import Think2Sql, mean_think2sql, think2sql
 from sqljudge.core.errors import DataError, SqljudgeError, UnreadableSql
 from sqljudge.core.records import write_json, write_text
 from sqljudge.metrics.end_to_end import ALL, LEVELS, Scored, end_to_end
-from sqljudge.sql.databases import Files, database_files, gold_faults, holding_rows, read_schema
+from sqljudge.sql.databases import Files, database_files, databases_with_rows, gold_faults, read_schema
 from sqljudge.sql.official.matching import COMPONENTS, Match, match
 from sqljudge.sql.official.schema import Schema, load_schemas
 from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, Sandbox
@@ -134,7 +134,7 @@ def _execute(sandbox: Sandbox, pairs: Sequence[Pair], options: argparse.Namespac
     golds = {(pair.db_id, pair.gold_sql): pair.where for pair in reversed(pairs)}
     files = database_files(options.db, {db_id: where for (db_id, _), where in golds.items()})
     gold_faults(sandbox, [(where, *gold) for gold, where in reversed(golds.items())], files, keep_distinct=keep)
-    filled = set(files) if options.score_empty_databases else holding_rows(sandbox, files)
+    filled = set(files) if options.score_empty_databases else databases_with_rows(sandbox, files)
     jobs = [MatchJob(files[pair.db_id], pair.gold_sql, pair.pred_sql, keep) for pair in pairs]
     matches = [
         found if pair.db_id in filled else ExecutionMatch(None, "the database holds no rows")

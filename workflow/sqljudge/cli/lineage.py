@@ -23,7 +23,6 @@ from sqljudge.core.records import read_json
 
 RECORDS = Path(".snakemake/metadata")
 """Where Snakemake keeps one record of each file that it made, below the working directory."""
-LONGEST_NAME = 255
 _CODE = re.compile(r"'([0-9a-f]{16})'")
 
 
@@ -33,7 +32,7 @@ class Step:
 
     `rule`: the rule that made it, "" for a source. `inputs`: what the rule read, each with its SHA-256 at that time, ""
     where Snakemake recorded none. `code`: the digest of the rule's code. `run`: what a model job recorded of itself.
-    `beside`: the sidecar. `digest`: the file's SHA-256 now, "" for a folder, None for what is gone.
+    `digest`: the file's SHA-256 now, "" for a folder, None for what is gone.
     """
 
     path: str
@@ -44,15 +43,7 @@ class Step:
     started: float = 0.0
     ended: float = 0.0
     run: Mapping[str, Any] = field(default_factory=dict)
-    beside: Mapping[str, Any] = field(default_factory=dict)
-
-
-def record_path(path: str) -> Path:
-    """Where Snakemake keeps the record of a file, below RECORDS: its name in base 64, a long one in parts."""
-    name = urlsafe_b64encode(path.encode()).decode()
-    size = LONGEST_NAME - 1
-    parts = [name[start : start + size] for start in range(0, len(name), size)]
-    return Path(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
 
 
 def chain(target: str, folder: Path = Path()) -> list[Step]:
@@ -60,7 +51,8 @@ def chain(target: str, folder: Path = Path()) -> list[Step]:
 
     `target`: relative to `folder`, in which the workflow ran. Raises DataError if no rule made it there.
     """
-    first = _step(target, folder)
+    records = _records(folder / RECORDS)
+    first = _step(target, folder, records)
     if not first.rule:
         what = "no rule has made it here; name a result as the workflow does, in the folder that it ran in"
         raise DataError(f"{target}: {what}")
@@ -68,44 +60,54 @@ def chain(target: str, folder: Path = Path()) -> list[Step]:
     while waiting:
         for path in waiting.pop(0).inputs:
             if path not in steps:
-                steps[path] = _step(path, folder)
+                steps[path] = _step(path, folder, records)
                 waiting.append(steps[path])
     return list(steps.values())
 
 
-def _step(path: str, folder: Path) -> Step:
+def _records(folder: Path) -> dict[str, Path]:
+    """Snakemake's records by their names: the name of the file that each is of, in base 64.
+
+    A record does not hold the file's name. A long name is cut into folders that begin with "@".
+    """
+    places = (place for place in folder.rglob("*") if place.is_file())
+    return {"".join(part.removeprefix("@") for part in place.relative_to(folder).parts): place for place in places}
+
+
+def _step(path: str, folder: Path, records: Mapping[str, Path]) -> Step:
     place = folder / path
     digest = file_digest(place) if place.is_file() else "" if place.is_dir() else None
-    known = folder / RECORDS / record_path(path)
-    if not known.is_file():
+    known = records.get(urlsafe_b64encode(path.encode()).decode())
+    if known is None:
         return Step(path, digest)
     record = read_json(known)
     checked = {name: text.removeprefix("sha256:") for name, text in (record.get("input_checksums") or {}).items()}
-    found = [match[1] for text in record.get("params") or () if (match := _CODE.fullmatch(text))]
+    codes = [match[1] for text in record.get("params") or () if (match := _CODE.fullmatch(text))]
     return Step(
         path,
         digest,
         record["rule"],
         {name: checked.get(name, "") for name in record.get("input") or ()},
-        found[0] if found else "",
+        codes[0] if codes else "",
         record.get("starttime") or 0.0,
         record.get("endtime") or 0.0,
-        _beside(place, ".run.json"),
-        _beside(place, ".provenance.json"),
+        _companion(place, ".run.json"),
+        _companion(place, ".provenance.json"),
     )
 
 
-def _beside(place: Path, ending: str) -> Mapping[str, Any]:
+def _companion(place: Path, ending: str) -> Mapping[str, Any]:
+    """What the file that lies beside another one holds, or the file itself where it has that ending."""
     other = place if place.name.endswith(ending) else place.with_suffix(ending)
     return dict(read_json(other)) if other.is_file() else {}
 
 
-def told(steps: Sequence[Step]) -> Iterator[str]:
+def format_chain(steps: Sequence[Step]) -> Iterator[str]:
     """A chain as lines of text. A file that is not what its reader read, and a dirty tree, are said."""
     now = {step.path: step.digest for step in steps}
     for step in steps:
         yield f"{step.path}  {_digest(step.digest)}"
-        yield from (f"  {line}" for line in _made(step))
+        yield from (f"  {line}" for line in _format_job(step))
         for path, then in step.inputs.items():
             changed = "  CHANGED since it was read" if then and now[path] and then != now[path] else ""
             yield f"  from {path}  {_digest(now[path] if not changed else then)}{changed}"
@@ -115,7 +117,7 @@ def _digest(digest: str | None) -> str:
     return f"sha256 {digest[:16]}" if digest else "(gone)" if digest is None else "(folder)"
 
 
-def _made(step: Step) -> Iterator[str]:
+def _format_job(step: Step) -> Iterator[str]:
     if not step.rule:
         yield "a source: no rule made it"
         return
@@ -125,8 +127,8 @@ def _made(step: Step) -> Iterator[str]:
         yield f"model {model_name(step.run)}, on {step.run['engine'].get('device', 'unknown')}; " + (
             f"{step.run['distinct']:,} requests, {step.run['prompt_tokens'] + step.run['new_tokens']:,} tokens"
         )
-    if step.beside:
-        yield f"{tree_name(step.beside)}; settings {step.beside['config']}, seed {step.beside['seed']}"
+    if step.sidecar:
+        yield f"{tree_name(step.sidecar)}; settings {step.sidecar['config']}, seed {step.sidecar['seed']}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,5 +143,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SqljudgeError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    print("\n".join(told(steps)))
+    print("\n".join(format_chain(steps)))
     return 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
 
-from sqljudge.sql.sandbox.limits import RawCell, Row
+from sqljudge.sql.sandbox import RawCell, Row
 
 TOLERANCE = 1e-6
 FLOOR_REWARD = 0.1

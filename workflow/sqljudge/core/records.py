@@ -84,7 +84,7 @@ class Execution:
     """What happened when one candidate ran on its question's database.
 
     `outcome` and `rows` are of the candidate as written; `correct` is the execution match with the gold query by the
-    rule of the dataset's format (`sql.comparison`), None where the database holds no rows to compare (so it is left out
+    rule of the dataset's format (`sql.official`), None where the database holds no rows to compare (so it is left out
     of execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
     `steps`: SQLite virtual-machine steps; `columns`: the names of the result's columns, as SQLite gives them.
     """

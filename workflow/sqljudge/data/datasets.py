@@ -1,32 +1,105 @@
-"""A dataset's files: questions, schema text, and the hardness-stratified sample. Knows no model.
+"""A dataset's format and its files: questions, schema text, and the stratified sample. Knows no model.
 
-The layout is Spider's, which other formats share once they are staged; a format says in what its questions differ.
+The files are as `staging` leaves them, in one layout; a format says in what datasets differ.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import HARDNESS, Question, read_json, write_jsonl
-from sqljudge.data.formats import FORMATS, SPIDER, DatasetFormat
-from sqljudge.sql.official.schema import load_schemas
+from sqljudge.sql.databases import database_path, databases_with_rows
+from sqljudge.sql.official.hardness import hardness
+from sqljudge.sql.official.schema import Schema, load_schemas
+from sqljudge.sql.sandbox import Sandbox
 from sqljudge.sql.text import name_text
 
 log = logging.getLogger(__name__)
 
 
-def schema_text(entry: Mapping[str, Any], form: DatasetFormat = SPIDER) -> str:
+@dataclass(frozen=True, slots=True)
+class DatasetFormat:
+    """Everything in which one dataset's files, questions and rules differ from another's.
+
+    `levels`: of difficulty, the lowest first. `level_field`: where a question's row has its level ("": nowhere; it is
+    the official hardness of the gold query). `comparison`: the rule by which results are equal (a name of
+    `sql.official.execution.COMPARISONS`). `gold_field`, `knowledge_field`: where a question's row has its gold SQL and
+    what its author adds to the question ("": nowhere). `published`: the figures that stand beside this project's, a
+    file of the project. `tables_file`, `databases_folder`: beside the question file. `databases_archive`: a zip archive
+    beside it that may hold that folder ("": none). `quoted_names`: names may be other than plain words, so that the
+    schema's text quotes them and a candidate's double quotes are left as they are.
+    """
+
+    title: str
+    levels: tuple[str, ...]
+    comparison: str
+    gold_field: str
+    published: str
+    level_field: str = ""
+    knowledge_field: str = ""
+    tables_file: str = "tables.json"
+    databases_folder: str = "database"
+    databases_archive: str = ""
+    quoted_names: bool = False
+
+    @property
+    def level_word(self) -> str:
+        """What captions call a level."""
+        return self.level_field or "hardness"
+
+    def question(self, row: Mapping[str, Any], number: int, gold: str, schema_text: str, schema: Schema) -> Question:
+        """The question of a row of a question file or pool whose texts have been checked.
+
+        Raises DataError for one without a level (Spider: its gold SQL is not Spider SQL, so that it has no hardness).
+        """
+        level = row.get(self.level_field) if self.level_field else hardness(gold, schema)
+        if level not in self.levels:
+            near = get_close_matches(str(level), self.levels, 1, 0.5)
+            advice = f"did you mean '{near[0]}'?" if near else f"it must be one of {', '.join(self.levels)}"
+            raise DataError(f"{self.level_word} is {level!r}; {advice}")
+        knowledge = str(row.get(self.knowledge_field) or "").strip()
+        return Question(number, row["db_id"], row["question"], gold, schema_text, str(level), knowledge)
+
+
+SPIDER = DatasetFormat(
+    title="Spider",
+    levels=HARDNESS,
+    comparison="test_suite",
+    gold_field="query",
+    published="resources/published.json",
+)
+BIRD = DatasetFormat(
+    title="BIRD",
+    levels=("simple", "moderate", "challenging"),
+    comparison="set",
+    gold_field="SQL",
+    published="resources/unpublished.json",
+    level_field="difficulty",
+    knowledge_field="evidence",
+    tables_file="dev_tables.json",
+    databases_folder="dev_databases",
+    databases_archive="dev_databases.zip",
+    quoted_names=True,
+)
+"""Li et al. 2023, Can LLM Already Serve as a Database Interface? The layout is that of its development set."""
+
+FORMATS: dict[str, DatasetFormat] = {"spider": SPIDER, "bird": BIRD}
+"""Formats of datasets, by name: a new one is a constant above and a line here."""
+
+
+def schema_text(entry: Mapping[str, Any], dataset_format: DatasetFormat = SPIDER) -> str:
     """A database's schema as the prompts show it (paper, section 2): one line a table, its names in lower case.
 
     `entry` is the database's object in Spider's `tables.json`. A format with quoted names has backticks where needed.
     """
-    written = name_text if form.quoted_names else str.lower
+    written = name_text if dataset_format.quoted_names else str.lower
     columns: dict[int, list[str]] = {}
     for table, column in entry["column_names_original"]:
         columns.setdefault(table, []).append(written(column))
@@ -37,72 +110,48 @@ def schema_text(entry: Mapping[str, Any], form: DatasetFormat = SPIDER) -> str:
     return "\n".join(lines)
 
 
-def schema_texts(tables_json: str | Path, form: DatasetFormat = SPIDER) -> dict[str, str]:
+def schema_texts(tables_json: str | Path, dataset_format: DatasetFormat = SPIDER) -> dict[str, str]:
     """Schema text of every database of a `tables.json`, by db_id."""
-    return {entry["db_id"]: schema_text(entry, form) for entry in read_json(tables_json)}
+    return {entry["db_id"]: schema_text(entry, dataset_format) for entry in read_json(tables_json)}
 
 
-def load_questions(questions_json: str | Path, tables_json: str | Path, form: DatasetFormat = SPIDER) -> list[Question]:
+def load_questions(
+    questions_json: str | Path, tables_json: str | Path, dataset_format: DatasetFormat = SPIDER
+) -> list[Question]:
     """Every question of a question file, in file order; `id` is the 0-based position.
 
     Raises DataError, naming file and position, where a field is missing or not text, a database is not in
-    `tables_json`, or a question has no level (Spider: its gold SQL is not Spider SQL, so that it has no hardness).
+    `tables_json`, or a question has no level.
     """
-    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, form)
+    schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, dataset_format)
     rows = read_json(questions_json)
     if not isinstance(rows, list):
-        raise DataError(f"{questions_json}: not a list of questions; expected {form.title}'s own format")
+        raise DataError(f"{questions_json}: not a list of questions; expected {dataset_format.title}'s own format")
     questions = []
     for position, row in enumerate(rows):
         where = f"{questions_json}, question {position}"
-        keys = ("db_id", "question", form.gold_field)
+        keys = ("db_id", "question", dataset_format.gold_field)
         fields = [row.get(key) if isinstance(row, dict) else None for key in keys]
         if not all(isinstance(field, str) and field.strip() for field in fields):
-            raise DataError(f"{where}: needs the text fields db_id, question and {form.gold_field}")
+            raise DataError(f"{where}: needs the text fields db_id, question and {keys[-1]}")
         db_id = row["db_id"]
         if db_id not in schemas:
             raise DataError(f"{where}: database '{db_id}' is not in {tables_json}")
         try:
-            questions.append(form.as_question(row, position, row[form.gold_field], texts[db_id], schemas[db_id]))
+            questions.append(dataset_format.question(row, position, row[keys[-1]], texts[db_id], schemas[db_id]))
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
     return questions
 
 
-def database_path(databases: str | Path, db_id: str) -> Path:
-    """Where Spider's layout keeps a database's file."""
-    return Path(databases) / db_id / f"{db_id}.sqlite"
-
-
-def has_rows(database: Path) -> bool:
-    """Whether any table of a SQLite file holds a row.
-
-    Raises DataError, naming the file, where it is missing, not a SQLite database, or has no table at all.
-    """
-    if not database.is_file():
-        raise DataError(f"{database}: no such database; add the file or leave its questions out")
-    try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            if not names:
-                raise DataError(f"{database}: holds no table, so it is no whole database; fetch the file again")
-            quoted = ('"' + name.replace('"', '""') + '"' for (name,) in names if not name.startswith("sqlite_"))
-            return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in quoted)
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{database}: not a whole SQLite database ({error}); fetch the file again") from error
-
-
 def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
-    """The db_ids among the questions whose database holds no rows: their execution results mean nothing."""
-    names = sorted({question.db_id for question in questions})
-    return {name for name in names if not has_rows(database_path(databases, name))}
+    """The db_ids among the questions whose database holds no rows: their execution results mean nothing.
 
-
-def _draw(seed: int, question: Question) -> str:
-    return hashlib.sha256(f"{seed}/{question.db_id}/{question.id}".encode()).hexdigest()
+    Raises DataError, naming the file, where one is missing or damaged or has no table at all.
+    """
+    files = {db_id: (database_path(databases, db_id),) for db_id in sorted({q.db_id for q in questions})}
+    with Sandbox() as sandbox:
+        return set(files) - databases_with_rows(sandbox, files)
 
 
 def sample_questions(
@@ -119,6 +168,10 @@ def sample_questions(
     questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
     Raises DataError where a hardness has fewer than `per_hardness` questions.
     """
+
+    def rank(question: Question) -> str:
+        return hashlib.sha256(f"{seed}/{question.db_id}/{question.id}".encode()).hexdigest()
+
     usable = [question for question in questions if question.db_id not in exclude]
     pools = {level: [question for question in usable if question.hardness == level] for level in levels}
     scarce = min(levels, key=lambda level: len(pools[level]))
@@ -128,7 +181,7 @@ def sample_questions(
         raise DataError(
             f"dataset.per_hardness is {per_hardness}, but only {least} usable questions are {scarce}; {advice}"
         )
-    chosen = [q for pool in pools.values() for q in sorted(pool, key=lambda q: _draw(seed, q))[:per_hardness]]
+    chosen = [q for pool in pools.values() for q in sorted(pool, key=rank)[:per_hardness]]
     return sorted(chosen, key=lambda q: q.id)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_json, read_jsonl, write_jsonl
-from sqljudge.data.formats import FORMATS, SPIDER, DatasetFormat
+from sqljudge.data.datasets import FORMATS, SPIDER, DatasetFormat
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.text import normalize_sql
 
@@ -47,13 +47,13 @@ def read_pool(
     *,
     questions: int = 0,
     seed: int = 0,
-    form: DatasetFormat = SPIDER,
+    dataset_format: DatasetFormat = SPIDER,
 ) -> tuple[list[Question], list[CandidateSet]]:
     """A user's labelled pool (paper, section 2: `db_id`, `schema`, `question`, `sql`, `top_n`, `top_n_label`).
 
-    A question's id is its position in the file. `form`: the dataset's; what it adds to a question (BIRD's difficulty
-    and evidence) stands in the entry, too. Candidates are normalised; equal ones are merged, and must agree in their
-    label. `questions`: keep only so many, drawn with the seed (0: all); a larger number keeps the smaller draw. Raises
+    A question's id is its position in the file. What the dataset's format adds to a question (BIRD's difficulty and
+    evidence) stands in the entry, too. Candidates are normalised; equal ones are merged, and must agree in their label.
+    `questions`: keep only so many, drawn with the seed (0: all); a larger number keeps the smaller draw. Raises
     DataError, naming file and position, for what is missing or malformed.
     """
     rows = read_json(path)
@@ -64,7 +64,7 @@ def read_pool(
     schemas = load_schemas(Path(tables_json))
     order = sorted(range(len(rows)), key=lambda i: hashlib.sha256(f"{seed}/{i}".encode()).hexdigest())
     kept = sorted(order[: questions or len(rows)])
-    asked, groups = [], []
+    chosen, groups = [], []
     for position, row in enumerate(rows):
         where = f"{path}, entry {position}"
         check_entry(row, where)
@@ -72,11 +72,11 @@ def read_pool(
             if row["db_id"] not in schemas:
                 raise DataError(f"{where}: database '{row['db_id']}' is not in {tables_json}")
             try:
-                asked.append(form.as_question(row, position, row["sql"], row["schema"], schemas[row["db_id"]]))
+                chosen.append(dataset_format.question(row, position, row["sql"], row["schema"], schemas[row["db_id"]]))
             except DataError as error:
                 raise DataError(f"{where}: {error}") from error
-            groups.append(CandidateSet(position, _merged(row, where, form.quoted_names)))
-    return asked, groups
+            groups.append(CandidateSet(position, _merged(row, where, dataset_format.quoted_names)))
+    return chosen, groups
 
 
 def check_entry(row: Any, where: str) -> None:
@@ -122,7 +122,7 @@ def write_imported_pool(
     *, pool: str, tables: str, questions: str, candidates: str, dataset_format: str, limit: int, seed: int
 ) -> None:
     """Write a user's labelled pool as questions and candidates. `limit`: keep only so many questions (0: all)."""
-    found, groups = read_pool(pool, tables, questions=limit, seed=seed, form=FORMATS[dataset_format])
+    found, groups = read_pool(pool, tables, questions=limit, seed=seed, dataset_format=FORMATS[dataset_format])
     log.info("%d questions, %d candidates", len(found), sum(len(group.candidates) for group in groups))
     write_jsonl(questions, found)
     write_jsonl(candidates, groups)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import os
+import logging
 import shutil
-import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +14,12 @@ from typing import BinaryIO
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import read_json
-from sqljudge.data.formats import SPIDER, DatasetFormat
-from sqljudge.sql.building import build_database
+from sqljudge.data.datasets import FORMATS, SPIDER, DatasetFormat
+from sqljudge.sql.databases import build_database
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
-Progress = Callable[[int, int | None], None]
 
 
 class _Source:
@@ -56,16 +53,16 @@ def _open_source(source: Path) -> Iterator[_Source]:
         raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
 
 
-def _root(source: _Source, questions_file: str, form: DatasetFormat) -> str:
+def _root(source: _Source, questions_file: str, dataset_format: DatasetFormat) -> str:
     """The folder inside the source that holds both the question file and the schemas."""
     names = set(source.names)
     for name in sorted(names, key=lambda n: (n.count("/"), n)):
         folder, _, base = name.rpartition("/")
         prefix = f"{folder}/" if folder else ""
-        if base == questions_file and f"{prefix}{form.tables_file}" in names:
+        if base == questions_file and f"{prefix}{dataset_format.tables_file}" in names:
             return prefix
-    both = f"{questions_file} and {form.tables_file}"
-    raise DataError(f"{source.label}: holds no folder with both {both}; is it {form.title}?")
+    both = f"{questions_file} and {dataset_format.tables_file}"
+    raise DataError(f"{source.label}: holds no folder with both {both}; is it {dataset_format.title}?")
 
 
 def _copy(source: _Source, name: str, target: Path) -> None:
@@ -80,17 +77,19 @@ def _copy(source: _Source, name: str, target: Path) -> None:
 
 
 @contextmanager
-def _databases(source: _Source, root: str, form: DatasetFormat, staging: Path) -> Iterator[tuple[_Source, str]]:
+def _databases(
+    source: _Source, root: str, dataset_format: DatasetFormat, staging: Path
+) -> Iterator[tuple[_Source, str]]:
     """Where the databases are: the source, or the archive inside it that holds them, and the folder in there."""
-    inside, archive = f"{root}{form.databases_folder}/", f"{root}{form.databases_archive}"
+    inside, archive = f"{root}{dataset_format.databases_folder}/", f"{root}{dataset_format.databases_archive}"
     if archive not in source.names or any(name.startswith(inside) for name in source.names):
         yield source, inside
         return
-    unpacked = staging / form.databases_archive
+    unpacked = staging / dataset_format.databases_archive
     _copy(source, archive, unpacked)
     with _open_source(unpacked) as nested:
         nested.label = f"{source.label}: {archive}"
-        folder = f"{form.databases_folder}/"
+        folder = f"{dataset_format.databases_folder}/"
         yield nested, folder if any(name.startswith(folder) for name in nested.names) else ""
     unpacked.unlink()
 
@@ -112,7 +111,7 @@ def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> No
 
 
 def stage_dataset(
-    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", form: DatasetFormat = SPIDER
+    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", dataset_format: DatasetFormat = SPIDER
 ) -> list[str]:
     """Bring the questions, schemas and databases of a dataset into one plain layout, and return the db_ids.
 
@@ -128,11 +127,11 @@ def stage_dataset(
     staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with _open_source(Path(source)) as opened:
-            root = _root(opened, questions_file, form)
+            root = _root(opened, questions_file, dataset_format)
             _copy(opened, f"{root}{questions_file}", staging / "questions.json")
-            _copy(opened, f"{root}{form.tables_file}", staging / "tables.json")
+            _copy(opened, f"{root}{dataset_format.tables_file}", staging / "tables.json")
             names = _database_names(staging / "questions.json")
-            with _databases(opened, root, form, staging) as (holder, place):
+            with _databases(opened, root, dataset_format, staging) as (holder, place):
                 for db_id in names:
                     _stage_database(holder, place, db_id, staging / "database")
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
@@ -149,14 +148,19 @@ def stage_dataset(
 
 
 def stage_training(
-    source: str | Path, target: str | Path, *, training_file: str, questions_file: str, form: DatasetFormat = SPIDER
+    source: str | Path,
+    target: str | Path,
+    *,
+    training_file: str,
+    questions_file: str,
+    dataset_format: DatasetFormat = SPIDER,
 ) -> None:
     """Copy a dataset's training questions, which lie beside its question file, out of a folder or zip archive.
 
     Raises DataError where there are none.
     """
     with _open_source(Path(source)) as opened:
-        name = f"{_root(opened, questions_file, form)}{training_file}"
+        name = f"{_root(opened, questions_file, dataset_format)}{training_file}"
         if name not in opened.names:
             what = f"holds no {name}, which demonstrations come from"
             advice = "name a training file in demonstrations.file, or leave out contexts that show demonstrations"
@@ -176,59 +180,80 @@ def _database_names(questions: Path) -> list[str]:
     return names
 
 
-def sha256_file(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def download(mirrors: Sequence[str], target: str | Path, *, sha256: str, setting: str, progress: Progress) -> None:
+def download(mirrors: Sequence[str], target: str | Path, *, sha256: str) -> None:
     """Fetch a file from the first mirror that gives the right bytes.
 
-    Raises DataError, in one line that says what to download, where to put it and which setting to change, where no
-    mirror can be reached or none gives a file with the wanted SHA-256.
+    Raises DataError, in one line that says what went wrong with each, what to download and which setting to change,
+    where no mirror can be reached or none gives a file with the wanted SHA-256.
     """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    troubles = []
     if mirrors and not sha256:
         raise DataError("dataset.sha256 is empty, so a download cannot be checked; set it beside dataset.mirrors")
+    import pooch  # here, since it takes longer than all else and is needed for a download alone
+
+    target, troubles = Path(target), []
     for mirror in mirrors:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        partial = Path(name)
+        fetch = pooch.HTTPDownloader(
+            progressbar=_ProgressLines(), chunk_size=CHUNK, timeout=60, headers={"User-Agent": "sqljudge"}
+        )
         try:
-            _fetch(mirror, partial, progress)
-            found = sha256_file(partial)
-            if found == sha256:
-                partial.chmod(0o644)
-                partial.replace(target)
-                return
-            troubles.append(f"{mirror}: SHA-256 {found[:12]}… is not the wanted {sha256[:12]}…")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            troubles.append(f"{mirror}: {' '.join(str(getattr(error, 'reason', error)).split())}")
-        finally:
-            partial.unlink(missing_ok=True)
+            pooch.retrieve(mirror, sha256, fname=target.name, path=target.parent, downloader=fetch)
+            target.chmod(0o644)
+            return
+        except (OSError, ValueError) as error:
+            reason: BaseException = error
+            while reason.__context__:  # what failed first is the shortest and the clearest
+                reason = reason.__context__
+            troubles.append(f"{mirror}: {' '.join(str(reason).split())}")
     raise DataError(
         f"{target.name} could not be downloaded ({'; '.join(troubles) or 'no mirror is configured'}). "
         f"Download it by hand from {mirrors[0] if mirrors else 'the dataset page'}, put it anywhere, and set "
-        f"{setting} in the configuration to its path"
+        "dataset.source in the configuration to its path"
     )
 
 
-def _fetch(mirror: str, partial: Path, progress: Progress) -> None:
-    request = urllib.request.Request(mirror, headers={"User-Agent": "sqljudge"})
-    with urllib.request.urlopen(request, timeout=60) as reader, partial.open("wb") as writer:
-        size = reader.headers.get("Content-Length")
-        total, done = (int(size) if size else None), 0
-        while block := reader.read(CHUNK):
-            writer.write(block)
-            done += len(block)
-            progress(done, total)
+class _ProgressLines:
+    """A progress bar for pooch: a line on standard error about every 16 MiB, since it is read in a log."""
+
+    total = 0
+    done = 0
+
+    def update(self, size: int) -> None:
+        self.done += size
+        if self.done % (16 * CHUNK) < size:
+            of = f" of {self.total / CHUNK:.0f}" if self.total else ""
+            log.info("downloaded %.0f%s MiB", self.done / CHUNK, of)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        pass
 
 
-def print_progress(done: int, total: int | None) -> None:
-    """Report a download's progress on standard error, about every 16 MiB."""
-    if done % (16 * CHUNK) < CHUNK:
-        of = f" of {total / 2**20:.0f}" if total else ""
-        print(f"downloaded {done / 2**20:.0f}{of} MiB", file=sys.stderr, flush=True)
+def write_dataset(
+    *,
+    files: Sequence[str],
+    source: str,
+    questions: str,
+    tables: str,
+    databases: str,
+    questions_file: str,
+    dataset_format: str,
+) -> None:
+    """Stage a dataset in the folder that holds the outputs. `files`: those of the source, for Snakemake to watch."""
+    target = Path(questions).parent
+    names = stage_dataset(source, target, questions_file=questions_file, dataset_format=FORMATS[dataset_format])
+    log.info("staged %d databases from %s", len(names), source)
+
+
+def write_training(
+    *, files: Sequence[str], source: str, training: str, questions_file: str, training_file: str, dataset_format: str
+) -> None:
+    """Take a dataset's training questions out of its source. `files`: as above."""
+    stage_training(
+        source,
+        training,
+        training_file=training_file,
+        questions_file=questions_file,
+        dataset_format=FORMATS[dataset_format],
+    )

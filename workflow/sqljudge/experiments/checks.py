@@ -1,219 +1,194 @@
-"""Checks a configuration across its parts: what uses a name, what a kind can do. Knows registries, runs nothing."""
+"""Checks a configuration across its parts: what uses a name, what a method or a planner can do. Runs nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
-from typing import Any
+from typing import Any, NoReturn
 
-from sqljudge.core.artefacts import (
-    CHOOSING,
-    FORCED,
-    GREEDY,
-    checkpoints,
-    file_name,
-    largest_budgets,
-    one_or_many,
-    parts,
-)
 from sqljudge.core.errors import ConfigError
-from sqljudge.data.formats import FORMATS
-from sqljudge.experiments.config import nearest, resolve
-from sqljudge.models.engines import BACKENDS, check_frame
+from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
+from sqljudge.data.datasets import FORMATS
+from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
+from sqljudge.experiments.parts import Context, Part, nearest
+from sqljudge.models.engines import BACKENDS, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.stages import baselines
-from sqljudge.stages.extras import KINDS as EVIDENCE
-from sqljudge.stages.extras.demonstrations import read_demonstration
-from sqljudge.stages.kinds import KINDS
+from sqljudge.stages.baselines import BASELINES
+from sqljudge.stages.extras import EXTRAS, read_demonstration
 from sqljudge.stages.prompts import read_template
-from sqljudge.stages.search.kinds import KINDS as SEARCHES
-from sqljudge.stages.search.kinds import settings_of
+from sqljudge.stages.search.run import STRATEGIES
 
 Models = Mapping[str, ModelSpec]
 
 GROUPS = {
     "generator": "generators",
-    "discriminator": "discriminators",
     "decoding": "decodings",
-    "context": "contexts",
     "greedy_decoding": "decodings",
+    "discriminator": "discriminators",
+    "baseline": "discriminators",
+    "context": "contexts",
 }
-"""What an experiment's settings name: each setting, or its plural, a part of the configuration."""
+"""What an experiment's settings name: each setting, or its plural, an entry of a part of the configuration."""
 
 
-def check_references(config: Mapping[str, Any], models: Models) -> None:
-    """Check that every name the experiments use is defined; a definition that nothing uses may name any model.
+def check_references(config: Config, models: Models) -> None:
+    """Check that files exist, and that every name the experiments use is defined and fits.
 
-    Raises ConfigError naming the key and the nearest defined name.
+    What nothing uses may name any model. Raises ConfigError, in one line that names the key and what is possible.
     """
-    _check_source(config["dataset"])
-    if not config["pool"]["file"]:
-        for key in ("generator", "decoding"):
-            _check_name(f"pool.{key}", config["pool"][key], GROUPS[key], config, models)
-    for name, entry in config["planners"].items():
-        _check_planner(name, entry)
-    for table, experiment in config["experiments"].items():
-        _check_experiment(f"experiments.{table}", experiment, config, models)
-    _check_judging(config, models)
+    _check_files(config)
+    if not config.pool.file:
+        for key, name in (("generator", config.pool.generator), ("decoding", config.pool.decoding)):
+            _check_name(f"pool.{key}", name, GROUPS[key], config, models)
+    for table, settings in config.experiments.items():
+        _check_settings(f"experiments.{table}", settings, config, models)
+        for place, row in enumerate(getattr(settings, "extra_rows", None) or ()):
+            _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
+    experiments = experiments_of(config)
+    _check_judging(config, experiments, models)
+    for table, experiment in experiments.items():
+        _check_planners(table, experiment, config)
+
+
+def _refuse(where: str, what: str) -> NoReturn:
+    raise ConfigError(f"configuration, {where}: {what}")
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What is wrong is told with the key that names it."""
+def _at(where: str) -> Iterator[None]:
+    """An error is told with the key that causes it."""
     try:
         yield
     except ConfigError as error:
         raise ConfigError(f"configuration, {where}: {error}") from None
 
 
-def _known(where: str, name: str, names: Iterable[str]) -> None:
-    names = list(names)
-    if name not in names:
-        raise ConfigError(f"configuration, {where}: '{name}' is not defined{nearest(name, names)}")
+def _check_defined(where: str, name: str, names: Iterable[str]) -> None:
+    if name not in (known := list(names)):
+        _refuse(where, f"'{name}' is not defined{nearest(name, known)}")
 
 
-def _check_name(where: str, name: str, group: str, config: Mapping[str, Any], models: Models) -> None:
+def _check_files(config: Config) -> None:
+    source, mirrors = config.dataset.source, config.dataset.mirrors
+    if not source and not mirrors:
+        what = "it is empty, and dataset.mirrors gives no address to download from; name the folder or zip archive of"
+        _refuse("dataset.source", f"{what} {FORMATS[config.dataset.format].title}")
+    if source and not resolve(source).exists():
+        _refuse("dataset.source", f"{source} does not exist; name the dataset's folder or zip archive")
+    for key, file, instead in (
+        ("pool", config.pool.file, "a labelled pool, or leave it empty"),
+        ("demonstrations", config.demonstrations.file, "training questions, or leave it empty for the dataset's own"),
+    ):
+        if file and not resolve(file).is_file():
+            _refuse(f"{key}.file", f"{file} does not exist; name {instead}")
+
+
+def _check_name(where: str, name: str, group: str, config: Config, models: Models) -> None:
     """Check that a part of the configuration has a name, and that its model, if it has one, is there and fits."""
-    _known(where, name, config[group])
-    entry = config[group][name]
-    if "model" not in entry:
-        return
-    _known(f"{group}.{name}.model", entry["model"], models)
-    with _told(f"{group}.{name}.frame"):
-        check_frame(models[entry["model"]], entry["frame"])
+    entries = getattr(config, group)
+    if name not in entries and name.startswith("oracle:"):
+        new, define = name.replace(":", "-"), f"{{method: oracle, p: {name.partition(':')[2]}}}"
+        what = f"it is now called '{new}'" if new in entries else f"define it under discriminators, as {new}: {define}"
+        _refuse(where, f"'{name}' is not defined; {what}")
+    _check_defined(where, name, entries)
+    if model := getattr(entries[name], "model", ""):
+        _check_defined(f"{group}.{name}.model", model, models)
+        with _at(f"{group}.{name}.prompt_format"):
+            check_prompt_format(models[model], entries[name].prompt_format)
 
 
-def _check_experiment(where: str, experiment: Mapping[str, Any], config: Mapping[str, Any], models: Models) -> None:
-    for part in parts(experiment):
-        _check_budgets(where, part)
-        for key, group in GROUPS.items():
-            for named in (key, f"{key}s"):
-                for name in one_or_many({named: part[named]} if named in part else {}, key):
-                    _check_name(f"{where}.{named}", name, group, config, models)
-    for name in experiment.get("costless", ()):
-        _check_costless(f"{where}.costless", name, config["discriminators"])
-    for name in experiment.get("planners", ()):
-        _known(f"{where}.planners", name, [*CHOOSING, *config["planners"]])
-        if name in config["planners"]:
-            _check_searched(where, name, experiment, config)
+def _check_settings(where: str, part: Part, config: Config, models: Models) -> None:
+    """Check the names and budgets of an experiment, or of one of its extra rows."""
+
+    def several(value: Any) -> tuple[Any, ...]:
+        return value if isinstance(value, tuple) else () if value is None else (value,)
+
+    settings = dict(part)
+    for key, value in settings.items():
+        group = GROUPS.get(key.removesuffix("s"), "")
+        for name in several(value) if group else ():
+            _check_name(f"{where}.{key}", name, group, config, models)
+            is_baseline = group == "discriminators" and config.discriminators[name].is_baseline
+            if is_baseline != (key == "baselines"):
+                what = "asks no model; only 'baselines'" if is_baseline else "asks a model; all but 'baselines'"
+                _refuse(f"{where}.{key}", f"'{name}' {what} can name it")
+        if key in ("budget", "budgets") and 0 in several(value):
+            scorings = {*several(settings.get("scoring")), *several(settings.get("scorings"))}
+            if scorings != {FORCED}:
+                what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
+                _refuse(f"{where}.{key}", what)
 
 
-def _check_judging(config: Mapping[str, Any], models: Models) -> None:
+def _check_planners(table: str, experiment: Experiment, config: Config) -> None:
+    """Check that planners are known: beside re-ranking the other choosers, in a table of planners all there are."""
+    where, compares = f"experiments.{table}", "planners" in TABLES[table].settings
+    if compares and not experiment.planners:
+        _refuse(f"{where}.planners", "it is empty; name at least one planner")
+    for name in experiment.planners:
+        known = [*CHOOSERS, *config.planners] if compares else [name for name in CHOOSERS if name != RERANK]
+        _check_defined(f"{where}.planners", name, known)
+        if name in config.planners:
+            _check_search(where, name, experiment, config)
+
+
+def _check_search(where: str, name: str, experiment: Experiment, config: Config) -> None:
+    """Check a planner that asks models against the generator, discriminators and context that it is to work with."""
+    planner, generator, context = config.planners[name], experiment.generators[0], experiment.contexts[0]
+    if STRATEGIES[planner.strategy].opens and config.generators[generator].extraction == "fenced":
+        what = f"the strategy '{planner.strategy}' opens answers with SQL, but generator '{generator}' writes a fenced"
+        _refuse(f"{where}.planners", f"'{name}': {what} block; use another generator")
+    for baseline in experiment.baselines:
+        if not BASELINES[config.discriminators[baseline].method].alone:
+            what = f"'{baseline}' scores candidates against each other, so it cannot value a new query"
+            possible = ", ".join(method for method, known in BASELINES.items() if known.alone)
+            _refuse(f"{where}.baselines", f"{what}; possible methods: {possible}")
+    if config.contexts[context].extras:
+        what = f"'{context}' shows extras, which a query that a planner finds does not have yet"
+        _refuse(f"{where}.context", f"{what}; use a context without extras")
+
+
+def _check_judging(config: Config, experiments: Mapping[str, Experiment], models: Models) -> None:
     """Check that discriminators have prompts in the contexts that they are asked in, and can do what is wanted."""
-    experiments = settled(config)
-    judged = largest_budgets(experiments)
-    for job in judged:
-        kind = config["discriminators"][job.discriminator]["kind"]
-        if kind not in config["contexts"][job.context]:
-            raise ConfigError(
-                f"configuration, contexts.{job.context}: has no {kind} prompt, which '{job.discriminator}' needs"
-            )
-    for table, experiment in experiments.items():
-        _check_first_context(table, experiment)
-    for name in {job.context: None for job in judged}:
-        _check_evidence(f"contexts.{name}", config["contexts"][name])
-        if "demonstrations" in config["contexts"][name]["evidence"]:
-            with _told("demonstrations.prompt"):
-                read_demonstration(resolve(config["demonstrations"]["prompt"]))
-    for job in checkpoints(experiments):
-        _check_forced(job.discriminator, config["discriminators"][job.discriminator], models)
-    for table, experiment in experiments.items():
-        if set(experiment.get("planners", ())) & set(config["planners"]):
-            _check_unseen(f"experiments.{table}.context", experiment["context"], config["contexts"])
+    forced: dict[tuple[str, str], bool] = {}
+    for one in experiments.values():
+        for variants, always in ((one.variants(), bool(one.checkpoints)), (one.extra_rows, False)):
+            for each in variants:
+                if each.discriminator:
+                    pair = (each.discriminator, each.context)
+                    forced[pair] = forced.get(pair, False) or always or each.scoring == FORCED
+    for who, context in forced:
+        method = config.discriminators[who].method
+        if method not in config.contexts[context].prompts:
+            _refuse(f"contexts.{context}", f"has no {method} prompt, which '{who}' needs")
+    for table, one in experiments.items():
+        for who, context in one.left_out:
+            if context == one.contexts[0]:
+                what = f"'{who}' cannot be asked in '{context}', the first, to which all others are compared"
+                _refuse(f"experiments.{table}.contexts", f"{what}; put one first that all can answer")
+    for name in dict.fromkeys(context for _, context in forced):
+        _check_extras(f"contexts.{name}", config.contexts[name])
+        if "demonstrations" in config.contexts[name].extras:
+            with _at("demonstrations.prompt"):
+                read_demonstration(resolve(config.demonstrations.prompt))
+    for (who, _), wanted in forced.items():
+        entry = config.discriminators[who]
+        if wanted and entry.responds and BACKENDS[models[entry.model].backend].remote:
+            what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
+            _refuse(f"discriminators.{who}", f"{what}; use the backend transformers or vllm")
 
 
-def _check_source(dataset: Mapping[str, Any]) -> None:
-    if not dataset["source"] and not dataset["mirrors"]:
-        what = "it is empty, and dataset.mirrors gives no address to download from"
-        title = FORMATS[dataset["format"]].title
-        raise ConfigError(f"configuration, dataset.source: {what}; name the folder or zip archive of {title}")
-
-
-def settled(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The experiments; those of several discriminators in several contexts with the pairs that are left out.
-
-    `unasked`: pairs of a discriminator and a context that has no prompt for its kind.
-    """
-    found = {}
-    for name, experiment in config["experiments"].items():
-        unasked = [
-            [who, context]
-            for who, context in product(experiment.get("discriminators", ()), experiment.get("contexts", ()))
-            if config["discriminators"][who]["kind"] not in config["contexts"][context]
-        ]
-        found[name] = {**experiment, **({"unasked": unasked} if unasked else {})}
-    return found
-
-
-def _check_first_context(table: str, experiment: Mapping[str, Any]) -> None:
-    for who, context in experiment.get("unasked", ()):
-        if context == experiment["contexts"][0]:
-            what = f"'{who}' cannot be asked in '{context}', the first, to which all others are compared"
-            raise ConfigError(f"configuration, experiments.{table}.contexts: {what}; put one first that all can answer")
-
-
-def _check_evidence(where: str, context: Mapping[str, Any]) -> None:
-    """Check that the evidence of a context stands in all of its templates, and no other."""
-    for kind in (key for key in context if key != "evidence"):
-        with _told(f"{where}.{kind}"):
-            template = read_template(resolve(context[kind]), required=("question", "sql"), further=EVIDENCE)
-        for name, evidence in EVIDENCE.items():
-            listed, shown = name in context["evidence"], name in template.fields
-            if listed and kind not in evidence.judges:
-                what = f"{name} are for {', '.join(evidence.judges)} prompts only; take the {kind} prompt out"
-                raise ConfigError(f"configuration, {where}.{kind}: {what}")
+def _check_extras(where: str, context: Context) -> None:
+    """Check that the extras of a context stand in all of its templates, and no others."""
+    for method, path in context.prompts.items():
+        with _at(f"{where}.{method}"):
+            template = read_template(resolve(path), required=("question", "sql"), further=EXTRAS)
+        for name, extra in EXTRAS.items():
+            listed, shown = name in context.extras, name in template.fields
+            if listed and method not in extra.methods:
+                what = f"{name} are for {', '.join(extra.methods)} prompts only; take the {method} prompt out"
+                _refuse(f"{where}.{method}", what)
             if shown and not listed:
-                what = f"{context[kind]} shows ${{{name}}}, which is not listed; add '{name}' to it"
-                raise ConfigError(f"configuration, {where}.evidence: {what}")
+                _refuse(f"{where}.extras", f"{path} shows ${{{name}}}, which is not listed; add '{name}' to it")
             if listed and not shown:
-                what = f"'{name}' is listed, but {context[kind]} shows no ${{{name}}}; take it out, or put it in there"
-                raise ConfigError(f"configuration, {where}.evidence: {what}")
-
-
-def _check_budgets(where: str, part: Mapping[str, Any]) -> None:
-    if 0 in one_or_many(part, "budget") and {*one_or_many(part, "scoring")} != {FORCED}:
-        what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
-        key = "budgets" if "budgets" in part else "budget"
-        raise ConfigError(f"configuration, {where}.{key}: {what}")
-
-
-def _check_forced(name: str, entry: Mapping[str, Any], models: Mapping[str, ModelSpec]) -> None:
-    if KINDS[entry["kind"]].responds and BACKENDS[models[entry["model"]].backend].remote:
-        what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
-        raise ConfigError(f"configuration, discriminators.{name}: {what}; use the backend transformers or vllm")
-
-
-def _check_costless(where: str, name: str, discriminators: Iterable[str]) -> None:
-    with _told(where):
-        baselines.parse(name)
-    if file_name(name) in discriminators:
-        raise ConfigError(
-            f"configuration, discriminators.{file_name(name)}: that name is taken by {where}; use another"
-        )
-
-
-def _check_planner(name: str, entry: Mapping[str, Any]) -> None:
-    with _told(f"planners.{name}"):
-        if name in (*CHOOSING, GREEDY):
-            raise ConfigError("that name is taken by a planner that asks no model; use another")
-        settings_of(entry)
-
-
-def _check_searched(where: str, name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Check a planner that asks models against the generator and the discriminators that it is to work with."""
-    kind, generator = config["planners"][name]["kind"], experiment["generator"]
-    if SEARCHES[kind].opens and config["generators"][generator]["extraction"] == "fenced":
-        what = f"the kind '{kind}' opens answers with SQL, but generator '{generator}' writes a fenced block"
-        raise ConfigError(f"configuration, {where}.planners: '{name}': {what}; use another generator")
-    for free in experiment.get("costless", ()):
-        if baselines.parse(free)[0] not in baselines.ALONE:
-            what = f"'{free}' scores candidates against each other, so it cannot value a new query"
-            known = ", ".join(sorted(baselines.ALONE))
-            raise ConfigError(f"configuration, {where}.costless: {what}; possible: {known}")
-
-
-def _check_unseen(where: str, context: str, contexts: Mapping[str, Any]) -> None:
-    if contexts[context]["evidence"]:
-        what = f"'{context}' shows evidence, which a query that a planner finds does not have yet"
-        raise ConfigError(f"configuration, {where}: {what}; use a context without evidence")
+                what = f"'{name}' is listed, but {path} shows no ${{{name}}}; take it out, or put it in there"
+                _refuse(f"{where}.extras", what)

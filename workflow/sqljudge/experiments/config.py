@@ -1,38 +1,34 @@
-"""The configuration: read against its schemas, defaults filled in. Knows names and settings, runs nothing."""
+"""The configuration: what a file of settings becomes, and how a wrong one is refused. Runs nothing."""
 
 from __future__ import annotations
 
-import copy
 import csv
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from functools import cache
+import re
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError, best_match
-from referencing import Registry, Resource
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.planners import BESIDE
-from sqljudge.data.formats import FORMATS
+from sqljudge.core.variants import CHOOSERS, GREEDY, NONE, POOL, Experiment, Variant
+from sqljudge.experiments import parts
+from sqljudge.experiments.parts import Part, nearest, refusal
 from sqljudge.models.engines import BACKENDS, check_spec
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.stages.extras import KINDS as EVIDENCE
-from sqljudge.stages.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-
-
-Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
-)
-"""As the draft says, but 5.0 is no integer: what counts must count."""
 
 
 def resolve(path: str) -> Path:
@@ -41,100 +37,272 @@ def resolve(path: str) -> Path:
     return plain if plain.is_absolute() or plain.exists() else ROOT / plain
 
 
-@cache
-def schema(name: str) -> dict[str, Any]:
-    """One of the JSON schemas of `workflow/schemas`, by name, with the names that registries hold."""
-    loaded: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    if name in _REGISTERED:
-        _REGISTERED[name](loaded)
-    return loaded
+class ExtraRow(Part):
+    """Another variant that a figure shows."""
+
+    discriminator: str
+    context: str
+    budget: parts.Count
+    scoring: parts.Scoring
 
 
-def _names(loaded: dict[str, Any]) -> None:
-    properties = loaded["properties"]
-    properties["dataset"]["properties"]["format"]["enum"] = list(FORMATS)
-    kind = properties["discriminators"]["additionalProperties"]["properties"]["kind"]
-    kind["enum"] = list(KINDS)
-    kind["description"] += f" {'; '.join(f'{name} - {known.says}' for name, known in KINDS.items())}."
-    templates = properties["contexts"]["additionalProperties"]["properties"]
-    templates.update({name: {"type": "string", "description": known.prompt} for name, known in KINDS.items()})
-    templates["evidence"]["items"] = {"enum": list(EVIDENCE)}
-
-
-def _backends(loaded: dict[str, Any]) -> None:
-    loaded["properties"]["backend"]["enum"] = list(BACKENDS)
-
-
-def _planners(loaded: dict[str, Any]) -> None:
-    loaded["$defs"]["planners"]["items"]["enum"] = list(BESIDE)
-
-
-_REGISTERED: dict[str, Callable[[dict[str, Any]], None]] = {
-    "config": _names,
-    "models": _backends,
-    "experiments": _planners,
+_ONE: dict[str, tuple[Any, str]] = {
+    "generator": (str, "Who proposes SQL."),
+    "decoding": (str, "How its completions are drawn."),
+    "discriminator": (str, "Who judges, by a model."),
+    "context": (str, "What a discriminator is shown."),
+    "budget": (parts.Count, "Most new tokens of a response."),
+    "scoring": (parts.Scoring, "A verdict's probability, the verdict alone, or the probability of a forced verdict."),
+    "mode": (parts.Mode, "Every candidate is judged, or only those that execute."),
 }
+_SEVERAL: Any = parts.Several
+KEYS: dict[str, tuple[Any, str]] = {
+    **_ONE,
+    **{f"{key}s": (_SEVERAL[kind], text) for key, (kind, text) in _ONE.items()},
+    "checkpoints": (
+        parts.AtLeastTwo[parts.Count],
+        "Budgets at which a verdict is forced and the thought may be stopped; the last is the full thought.",
+    ),
+    "planners": (parts.Distinct[str], "Beside re-ranking, or in the table `search` all that it compares."),
+    "baselines": (parts.Distinct[str], "Discriminators that ask no model; their rows stand below the others."),
+    "greedy_decoding": (str, "How the generator's own row is drawn, which no discriminator judges."),
+    "extra_rows": (parts.Listed[ExtraRow], "Other variants that the figure shows."),
+}
+"""Each setting of an experiment: its type, and what it says."""
 
 
-def _validator(name: str) -> Any:
-    experiments = Resource.from_contents(schema("experiments"))
-    registry: Registry[Any] = Registry().with_resource("experiments.schema.yaml", experiments)
-    return Validator(schema(name), registry=registry)
+@dataclasses.dataclass(frozen=True, slots=True)
+class TableKeys:
+    """The settings that the experiment behind a table must have, and may have, and what the table shows."""
+
+    settings: tuple[str, ...]
+    optional: tuple[str, ...]
+    description: str
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known name nearest to a wrong one, or the list of them; empty if none is known."""
-    names = sorted(known)
-    close = get_close_matches(name, names, 1, 0.5)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+_END_TO_END = ("generator", "decoding", "discriminators", "context", "budget", "scoring", "mode")
+TABLES: dict[str, TableKeys] = {
+    "table1": TableKeys(
+        ("discriminators", "context", "budget", "scoring", "modes"),
+        (),
+        "Discriminators, naive and with the executability check, on the labelled pool.",
+    ),
+    "table2": TableKeys(
+        _END_TO_END,
+        ("greedy_decoding", "baselines", "planners"),
+        "Discriminators end to end - a generator's samples, re-ranked, every candidate scored.",
+    ),
+    "table3": TableKeys(
+        _END_TO_END,
+        ("greedy_decoding", "baselines", "planners"),
+        "The same with the executability check, beside the generator alone.",
+    ),
+    "table4": TableKeys(
+        ("discriminator", "contexts", "budget", "scoring", "mode"),
+        (),
+        "One reasoning discriminator with and without the schema in its prompt.",
+    ),
+    "table5": TableKeys(
+        ("discriminator", "context", "budget", "scorings", "modes"),
+        (),
+        "One discriminator with soft and hard scores on the labelled pool.",
+    ),
+    "table6": TableKeys(
+        ("generator", "decoding", "discriminator", "context", "budget", "scorings", "modes"),
+        ("baselines",),
+        "One discriminator with soft and hard scores, end to end.",
+    ),
+    "table7": TableKeys(("generators", "decoding"), (), "Generators without a discriminator."),
+    "table8": TableKeys(
+        ("discriminator", "context", "budgets", "scoring", "mode"),
+        (),
+        "One reasoning discriminator at several budgets.",
+    ),
+    "adaptive": TableKeys(
+        ("discriminators", "context", "checkpoints", "modes"),
+        ("extra_rows",),
+        "Thoughts that stop once their verdict is settled, against thinking to the end.",
+    ),
+    "contexts": TableKeys(
+        ("discriminators", "contexts", "budget", "scoring", "modes"),
+        (),
+        "Discriminators that are shown more than the question and the SQL, against the first context.",
+    ),
+    "search": TableKeys(
+        (*_END_TO_END, "planners"),
+        ("greedy_decoding", "baselines"),
+        "When is search worth it - planners that ask models while they plan, beside re-ranking, with what each spends.",
+    ),
+}
+"""The tables that can be configured."""
+
+
+class Settings(Part):
+    """The settings behind a table. Each table has a class of its own, made from TABLES and KEYS."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+def _chosen(tables: Part) -> dict[str, Settings]:
+    found = {name: settings for name, settings in tables if settings is not None}
+    if not found:
+        raise refusal(f"no table is named; known: {', '.join(TABLES)}")
+    return found
+
+
+def _settings_of(table: str, keys: TableKeys) -> type[Settings]:
+    typed = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in KEYS.items()}
+    required: dict[str, Any] = {key: (typed[key], ...) for key in keys.settings}
+    optional: dict[str, Any] = {key: (typed[key] | None, None) for key in keys.optional}
+    return create_model(table, __base__=Settings, __doc__=keys.description, **required, **optional)
+
+
+if TYPE_CHECKING:
+    Experiments = dict[str, Settings]
+else:
+    _Tables = create_model(
+        "Experiments",
+        __base__=Settings,
+        __doc__="The settings behind each table and figure. A table that is left out, or null, is not made.",
+        **{name: (_settings_of(name, keys) | None, None) for name, keys in TABLES.items()},
+    )
+    Experiments = Annotated[SerializeAsAny[_Tables], AfterValidator(_chosen)]
+
+
+class Config(Part):
+    """Configuration of the workflow."""
+
+    seed: parts.Count = 42
+    """The one seed of everything that is drawn: the sample of questions, sampled completions, resamples."""
+    dataset: parts.Dataset
+    pool: parts.Pool = Field(default_factory=parts.Pool)
+    models_table: str = "config/models.tsv"
+    """The table of models."""
+    models_folder: str = ""
+    """A folder looked into before the hub: for a model called NAME with source ORG/REPO, the first that exists of NAME,
+    NAME.gguf, ORG/REPO and REPO."""
+    generators: dict[parts.Name, parts.Generator]
+    """Who proposes SQL, by name."""
+    decodings: dict[parts.NameWithoutDot, parts.Decoding]
+    """How completions are drawn, by name."""
+    discriminators: dict[parts.Name, parts.Discriminator]
+    """Who judges candidates, by name."""
+    contexts: dict[parts.Name, parts.Context]
+    """What a discriminator is shown, by name: a prompt template for each method that can be asked so."""
+    demonstrations: parts.Demonstrations = Field(default_factory=parts.Demonstrations)
+    execution: parts.Execution = Field(default_factory=parts.Execution)
+    journal: bool = True
+    """Keep finished model requests under results/journal, and answer from there. false: ask anew."""
+    failures_tolerated: parts.AsWritten[Annotated[float, Field(ge=0, le=1)]] = 0
+    """The share of a model job's distinct requests that may end without an answer (after retries) before the job fails.
+    Questions of such requests are listed, counted and left out, never scored."""
+    embedder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    """The sentence-embedding model behind the diversity of responses: a hub name, a local folder, or the name of an
+    installed package that holds it."""
+    resamples: Annotated[int, Field(ge=100)] = 10_000
+    """Bootstrap resamples of questions behind every interval."""
+    calibration: parts.Calibration = Field(default_factory=parts.Calibration)
+    forced: parts.Forced = Field(default_factory=parts.Forced)
+    planners: dict[parts.NameWithoutDot, parts.Planner] = Field(default_factory=dict)
+    """Planners that ask models while they plan, by name (docs/beyond.md)."""
+    roles: parts.Roles = Field(default_factory=parts.Roles)
+    experiments: Experiments
+
+    @field_validator("generators", "discriminators", "contexts", "planners")
+    @classmethod
+    def _named(cls, entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """No entry has a name that means something else; each that tables show has a label."""
+        taken = {"discriminators": (NONE,), "contexts": (NONE,), "planners": (*CHOOSERS, GREEDY)}
+        for name in taken.get(str(info.field_name), ()):
+            if name in entries:
+                raise refusal(f"the name '{name}' is taken; use another")
+        for name, entry in entries.items():
+            if getattr(entry, "label", None) == "":
+                entries[name] = entry.model_copy(update={"label": entry.default_label(name)})
+        return entries
+
+
+def experiments_of(config: Config) -> dict[str, Experiment]:
+    """The experiment behind each table.
+
+    Where several discriminators are asked in several contexts, a pair whose context has no prompt for the method is
+    left out. Names must be defined (`checks.check_references`).
+    """
+    fields = {field.name for field in dataclasses.fields(Experiment)}
+    found = {}
+    for table, settings in config.experiments.items():
+        values: dict[str, Any] = {}
+        for key, value in settings:
+            if value is not None:
+                values |= {key: value} if key in fields else {f"{key}s": (value,)}
+        rows = tuple(Variant(POOL, **dict(row)) for row in values.get("extra_rows", ()))
+        left_out = tuple(
+            (who, context)
+            for who, context in product(getattr(settings, "discriminators", ()), getattr(settings, "contexts", ()))
+            if config.discriminators[who].method not in config.contexts[context].prompts
+        )
+        found[table] = Experiment(**{**values, "extra_rows": rows, "left_out": left_out})
+    return found
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+OF_PYTHON = {
+    " or instance of \\w+": "",
+    " or object to .*": "",
+    " after .*": "",
+    "tuple": "list",
+    "dictionary": "mapping",
+}
+"""What pydantic's messages say to programmers, and what a person reads in its place."""
 
 
 def _explain(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    allowed = error.schema if isinstance(error.schema, dict) else {}
-    found: Any = error.instance
-    wanted: Any = error.validator_value
-    if error.validator == "additionalProperties":
-        known = allowed.get("properties", {})
-        wrong = next(key for key in found if key not in known)
-        return f"{where}: unknown key '{wrong}'{nearest(str(wrong), known)}"
-    if error.validator == "required":
-        missing = next(key for key in wanted if key not in found)
-        return f"{where}: the key '{missing}' is missing"
-    if error.validator == "enum":
-        return f"{where}: {found!r} is not possible{nearest(str(found), map(str, wanted))}"
-    if error.validator == "minimum":
-        return f"{where}: {found} is too small; the least is {wanted}"
-    return f"{where}: {error.message}"
+    """One line on what is wrong: where, what is there, and what may be."""
+    found = min(error.errors(include_url=False), key=lambda one: one["type"] != "refused")
+    where, value, limits = list(found["loc"]), found["input"], found.get("ctx", {})
+    if where[-1:] == ["[key]"]:
+        del where[-2:]
+    elif where[:1] == ["planners"] and len(where) > 2:
+        del where[2]  # the strategy, which chose the type
+    match found["type"]:
+        case "refused":
+            said = found["msg"]
+        case "missing":
+            said = f"the key '{where.pop()}' is missing"
+        case "union_tag_not_found":
+            said = "the key 'strategy' is missing"
+        case "union_tag_invalid":
+            where.append("strategy")
+            said = _impossible(limits["tag"], limits["expected_tags"])
+        case "literal_error":
+            said = _impossible(value, limits["expected"])
+        case "greater_than_equal":
+            said = f"{value} is too small; the least is {limits['ge']:g}"
+        case "less_than_equal":
+            said = f"{value} is too large; the most is {limits['le']:g}"
+        case _:
+            words = found["msg"].partition(" should ")[2]
+            for python, plain in OF_PYTHON.items():
+                words = re.sub(python, plain, words)
+            said = f"{value!r} should {words}"
+    return f"{'.'.join(map(str, where)) or 'the top level'}: {said}"
 
 
-def _fill_defaults(value: Any, part_schema: Mapping[str, Any]) -> None:
-    if not isinstance(value, dict):
-        return
-    for key, part in part_schema.get("properties", {}).items():
-        if "default" in part:
-            value.setdefault(key, copy.deepcopy(part["default"]))
-        if key in value:
-            _fill_defaults(value[key], part)
-    extra = part_schema.get("additionalProperties")
-    if isinstance(extra, dict):
-        for entry in value.values():
-            _fill_defaults(entry, extra)
+def _impossible(value: Any, possible: str) -> str:
+    return f"{value!r} is not possible" + nearest(str(value), re.findall("'([^']*)'", possible))
 
 
-def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with its defaults filled in.
+def load_config(raw: Mapping[str, Any]) -> Config:
+    """The configuration, its defaults filled in.
 
-    Raises ConfigError, in one line that names the key and the nearest possible one, for what the schema refuses.
+    Raises ConfigError, in one line that names the key and the nearest possible one, for what does not fit.
     """
-    filled = copy.deepcopy(dict(config))
-    _fill_defaults(filled, schema("config"))
-    error = best_match(_validator("config").iter_errors(filled))
-    if error is not None:
-        raise ConfigError(f"configuration, {_explain(error)}")
-    return filled
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError(f"configuration, {_explain(error)}") from None
 
 
 def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpec]:
@@ -149,19 +317,20 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
     models: dict[str, ModelSpec] = {}
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     for row in rows:
-        number = rows.line_num
-        cells = {str(key): value for key, value in row.items() if key is not None and value is not None}
-        problem = best_match(_validator("models").iter_errors(cells))
-        if problem is not None or None in row:
-            reason = _explain(problem) if problem is not None else "more cells than columns"
-            raise ConfigError(f"{path}, line {number}: {reason} (cells are separated by tabs)")
-        if cells["name"] in models:
-            raise ConfigError(f"{path}, line {number}: model '{cells['name']}' is listed twice; keep one")
-        spec = ModelSpec(**cells)
+        where = f"{path}, line {rows.line_num}"
+        try:
+            cells = parts.ModelRow.model_validate({key: cell for key, cell in row.items() if key and cell is not None})
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {_explain(error)} (cells are separated by tabs)") from None
+        if None in row:
+            raise ConfigError(f"{where}: more cells than columns (cells are separated by tabs)")
+        if cells.name in models:
+            raise ConfigError(f"{where}: model '{cells.name}' is listed twice; keep one")
+        spec = ModelSpec(**dict(cells))
         try:
             check_spec(spec)
         except ConfigError as error:
-            raise ConfigError(f"{path}, line {number}: {error}") from error
+            raise ConfigError(f"{where}: {error}") from error
         models[spec.name] = _localised(spec, models_folder)
     return models
 
@@ -178,8 +347,3 @@ def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
         if (folder / name).exists():
             return dataclasses.replace(spec, **{column: str(folder / name)})
     return spec
-
-
-def experiment_descriptions() -> dict[str, str]:
-    """What each table shows, in a sentence, from the experiments' schema."""
-    return {name: str(part["description"]) for name, part in schema("experiments")["properties"].items()}

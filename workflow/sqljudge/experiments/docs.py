@@ -1,15 +1,19 @@
-"""The page that explains every key of the configuration, written from the schemas. Knows schemas only.
+"""What is written from the configuration's types: the page that explains every key, and JSON schemas for editors.
 
-`python -m sqljudge docs > config/README.md` writes it; a test compares the two.
+`python -m sqljudge docs > config/README.md` writes the page, `python -m sqljudge docs --schemas` the schemas; a test
+compares them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqljudge.experiments.config import schema
+from pydantic.json_schema import GenerateJsonSchema
+
+from sqljudge.experiments.config import KEYS, ROOT, TABLES, Config
+from sqljudge.experiments.parts import ModelRow, Part
 
 INTRODUCTION = """\
 # Configuration
@@ -21,79 +25,91 @@ made, and names the nearest that exists. Paths are looked for below the working 
 
 Prompts are text files under `prompts/`: the request, a line `=== answer ===`, and the opening of the model's answer.
 `${question}`, `${schema}`, `${db_id}`, `${sql}` and `${knowledge}` (what a dataset adds to a question, BIRD's evidence;
-"none" where there is none) are filled in, and in a context the `evidence` that it lists: `${result}`,
+"none" where there is none) are filled in, and in a context the `extras` that it lists: `${result}`,
 `${demonstrations}`. Put another wording in their place by naming another file under `contexts` or `generators`; what
 was asked with the old wording stays in the journal.
 
-This page is written from `workflow/schemas/` by `python -m sqljudge docs`.
+This page is written from `workflow/sqljudge/experiments/parts.py` and `config.py` by `python -m sqljudge docs`, the
+JSON schemas in `workflow/schemas/`, by which editors check a configuration, by `python -m sqljudge docs --schemas`.
 """
 
 
-def _kind(part: Mapping[str, Any]) -> str:
-    if "enum" in part:
-        return " or ".join(f"`{value}`" for value in part["enum"])
+class _Untitled(GenerateJsonSchema):
+    """JSON schemas without titles that only repeat a key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema(model: type[Part]) -> dict[str, Any]:
+    """The JSON schema of a part of the configuration."""
+    return model.model_json_schema(by_alias=True, schema_generator=_Untitled)
+
+
+def schema_files() -> dict[str, str]:
+    """The files of `workflow/schemas`, by name."""
+    written = {"config.schema.json": schema(Config), "models.schema.json": schema(ModelRow)}
+    return {name: json.dumps(found, indent=1, ensure_ascii=False) + "\n" for name, found in written.items()}
+
+
+def _value(part: Mapping[str, Any]) -> str:
+    """What a value may be, in words."""
+    if "enum" in part or "const" in part:
+        return " or ".join(f"`{value}`" for value in part.get("enum") or [part["const"]])
     if part.get("type") == "array":
-        inner = part.get("items", {})
-        return f"list of {_kind(inner)}" if "$ref" not in inner else "list"
-    limits = [
-        f"{words} {part[key]}"
-        for key, words in (("minimum", "at least"), ("exclusiveMinimum", "more than"))
-        if key in part
-    ]
-    return " ".join([str(part.get("type", "value")), *limits])
+        return f"list of {_value(part['items'])}"
+    limits = (("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most"))
+    return " ".join([part.get("type", "mapping"), *(f"{words} {part[key]}" for key, words in limits if key in part)])
 
 
-def _resolved(part: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = part.get("$ref", "")
-    if reference.startswith("#/$defs/"):
-        found: Mapping[str, Any] = {**root["$defs"][reference.removeprefix("#/$defs/")], **part}
-        return found
-    return part
+def _rows(part: Mapping[str, Any], types: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """A row for each key of a part, and below it those of the parts that it holds; `types`: the schema's own."""
+
+    def resolved(entry: Mapping[str, Any]) -> dict[str, Any]:
+        plain = next((one for one in entry.get("anyOf", ()) if one.get("type") != "null"), entry)
+        return {**types.get(plain.get("$ref", "").rpartition("/")[2], {}), **plain, **entry}
+
+    for key, entry in part["properties"].items():
+        entry, name = resolved(entry), f"{prefix}{key}"
+        held = [(f"{name}.", entry)] if "properties" in entry else []
+        for one in entry.get("patternProperties", {}).values():
+            held += [(f"{name}.NAME.", resolved(each)) for each in one.get("oneOf", [one])]
+        default = "" if held or entry.get("default") is None else f"`{json.dumps(entry['default'])}`"
+        text = " ".join(entry.get("description", "").split())
+        yield f"| `{name}` | {'mapping' if held else _value(entry)} | {default} | {text} |"
+        for below, inner in held:
+            yield from _rows(inner, types, below)
 
 
-def _rows(part: Mapping[str, Any], root: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, entry in part.get("properties", {}).items():
-        entry = _resolved(entry, root)
-        name = f"{prefix}{key}"
-        if "$ref" in entry and not entry["$ref"].startswith("#"):
-            continue
-        nested = "properties" in entry or isinstance(entry.get("additionalProperties"), dict)
-        default = entry.get("default")
-        shown = "" if default is None or nested else f"`{json.dumps(default)}`"
-        kind = "mapping" if nested else _kind(entry)
-        yield f"| `{name}` | {kind} | {shown} | {entry.get('description', '')} |"
-        yield from _rows(entry, root, f"{name}.")
-        if isinstance(entry.get("additionalProperties"), dict):
-            yield from _rows(entry["additionalProperties"], root, f"{name}.NAME.")
-
-
-def _table(root: Mapping[str, Any], prefix: str = "") -> str:
-    return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *_rows(root, root, prefix)])
+def _table(head: str, rows: Iterable[str]) -> list[str]:
+    return [f"| {head} |", "|---" * (head.count("|") + 1) + "|", *rows, ""]
 
 
 def page() -> str:
     """The whole page, as Markdown."""
-    models = "\n".join(
-        f"| `{name}` | {_kind(part)} | {part.get('description', '')} |"
-        for name, part in schema("models")["properties"].items()
+    whole = schema(Config)
+    types, keys = whole["$defs"], whole["properties"]
+    experiments = types[keys.pop("experiments")["$ref"].rpartition("/")[2]]
+    given = {key: entry for table in TABLES for key, entry in types[table]["properties"].items()}
+    settings = {key: given[key] for key in KEYS if key in given and key.removesuffix("s") not in {*given} - {key}}
+    tables = (
+        f"| `{name}` | {', '.join(table.settings)} | {', '.join(table.optional)} | {table.description} |"
+        for name, table in TABLES.items()
     )
-    return "\n".join(
-        [
-            INTRODUCTION,
-            "## Keys of the configuration\n",
-            _table(schema("config")),
-            "\n## Experiments\n",
-            schema("experiments")["description"] + "\n",
-            _table(schema("experiments"), "experiments."),
-            "\n## Columns of the models table\n",
-            "Cells are separated by tabs.\n",
-            "| column | value | meaning |\n|---|---|---|",
-            models,
-            "",
-        ]
-    )
+    lines = [INTRODUCTION, "## Keys of the configuration\n"]
+    lines += _table("key | value | default | meaning", _rows(whole, types))
+    lines += ["## Experiments\n", f"{experiments['description']} A setting in the plural is a list.\n"]
+    lines += _table("table | settings | may have | what it shows", tables)
+    lines += _table("setting | value | default | meaning", _rows({"properties": settings}, types))
+    lines += ["## Columns of the models table\n", "Cells are separated by tabs.\n"]
+    lines += _table("column | value | default | meaning", _rows(schema(ModelRow), {}))
+    return "\n".join(lines)
 
 
-def main(_arguments: Sequence[str] = ()) -> None:
-    """Print the page."""
-    print(page(), end="")
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print the page, or write the schemas."""
+    if "--schemas" not in arguments:
+        print(page(), end="")
+        return
+    for name, text in schema_files().items():
+        (ROOT / "workflow/schemas" / name).write_text(text, encoding="utf-8")

@@ -3,136 +3,124 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from sqljudge.core.records import CandidateSet, read_jsonl
+from sqljudge.models.device import operations
 from sqljudge.models.journal import read_entries
-from sqljudge.models.progress import clock
-from sqljudge.report.tables.model import Grid, number
+from sqljudge.report.grid import Column, Grid
+from sqljudge.report.text import number
 
 ATTAINED = 0.5
 """Share of a machine's arithmetic that answering in batches is taken to attain, where nothing was measured."""
 PROMPT_TOKENS = 250
 """Tokens of a prompt, where no prompt of the model has been counted yet."""
 
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What one job's files in a journal hold. `seconds`: wall seconds that the model took for it."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-    size: int = 0
-    """Bytes on disk."""
-
-    def __add__(self, other: Kept) -> Kept:
-        pairs = zip(self._values(), other._values(), strict=True)
-        return Kept(*(a + b for a, b in pairs))
-
-    def _values(self) -> tuple[Any, ...]:
-        return self.requests, self.prompt_tokens, self.new_tokens, self.seconds, self.size
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Tokens of prompts and answers a second; None where nothing was timed."""
-        return (self.prompt_tokens + self.new_tokens) / self.seconds if self.seconds > 0 else None
+COUNTS = ["requests", "prompt_tokens", "new_tokens"]
+SUMS = [*COUNTS, "seconds", "size"]
 
 
-def read_kept(journal: str | Path) -> dict[tuple[str, str], Kept]:
-    """What a folder of journals holds, by (model, job); a job's shards are added up."""
-    found: dict[tuple[str, str], Kept] = {}
-    for path in sorted(Path(journal).glob("*/*.jsonl")):
+def read_journal(folder: str | Path) -> pd.DataFrame:
+    """What a folder of journals holds ("" for none): a row for each model and job, whose shards are added up.
+
+    `seconds`: wall seconds that the model took; `size`: bytes on disk.
+    """
+    rows = []
+    for path in sorted(Path(folder).glob("*/*.jsonl")) if folder else ():
         answers = [entry["answer"] for entry in read_entries(path)]
-        kept = Kept(
-            len(answers),
-            sum(answer.get("prompt_tokens", 0) for answer in answers),
-            sum(len(answer.get("token_ids", ())) for answer in answers),
-            sum(answer.get("seconds", 0.0) for answer in answers),
-            path.stat().st_size,
-        )
-        name, _, last = path.stem.rpartition(".")
-        job = name if "-of-" in last else path.stem
-        found[path.parent.name, job] = found.get((path.parent.name, job), Kept()) + kept
-    return found
+        prompt_tokens = sum(answer.get("prompt_tokens", 0) for answer in answers)
+        new_tokens = sum(len(answer.get("token_ids", ())) for answer in answers)
+        seconds = sum(answer.get("seconds", 0.0) for answer in answers)
+        job = re.sub(r"\.[^.]*-of-[^.]*$", "", path.stem)
+        rows.append((path.parent.name, job, len(answers), prompt_tokens, new_tokens, seconds, path.stat().st_size))
+    types = {"model": str, "job": str, **dict.fromkeys(SUMS, int), "seconds": float}
+    found = pd.DataFrame(rows, columns=list(types)).astype(types)
+    return found.groupby(["model", "job"], as_index=False, sort=False).sum()
 
 
-def journal_grid(kept: Mapping[tuple[str, str], Kept]) -> Grid:
-    """A journal's content as a table."""
-    rows = [(*place, *_counts(one)) for place, one in kept.items()]
-    rows.append(("all", "", *_counts(sum(kept.values(), Kept()))))
-    headers = ("Model", "Job", "Requests", "Tokens in", "Tokens out", "Seconds", "MiB")
-    return _grid("journal", "What the journal holds", headers, "llrrrrr", rows)
+def journal_grid(journal: pd.DataFrame) -> Grid:
+    """A journal's content as a table, and its sums."""
+    total = pd.DataFrame([{"model": "all", "job": "", **journal[SUMS].sum()}]).astype(journal.dtypes)
+    columns = (
+        Column("Model", "model"),
+        Column("Job", "job"),
+        Column("Requests", "requests", "r"),
+        Column("Tokens in", "prompt_tokens", "r"),
+        Column("Tokens out", "new_tokens", "r"),
+        Column("Seconds", "seconds", "r"),
+        Column("MiB", lambda row: number(row["size"] / 2**20, 1), "r"),
+    )
+    return Grid("journal", "What the journal holds", pd.concat([journal, total]), columns)
 
 
-def _counts(kept: Kept) -> tuple[Any, ...]:
-    size = number(kept.size / 2**20, 1)
-    return kept.requests, kept.prompt_tokens, kept.new_tokens, number(kept.seconds, 1), size
+def clock(seconds: float) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def print_journal(journal: str) -> None:
+    """Print what a folder of journals holds, as a table."""
+    print(journal_grid(read_journal(journal)).render("md"))
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A model job to come. `requests`: how many it has at most; `new_tokens`: most of one answer."""
+    """A model job to come. `requests`: how many it has at most; `new_tokens`: most of one answer.
+
+    `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have.
+    """
 
     name: str
     model: str
     requests: int
     new_tokens: int
     made: bool = False
-    """Whether its result is there already."""
-    evidence: int = 0
-    """About how many tokens the evidence in its prompts has."""
+    extra_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What a job still has to ask. `seconds` is None where no speed of its model is known."""
-
-    job: Job
-    requests: int
-    prompt_tokens: int
-    new_tokens: int
-    seconds: float | None
-    rough: bool = False
-    """Whether the speed is not measured but reckoned from the model's size."""
-
-
-def missing(
-    jobs: Iterable[Job], kept: Mapping[tuple[str, str], Kept], operations: Callable[[], float] | None = None
-) -> list[Missing]:
+def remainders(jobs: Sequence[Job], journal: pd.DataFrame, measure: Callable[[], float] | None = None) -> pd.DataFrame:
     """What each job still has to ask, by what the journal says of its model's prompts, answers and speed.
 
-    `operations`: floating-point operations a second of this machine, asked for a model that has not run here yet.
+    `measure`: floating-point operations a second of this machine; called for a model that has not run here yet.
+    `seconds` is None where no speed of a model is known, and `rough` where it is reckoned from the model's size.
 
-    A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its evidence. An
+    A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its extras. An
     answer is taken to be as long as the job's own so far, else as its limit: an estimate from above. Answers that
     one job takes from another one's part of the journal are not foreseen.
     """
-    return [_missing(job, kept, operations) for job in jobs]
+    columns = ["job", "model", *COUNTS, "seconds", "rough"]
+    return pd.DataFrame([_remainder(job, journal, measure) for job in jobs], columns=columns, dtype=object)
 
 
-def _missing(job: Job, kept: Mapping[tuple[str, str], Kept], operations: Callable[[], float] | None) -> Missing:
-    own = kept.get((job.model, job.name), Kept())
-    stage = job.name.partition(".")[0]
-    alike = sum((one for (model, name), one in kept.items() if model == job.model and name.startswith(stage)), Kept())
-    left = 0 if job.made else max(0, job.requests - own.requests)
-    prompts = own.prompt_tokens / own.requests if own.requests else _prompt(alike) + job.evidence
-    answers = own.new_tokens / own.requests if own.requests else job.new_tokens
+def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float] | None) -> dict[str, Any]:
+    of_model = journal[journal["model"] == job.model]
+    own = of_model[of_model["job"] == job.name][SUMS].sum()
+    stage = of_model[of_model["job"].str.startswith(job.name.partition(".")[0])][SUMS].sum()
+    left = 0 if job.made else max(0, job.requests - int(own.requests))
+    if own.requests:
+        prompts, answers = own.prompt_tokens / own.requests, own.new_tokens / own.requests
+    else:
+        seen = stage.prompt_tokens / stage.requests if stage.requests else PROMPT_TOKENS
+        prompts, answers = seen + job.extra_tokens, job.new_tokens
     read, written = round(left * prompts), round(left * answers)
-    speed = (own if own.seconds else alike).tokens_per_second
+    timed = own if own.seconds else stage
+    speed = (timed.prompt_tokens + timed.new_tokens) / timed.seconds if timed.seconds else None
     size = parameters(job.model)
-    rough = bool(left and not speed and size and operations)
-    if rough and size and operations:
-        speed = ATTAINED * operations() / (2 * size)
+    rough = bool(left and not speed and size and measure)
+    if rough and size and measure:
+        speed = ATTAINED * measure() / (2 * size)
     seconds = 0.0 if not left else (read + written) / speed if speed else None
-    return Missing(job, left, read, written, seconds, rough)
-
-
-def _prompt(alike: Kept) -> float:
-    return alike.prompt_tokens / alike.requests if alike.requests else PROMPT_TOKENS
+    counts = {"requests": left, "prompt_tokens": read, "new_tokens": written}
+    return {"job": job.name, "model": job.model, **counts, "seconds": seconds, "rough": rough}
 
 
 def parameters(model: str) -> float | None:
@@ -141,35 +129,48 @@ def parameters(model: str) -> float | None:
     return float(found[1]) * {"b": 1e9, "m": 1e6}[found[2]] if found else None
 
 
-def estimate_grid(found: Sequence[Missing]) -> Grid:
-    """What is missing as a table, and its sums."""
-    rows = [
-        (one.job.name, one.job.model, one.requests, one.prompt_tokens, one.new_tokens, _time(one.seconds, one.rough))
-        for one in found
-    ]
-    timed = [one.seconds for one in found if one.seconds is not None]
-    unknown = sum(one.seconds is None for one in found)
-    total = _time(sum(timed), any(one.rough for one in found))
+def estimate_grid(left: pd.DataFrame) -> Grid:
+    """What is left to ask (see `remainders`) as a table, and its sums."""
+    unknown = left["seconds"].isna().sum()
+    times = [_time(*row) for row in left[["seconds", "rough"]].to_numpy()]
+    total = _time(left["seconds"].sum(), bool(left["rough"].any()))
     total += f", and {unknown} jobs of unknown speed" if unknown else ""
-    rows.append(
-        (
-            *("all", ""),
-            sum(one.requests for one in found),
-            sum(one.prompt_tokens for one in found),
-            sum(one.new_tokens for one in found),
-            total,
-        )
+    sums = pd.DataFrame([{"job": "all", "model": "", **left[COUNTS].sum()}], dtype=object)
+    data = pd.concat([left, sums]).assign(time=[*times, total])
+    columns = (
+        Column("Job", "job"),
+        Column("Model", "model"),
+        Column("Requests", "requests", "r"),
+        Column("Tokens in", "prompt_tokens", "r"),
+        Column("Tokens out, at most", "new_tokens", "r"),
+        Column("Time", "time", "r"),
     )
-    headers = ("Job", "Model", "Requests", "Tokens in", "Tokens out, at most", "Time")
-    return _grid("estimate", "What model jobs still have to ask", headers, "llrrrr", rows)
+    return Grid("estimate", "What model jobs still have to ask", data, columns)
 
 
-def _grid(name: str, title: str, headers: tuple[str, ...], align: str, rows: Sequence[tuple[Any, ...]]) -> Grid:
-    text = tuple(tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in rows)
-    return Grid(name, title, headers, align, text, (headers, *rows))
+def _time(seconds: float | None, rough: bool) -> str:
+    return "speed not known yet" if seconds is None else f"{'about ' if rough else ''}{clock(seconds)}"
 
 
-def _time(seconds: float | None, rough: bool = False) -> str:
-    if seconds is None:
-        return "speed not known yet"
-    return f"{'about ' if rough else ''}{clock(seconds)}"
+def print_estimate(jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int) -> None:
+    """Print what model jobs still have to ask, as a table.
+
+    `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
+    dataset's questions; `expected`: how many there will be, where it is not there yet.
+    """
+    if Path(questions).is_file():
+        expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
+    left = remainders([_counted(job, expected) for job in jobs], read_journal(journal), cache(operations))
+    print(estimate_grid(left).render("md"))
+    if any(job["name"].startswith("search.") for job in jobs):
+        print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
+    print("'about': by the model's size and this machine's arithmetic, since the model has not been timed here.")
+
+
+def _counted(job: Mapping[str, Any], questions: int) -> Job:
+    """A job with its requests: its candidates, where they are made; else so many samples of every question."""
+    requests = questions * job["samples"]
+    if job["candidates"] and Path(job["candidates"]).is_file():
+        requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
+    made = Path(job["result"]).is_file()
+    return Job(job["name"], job["model"], requests * job["times"], job["new_tokens"], made, job["extra_tokens"])

@@ -20,7 +20,7 @@ from sqljudge.core.records import (
     write_json,
 )
 from sqljudge.metrics.intervals import proportion_interval
-from sqljudge.sql.official.comparison import TEST_SUITE
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Match, PartialScores, match
 from sqljudge.sql.official.schema import Schema, load_schemas
 

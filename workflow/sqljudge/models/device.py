@@ -5,18 +5,21 @@ Snakemake counts GPUs but does not say which one a job takes. Nothing here start
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from sqljudge.core.errors import SqljudgeError
+
+log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MEASURED_SECONDS = 0.5
@@ -40,11 +43,12 @@ def own_device(gpus: int) -> Iterator[str]:
         yield "cpu"
         return
     offered = offered_devices(listed_devices(), os.environ.get(VISIBLE))
-    with ExitStack() as held:
-        if offered:
-            device = held.enter_context(locked(offered, lock_folder()))
-            if len(offered) > 1:
-                os.environ[VISIBLE] = device
+    if not offered:
+        yield "cuda"
+        return
+    with locked(offered, lock_folder()) as device:
+        if len(offered) > 1:
+            os.environ[VISIBLE] = device
         yield "cuda"
 
 
@@ -98,38 +102,32 @@ def lock_folder() -> Path:
 def locked(devices: Sequence[str], folder: Path) -> Iterator[str]:
     """The first of the devices whose lock is free, held until the end of the block or of the process.
 
-    Waits while all are held, and says so once on standard error. Raises DeviceError where a lock cannot be written.
+    Waits while all are held, and says so once. Raises DeviceError where a lock cannot be written.
     """
-    with ExitStack() as open_files:
-        handles = {device: open_files.enter_context(_lock_file(folder, device)) for device in devices}
-        taken = _take(handles)
-        if taken is None:
-            print(f"all GPUs ({len(handles)}) are taken by other jobs; waiting for one", file=sys.stderr, flush=True)
-        while taken is None:
-            time.sleep(WAIT_SECONDS)
-            taken = _take(handles)
+    paths = {device: folder / f"{re.sub('[^A-Za-z0-9-]', '_', device)}.lock" for device in devices}
+    locks = {device: FileLock(path, mode=0o600, fallback_to_soft=False) for device, path in paths.items()}
+    taken = _take(locks)
+    if taken is None:
+        log.warning(f"all GPUs ({len(locks)}) are taken by other jobs; waiting for one")
+    while taken is None:
+        time.sleep(WAIT_SECONDS)
+        taken = _take(locks)
+    try:
         yield taken
-
-
-def _take(handles: Mapping[str, int]) -> str | None:
-    for device, handle in handles.items():
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return device
-    return None
-
-
-@contextmanager
-def _lock_file(folder: Path, device: str) -> Iterator[int]:
-    path = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', device)}.lock"
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot be opened ({error.strerror}); it is a GPU's lock") from error
-    try:
-        yield handle
     finally:
-        os.close(handle)
+        locks[taken].release()
+
+
+def _take(locks: Mapping[str, BaseFileLock]) -> str | None:
+    for device, lock in locks.items():
+        try:
+            lock.acquire(blocking=False)
+            return device
+        except Timeout:
+            continue
+        except OSError as error:
+            raise DeviceError(f"{lock.lock_file}: cannot be opened ({error.strerror}); it is a GPU's lock") from error
+    return None
 
 
 def operations() -> float:

@@ -1,8 +1,8 @@
 """Finished model requests, by content. Knows neither what a request means nor who asks.
 
 A journal is a folder of JSON Lines files, one per writer, each line a request's key, the request in readable form and
-its answer. Requests that were computed together are put together: they are on disk (fsync) before `put` returns, and
-all of them count or none. `left` says how many lines of a batch follow; what a crash left unfinished is passed over
+its answer. Requests that were computed together are put together: they are on disk (fsync) before `put_all` returns,
+and all of them count or none. `left` says how many lines of a batch follow; what a crash left unfinished is passed over
 by readers and dropped when the file is next opened for writing.
 """
 
@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sqljudge.core.errors import SqljudgeError
@@ -75,10 +74,9 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict):
-        return None
     kinds = {"left": int, "key": str, "answer": dict}
-    return entry if all(isinstance(entry.get(field), kind) for field, kind in kinds.items()) else None
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(field), kind) for field, kind in kinds.items())
+    return entry if whole else None
 
 
 class JournalWriter:
@@ -106,14 +104,8 @@ class JournalWriter:
             raise JournalError(f"{self.path}: cannot be written ({error.strerror})") from error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
-
-    def put(self, key: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Add one finished request; it is on disk when this returns."""
-        self.put_all([(key, request, answer)])
 
     def put_all(self, batch: Iterable[Entry]) -> None:
         """Add requests that were computed together; they are on disk when this returns, and count together."""

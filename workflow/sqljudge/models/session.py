@@ -5,15 +5,18 @@ Knows requests and answers, not what they are for.
 
 from __future__ import annotations
 
-import dataclasses
+import io
+import logging
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tqdm import tqdm
 
 from sqljudge.core.errors import ModelError
 from sqljudge.models.device import own_device
@@ -28,17 +31,21 @@ from sqljudge.models.engines.base import (
     Heartbeat,
     ModelSpec,
 )
-from sqljudge.models.journal import Entry, JournalWriter, read_answers, request_key
-from sqljudge.models.progress import Progress
+from sqljudge.models.journal import JournalWriter, read_answers, request_key
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
 Answer = TypeVar("Answer", Completion, Choice)
+Ask = Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]]
 SECONDS = "seconds"
 """What a journalled answer says of its cost: its share of the wall seconds of its batch, so that a job's add up."""
 HOPELESS = 20
 """So many failures in a row, and the rest are not tried: whatever answers has gone away."""
 SHOWN = 160
 """Characters of a prompt's end by which a failed request is listed."""
+REPORT_SECONDS = 5.0
+"""A log gets at most one line of progress in so many seconds."""
 RESUME = "unless the journal is off, what was answered is in it, and another run asks only for the rest"
 
 
@@ -76,85 +83,75 @@ class Session:
         itself; it is cut to the budget (paper notes: a greedy response at a smaller budget is a prefix).
         """
         longest: dict[str, GenerationRequest] = {}
-        keys = [self._key(_generation_content(request)) for request in requests]
+        keys = [self._key(request) for request in requests]
         for key, request in zip(keys, requests, strict=True):
             if key not in longest or request.max_new_tokens > longest[key].max_new_tokens:
                 longest[key] = request
-        answers = self._answers(longest, _covers, self.backend.generate, _to_completion)
+        answers = self._answers(longest, self.backend.generate, Completion)
         found = ((answers[key], request) for key, request in zip(keys, requests, strict=True))
         return [one if isinstance(one, Failure) else one.cut(request.max_new_tokens) for one, request in found]
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice | Failure]:
         """Next-token probabilities of each request, in order; failures as above."""
-        keys = [self._key(_choice_content(request)) for request in requests]
+        keys = [self._key(request) for request in requests]
         distinct = dict(zip(keys, requests, strict=True))
-        answers = self._answers(distinct, lambda answer, request: True, self._choose, _to_choice)
+        answers = self._answers(distinct, lambda missing, heartbeat: self.backend.choose(missing), Choice)
         return [answers[key] for key in keys]
 
-    def _choose(
-        self, requests: Sequence[ChoiceRequest], heartbeat: Heartbeat
-    ) -> Iterator[tuple[int, Choice | Failure]]:
-        return self.backend.choose(requests)
-
-    def _key(self, content: dict[str, Any]) -> str:
+    def _key(self, request: GenerationRequest | ChoiceRequest) -> str:
         self.usage.requests += 1
-        return request_key({"model": self.backend.identity(), **content})
+        return request_key({"model": self.backend.identity(), **_content(request)})
 
     def _answers(
-        self,
-        distinct: dict[str, Request],
-        covers: Callable[[dict[str, Any], Request], bool],
-        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
-        build: Callable[[dict[str, Any]], Answer],
+        self, distinct: dict[str, Request], ask: Ask[Request, Answer], kind: Callable[..., Answer]
     ) -> dict[str, Answer | Failure]:
         kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
-        kept = {key: answer for key, answer in kept.items() if covers(answer, distinct[key])}
-        for found in kept.values():
-            self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
-        answers: dict[str, Answer | Failure] = {key: build(answer) for key, answer in kept.items()}
+        answers: dict[str, Answer | Failure] = {}
+        for key, found in kept.items():
+            if _covers(found, distinct[key]):
+                self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
+                parts = {name: tuple(part) if isinstance(part, list) else part for name, part in found.items()}
+                answers[key] = kind(**parts)
         missing = sorted((key for key in distinct if key not in answers), key=lambda key: _alike(distinct[key]))
         self.usage.distinct += len(distinct)
         self.usage.from_journal += len(answers)
         if answers:
-            print(f"{self.writer}: {len(answers)} of {len(distinct)} answers are in the journal", file=sys.stderr)
+            log.info(f"{self.writer}: {len(answers)} of {len(distinct)} answers are in the journal")
         if missing:
-            for key, answer in self._ask([distinct[key] for key in missing], missing, ask):
-                answers[key] = answer
+            answers.update(self._ask([distinct[key] for key in missing], missing, ask))
             self._check_failures()
         return answers
 
     def _ask(
-        self,
-        requests: Sequence[Request],
-        keys: Sequence[str],
-        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
+        self, requests: Sequence[Request], keys: Sequence[str], ask: Ask[Request, Answer]
     ) -> Iterator[tuple[str, Answer | Failure]]:
-        budget = sum(getattr(request, "max_new_tokens", 0) for request in requests)
-        progress, last, in_a_row = Progress(self.writer, len(requests), budget), time.monotonic(), 0
         if self.usage.distinct - self.usage.from_journal == len(requests):  # the first that the backend is asked
-            progress.begin()
-        with _Writer(self.journal, self.writer) as put_all:
+            log.info(f"{self.writer}: {len(requests)} requests; loading the model")
+        progress = Progress(self.writer, len(requests), sum(getattr(each, "max_new_tokens", 0) for each in requests))
+        journal = JournalWriter(self.journal, self.writer) if self.journal else None
+        last, failed = time.monotonic(), 0
+        with progress, journal or nullcontext():
             for group in self._groups(requests, ask, progress.beat):
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
-                answered = [(position, answer) for position, answer in group if not isinstance(answer, Failure)]
-                put_all(_entry(keys[position], requests[position], answer, seconds) for position, answer in answered)
-                for position, answer in group:
-                    new = len(answer.token_ids) if isinstance(answer, Completion) else 0
+                if journal:
+                    journal.put_all(
+                        (keys[i], asdict(requests[i]), {**asdict(answer), SECONDS: round(seconds, 4)})
+                        for i, answer in group
+                        if not isinstance(answer, Failure)
+                    )
+                for i, answer in group:
                     if isinstance(answer, Failure):
-                        in_a_row += 1
-                        self._failed(requests[position], answer, last_one=in_a_row >= HOPELESS)
+                        failed += 1
+                        self._failed(requests[i], answer, last_one=failed >= HOPELESS)
                         progress.add(0, 0)
                     else:
-                        in_a_row = 0
+                        failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
                         self._spent(answer.prompt_tokens, new, seconds)
                         progress.add(answer.prompt_tokens, new)
-                    yield keys[position], answer
+                    yield keys[i], answer
 
     def _groups(
-        self,
-        requests: Sequence[Request],
-        ask: Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]],
-        heartbeat: Heartbeat,
+        self, requests: Sequence[Request], ask: Ask[Request, Answer], heartbeat: Heartbeat
     ) -> Iterator[list[tuple[int, Answer | Failure]]]:
         """Answers with their requests' positions, those together whose last digits depend on each other.
 
@@ -169,7 +166,7 @@ class Session:
 
     def _failed(self, request: GenerationRequest | ChoiceRequest, failure: Failure, *, last_one: bool) -> None:
         self.failures.append({"reason": failure.reason, "prompt_end": request.prompt.text[-SHOWN:]})
-        print(f"{self.writer}: no answer: {failure.reason}; to: ...{request.prompt.text[-SHOWN:]!r}", file=sys.stderr)
+        log.warning(f"{self.writer}: no answer: {failure.reason}; to: ...{request.prompt.text[-SHOWN:]!r}")
         if last_one:
             raise ModelError(f"{HOPELESS} requests in a row got no answer, last: {failure.reason}; {RESUME}")
 
@@ -189,12 +186,43 @@ class Session:
     def report(self) -> dict[str, Any]:
         """What this job's sidecar records: requests, failed ones, tokens, seconds, memory, model, device."""
         return {
-            **dataclasses.asdict(self.usage),
+            **asdict(self.usage),
             "failures": self.failures,
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             "model": self.backend.identity(),
             "engine": self.backend.describe(),
         }
+
+
+def _content(request: GenerationRequest | ChoiceRequest) -> dict[str, Any]:
+    """What of a request decides its answer: not the budget, and of a greedy one neither seed nor sample."""
+    content = asdict(request)
+    if isinstance(request, ChoiceRequest):
+        if not request.spellings:
+            del content["spellings"]
+        return {"kind": "choose", **content}
+    del content["max_new_tokens"]
+    if request.temperature == 0:
+        del content["seed"], content["sample"]
+    return {"kind": "generate", **content, "temperature": float(request.temperature)}
+
+
+def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
+    """A sorting key by content: those that begin alike together; where an answer is written, long prompts first."""
+    text = request.prompt.text
+    if isinstance(request, ChoiceRequest):
+        return (text,)
+    return -(len(text) // 512), text, request.sample, request.seed, request.temperature
+
+
+def _covers(answer: dict[str, Any], request: GenerationRequest | ChoiceRequest) -> bool:
+    if isinstance(request, ChoiceRequest):
+        return True
+    return answer["finish_reason"] == "stop" or len(answer["token_ids"]) >= request.max_new_tokens
+
+
+def _longer(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    return len(new.get("token_ids", ())) > len(old.get("token_ids", ()))
 
 
 def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tolerated: float = 0.0) -> Session:
@@ -258,7 +286,7 @@ def model_sessions(
 def no_report(name: str) -> dict[str, Any]:
     """What stands where a job would record what it asked of a model, of one that asked none."""
     return {
-        **dataclasses.asdict(Usage()),
+        **asdict(Usage()),
         "failures": [],
         "peak_memory_mib": 0.0,
         "model": {"model": name},
@@ -266,61 +294,71 @@ def no_report(name: str) -> dict[str, Any]:
     }
 
 
-class _Writer:
-    """The journal's `put_all`, or one that forgets, as a context manager."""
+class Progress(tqdm):  # type: ignore[misc]
+    """What a job says while it runs: requests done, tokens a second, time left.
 
-    def __init__(self, journal: Path | None, writer: str) -> None:
-        self._inner = JournalWriter(journal, writer) if journal else None
+    A bar on a terminal, else lines of the log. `budget`: new tokens that all requests may take together; 0 where none
+    are made.
+    """
 
-    def __enter__(self) -> Callable[[Iterable[Entry]], None]:
-        return self._inner.__enter__().put_all if self._inner else lambda batch: None
+    monitor_interval = 0  # no thread: what has stalled need not be drawn again
 
-    def __exit__(self, *error: Any) -> None:
-        if self._inner:
-            self._inner.__exit__(*error)
+    def __init__(self, label: str, total: int, budget: int = 0) -> None:
+        self.budget = budget
+        self.new = self.computed = self.under_way = 0  # tokens: new ones of what is done, all of that, new ones else
+        self.drawn = sys.stderr.isatty()
+        super().__init__(
+            desc=label,
+            total=total,
+            file=sys.stderr if self.drawn else _Lines(),
+            leave=self.drawn,
+            mininterval=0.1 if self.drawn else REPORT_SECONDS,
+            miniters=0,
+            delay=1e-9,  # nothing is shown before the first update
+            position=0,
+            bar_format=("{l_bar}{bar}| " if self.drawn else "{desc}: ")
+            + "{n_fmt} of {total_fmt} requests, {speed:.0f} tokens/s, {left}",
+        )
+
+    def beat(self, tokens: int) -> None:
+        """New tokens of requests that are not done yet."""
+        self.under_way += tokens
+        self.update(0)
+
+    def add(self, prompt: int, new: int) -> None:
+        """One more request is done: tokens of its prompt, and new ones, all of which came as beats."""
+        self.new += new
+        self.computed += prompt + new
+        self.under_way = max(0, self.under_way - new)
+        self.update(1)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a line may show; `speed`: tokens a second, `left`: the time for what is left, at the speed so far.
+
+        By new tokens where there are any: a request that is not done is taken to need its share of the budget at the
+        start, and what the others needed at the end, since the ones that are done first are the short ones.
+        """
+        known = super().format_dict
+        spent, ahead, behind = max(known["elapsed"], 1e-9), float(self.total - self.n), self.n
+        if self.budget:
+            share = self.n / self.total
+            needed = (1 - share) * self.budget / self.total + (share * self.new / self.n if self.n else 0.0)
+            ahead, behind = ahead * needed - self.under_way, self.new + self.under_way
+        left = f"{self.format_interval(max(0.0, ahead) * spent / behind)} left" if behind else "time left not known yet"
+        return {**known, "speed": (self.computed + self.under_way) / spent, "left": left}
+
+    def close(self) -> None:
+        """Say how far it came, if that was not said yet."""
+        if not self.disable and not self.drawn and self.last_print_n < self.n:
+            self.refresh()
+        super().close()
 
 
-def _entry(key: str, request: GenerationRequest | ChoiceRequest, answer: Completion | Choice, seconds: float) -> Entry:
-    return key, dataclasses.asdict(request), {**dataclasses.asdict(answer), SECONDS: round(seconds, 4)}
+class _Lines(io.TextIOBase):
+    """A file that makes each state of a bar a line of the log."""
 
-
-def _generation_content(request: GenerationRequest) -> dict[str, Any]:
-    """What of a request decides the tokens: not the budget, and of a greedy one neither seed nor sample."""
-    content = {"kind": "generate", **dataclasses.asdict(request), "temperature": float(request.temperature)}
-    del content["max_new_tokens"]
-    if request.temperature == 0:
-        del content["seed"], content["sample"]
-    return content
-
-
-def _choice_content(request: ChoiceRequest) -> dict[str, Any]:
-    """What of a request decides the probabilities."""
-    content = {"kind": "choose", **dataclasses.asdict(request)}
-    if not request.spellings:
-        del content["spellings"]
-    return content
-
-
-def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
-    """A sorting key by content: those that begin alike together; where an answer is written, long prompts first."""
-    text = request.prompt.text
-    if isinstance(request, ChoiceRequest):
-        return (text,)
-    return -(len(text) // 512), text, request.sample, request.seed, request.temperature
-
-
-def _covers(answer: dict[str, Any], request: GenerationRequest) -> bool:
-    return answer["finish_reason"] == "stop" or len(answer["token_ids"]) >= request.max_new_tokens
-
-
-def _longer(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    return len(new.get("token_ids", ())) > len(old.get("token_ids", ()))
-
-
-def _to_completion(answer: dict[str, Any]) -> Completion:
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()}
-    return Completion(**fields)
-
-
-def _to_choice(answer: dict[str, Any]) -> Choice:
-    return Choice(tuple(answer["probabilities"]), answer["prompt_tokens"])
+    def write(self, text: str) -> int:
+        if line := text.strip():
+            log.info(line)
+        return len(text)

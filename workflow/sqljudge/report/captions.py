@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqljudge.core.artefacts import Experiment, one_or_many
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 
 MODES = {"naive": "when every candidate is scored", "check": "with the executability check"}
 CONTEXTS = {

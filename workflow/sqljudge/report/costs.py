@@ -3,125 +3,178 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqljudge.core.artefacts import Experiment, Judged, judged, one_or_many
-from sqljudge.core.records import Judgment
-from sqljudge.report.tables.model import Grid, number
-from sqljudge.report.tables.render import rst
+import pandas as pd
 
-Run = Mapping[str, Any]
-NamedRun = tuple[str, str, Run]
+from sqljudge.core import provenance
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl, write_json, write_text
+from sqljudge.core.variants import NONE, Experiment, Variant, only, parse
+from sqljudge.report.grid import Column, Grid
+from sqljudge.report.provenance import device
+from sqljudge.report.text import rst
+from sqljudge.stages.score import which_execute
+
+PACKAGES = ("snakemake", "pyarrow")
+STAGES = {"candidates_run": "generate", "judgments_run": "discriminate", "forced_run": "force"}
+"""The stage of each kind of model job but for those of a search, which are two: its generator's and discriminator's."""
+
+Run = tuple[str, str, Mapping[str, Any]]
+"""A model job: its stage, its name, and what it recorded of itself."""
 Executable = Mapping[tuple[int, str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens read (prompts) and written (responses)."""
-
-    read: int = 0
-    written: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.read + other.read, self.written + other.written)
-
-    @property
-    def total(self) -> int:
-        """Both together."""
-        return self.read + self.written
-
-
-def separately(judgments: Sequence[Judgment], *, budget: int, executable: Executable | None) -> Tokens:
-    """What asking for these judgments on their own at one budget costs.
+def cost_alone(judgments: Sequence[Judgment], *, budget: int, executable: Executable | None) -> int:
+    """Tokens, read and written, that asking for these judgments on their own at one budget costs.
 
     `executable`: with the executability check, candidates that do not run are not asked about; None: all are.
     """
-    asked = [j for j in judgments if executable is None or executable.get((j.question_id, j.sql), True)]
-    return Tokens(sum(j.prompt_tokens for j in asked), sum(min(len(j.token_ids), budget) for j in asked))
-
-
-def unshared(
-    experiment: Experiment, judgments: Mapping[Judged, Sequence[Judgment]], executable: Mapping[str, Executable]
-) -> Tokens:
-    """Tokens of an experiment's judgments if each of its variants were asked on its own, as the published code does.
-
-    A variant is a discriminator, context, budget, scoring and mode. `executable`: by pool, whether a candidate runs.
-    """
-    cost = Tokens()
-    scorings = len(one_or_many(experiment, "scoring"))
-    for job, _ in judged(experiment):
-        for budget in one_or_many(experiment, "budget"):
-            for mode in one_or_many(experiment, "mode"):
-                known = executable[job.pool] if mode == "check" else None
-                one = separately(judgments[job], budget=budget, executable=known)
-                cost += Tokens(one.read * scorings, one.written * scorings)
-    return cost
-
-
-HEADERS = (
-    *("Stage", "Job", "Requests", "Distinct", "From journal", "Tokens in", "Tokens out"),
-    *("Seconds", "Tokens/s", "Peak memory (MiB)", "Device"),
-)
-FIELDS = (
-    *("stage", "job", "requests", "distinct", "from_journal", "prompt_tokens", "new_tokens"),
-    *("seconds", "tokens_per_second", "peak_memory_mib", "device"),
-)
-
-
-def _job(stage: str, name: str, run: Run) -> tuple[Any, ...]:
-    tokens = run["prompt_tokens"] + run["new_tokens"]
-    speed = round(tokens / run["seconds"], 1) if run["seconds"] > 0 else None
-    counts = (run[key] for key in FIELDS[2:7])
-    device = run["engine"].get("device", "unknown")
-    return (stage, name, *counts, round(run["seconds"], 1), speed, run["peak_memory_mib"], device)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not timed"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return number(value, 1) if isinstance(value, float) else str(value)
-
-
-def costs_grid(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> Grid:
-    """The table of costs.
-
-    `runs`: (stage, job, what the job recorded of itself); `alone`: by table, what its judgments would cost on their
-    own. Tokens and seconds are of distinct requests, at what they cost when the model answered them.
-    """
-    data = [_job(*run) for run in runs]
-    notes = [
-        "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
-        "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
-        _saved(runs, alone),
-        "By table: " + "; ".join(f"{name} {tokens.total:,}" for name, tokens in sorted(alone.items())) + ".",
-    ]
-    rows = tuple(tuple(_text(value) for value in row) for row in data)
-    return Grid("costs", "What the model jobs cost", HEADERS, "lwrrrrrrrrl", rows, (FIELDS, *data), tuple(notes))
-
-
-def _saved(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> str:
-    spent = sum(run["prompt_tokens"] + run["new_tokens"] for stage, _, run in runs if stage == "discriminate")
-    apart = sum(tokens.total for tokens in alone.values())
-    times = f", {apart / spent:.1f} times as many" if spent else ""
-    return (
-        f"Judgments took {spent:,} tokens. Asked for anew for each table, budget, scoring and mode, as the published "
-        f"code does, they would take {apart:,} tokens{times}."
+    return sum(
+        judgment.prompt_tokens + min(len(judgment.token_ids), budget)
+        for judgment in judgments
+        if executable is None or executable.get((judgment.question_id, judgment.sql), True)
     )
 
 
-def costs_found(runs: Sequence[NamedRun], alone: Mapping[str, Tokens]) -> str:
+def cost_unshared(
+    experiment: Experiment, judgments: Mapping[Variant, Sequence[Judgment]], executable: Mapping[str, Executable]
+) -> int:
+    """Tokens of an experiment's judgments if each of its variants were asked on its own, as the published code does.
+
+    `judgments`: by the variant of their file. `executable`: by pool, whether a candidate runs.
+    """
+    if not (experiment.discriminators and experiment.budgets and experiment.scorings and experiment.modes):
+        return 0
+    return sum(
+        cost_alone(
+            judgments[only("judgments", variant)],
+            budget=variant.budget,
+            executable=executable[variant.pool] if variant.mode == "check" else None,
+        )
+        for variant in experiment.variants()
+    )
+
+
+def job_name(path: str) -> tuple[str, str]:
+    """The stage and the name of the model job that recorded itself in a file."""
+    kind, variant = parse(path)
+    places = [variant.planner, variant.discriminator, "" if variant.context == NONE else variant.context, variant.pool]
+    if kind not in STAGES:
+        settings = [] if variant.context == NONE else [f"b{variant.budget}", variant.scoring]
+        role = kind.removeprefix("search_").removesuffix("_run")
+        places[-1] = ".".join([variant.pool, *settings, variant.mode, role])
+    return STAGES.get(kind, "search"), " / ".join(place for place in places if place)
+
+
+COLUMNS = (
+    Column("Stage", "stage"),
+    Column("Job", "job", "w"),
+    Column("Requests", "requests", "r"),
+    Column("Distinct", "distinct", "r"),
+    Column("From journal", "from_journal", "r"),
+    Column("Tokens in", "prompt_tokens", "r"),
+    Column("Tokens out", "new_tokens", "r"),
+    Column("Seconds", "seconds", "r"),
+    Column("Tokens/s", "tokens_per_second", "r", missing="not timed"),
+    Column("Peak memory (MiB)", "peak_memory_mib", "r"),
+    Column("Device", "device"),
+)
+
+
+def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
+    """The table of costs.
+
+    `unshared`: by table, what its judgments would cost on their own. Tokens and seconds are of distinct requests, at
+    what they cost when the model answered them.
+    """
+    records = [
+        {
+            **run,
+            "stage": stage,
+            "job": name,
+            "seconds": round(run["seconds"], 1),
+            "tokens_per_second": round(_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
+            "device": device(run),
+        }
+        for stage, name, run in runs
+    ]
+    notes = (
+        "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
+        "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
+        _savings(runs, unshared),
+        "By table: " + "; ".join(f"{name} {tokens:,}" for name, tokens in sorted(unshared.items())) + ".",
+    )
+    data = pd.DataFrame(records, columns=[column.value for column in COLUMNS], dtype=object)
+    return Grid("costs", "What the model jobs cost", data, COLUMNS, notes)
+
+
+def _tokens(run: Mapping[str, Any]) -> int:
+    return int(run["prompt_tokens"] + run["new_tokens"])
+
+
+def _savings(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
+    spent = sum(_tokens(run) for stage, _, run in runs if stage == STAGES["judgments_run"])
+    total = sum(unshared.values())
+    times = f", {total / spent:.1f} times as many" if spent else ""
+    return (
+        f"Judgments took {spent:,} tokens. Asked for anew for each table, budget, scoring and mode, as the published "
+        f"code does, they would take {total:,} tokens{times}."
+    )
+
+
+def costs_summary(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
     """What a run's model jobs cost and what sharing saved, in two sentences of reStructuredText; as `costs_grid`."""
 
     def total(key: str) -> int:
         return sum(run[key] for _, _, run in runs)
 
-    seconds = sum(run["seconds"] for _, _, run in runs)
-    devices = ", ".join(dict.fromkeys(rst(str(run["engine"].get("device", "unknown"))) for _, _, run in runs))
+    devices = ", ".join(dict.fromkeys(rst(device(run)) for _, _, run in runs))
     return (
         f"In this run {len(runs)} model jobs on {devices or 'nothing'} asked {total('requests'):,} requests "
         f"({total('distinct'):,} distinct, {total('from_journal'):,} of these from the journal): "
-        f"{total('prompt_tokens'):,} tokens read, {total('new_tokens'):,} written, {seconds:,.0f} seconds. "
-    ) + _saved(runs, alone)
+        f"{total('prompt_tokens'):,} tokens read, {total('new_tokens'):,} written, {total('seconds'):,.0f} seconds. "
+        f"{_savings(runs, unshared)}"
+    )
+
+
+def write_costs(
+    runs: Sequence[str],
+    judgments: Sequence[str],
+    executions: Sequence[str],
+    *,
+    sidecar: str,
+    findings: str,
+    experiments: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    code: str,
+    **pages: str,
+) -> None:
+    """Read what model jobs recorded of themselves, and write the table of costs, its sidecar and its caption.
+
+    `experiments`: by table, the fields of its `Experiment` as plain values. `judgments`, `executions`: all behind them.
+    `pages`: by format.
+    """
+    executable = {parse(path)[1].pool: which_execute(read_jsonl(path, Execution)) for path in executions}
+    judged = {parse(path)[1]: read_judgments(path) for path in judgments}
+    costs = {name: cost_unshared(_experiment(values), judged, executable) for name, values in experiments.items()}
+    unshared = {name: tokens for name, tokens in costs.items() if tokens}
+    jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
+    costs_grid(jobs, unshared).write(**pages)
+    made = provenance.sidecar(
+        inputs=[*runs, *judgments, *executions],
+        settings=experiments,
+        code=code,
+        seed=seed,
+        packages=PACKAGES,
+        runs=[dict(run) for _, _, run in jobs],
+    )
+    write_json(sidecar, made)
+    write_text(findings, provenance.with_tree(costs_summary(jobs, unshared), made))
+
+
+def _experiment(values: Mapping[str, Any]) -> Experiment:
+    """What `cost_unshared` looks at of an experiment, from plain values."""
+    axes = ("generators", "decodings", "discriminators", "contexts", "budgets", "scorings", "modes")
+    known: dict[str, Any] = {name: tuple(values.get(name, ())) for name in axes}
+    return Experiment(**known, left_out=tuple((name, context) for name, context in values.get("left_out", ())))

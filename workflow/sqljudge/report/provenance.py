@@ -3,59 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from sqljudge.core.provenance import model_name, tree_name
-from sqljudge.report.tables.model import Grid
-from sqljudge.report.tables.render import rst
+from sqljudge.core.records import read_json, write_text
+from sqljudge.report.grid import Column, Grid
+from sqljudge.report.text import rst
 
 Sidecar = Mapping[str, Any]
 
-HEADERS = ("Result", "Commit", "Tree", "Settings", "Code", "Models", "Device", "Seed", "Tokens", "Seconds", "Made")
-FIELDS = (
-    *("result", "commit", "tree", "settings", "code", "models", "device", "seed", "tokens", "seconds", "made"),
-    *("inputs", "versions"),
-)
 TREES = {True: "DIRTY", False: "clean", None: "unknown"}
 """What is said of the tree that a result was made from: whether tracked files differed from the commit."""
 
+COLUMNS = (
+    Column("Result", "result"),
+    Column("Commit", lambda row: (row["commit"] or "none")[:12]),
+    Column("Tree", "tree"),
+    Column("Settings", "settings"),
+    Column("Code", "code"),
+    Column("Models", "models", "w"),
+    Column("Device", "device"),
+    Column("Seed", "seed", "r"),
+    Column("Tokens", "tokens", "r"),
+    Column("Seconds", lambda row: f"{row['seconds']:,}", "r"),
+    Column("Made", "made", "w"),
+)
 
-def origins_grid(sidecars: Mapping[str, Sidecar]) -> Grid:
-    """One row a result. `sidecars`: by the result's name, see `provenance.sidecar`.
+
+def provenance_grid(sidecars: Mapping[str, Sidecar]) -> Grid:
+    """One row a result. `sidecars`: by the result's name, see `core.provenance.sidecar`.
 
     The data for a program also hold how many inputs a result had, and all versions.
     """
-    data = tuple(_row(name, beside) for name, beside in sidecars.items())
-    shown = tuple((_text(row[0]), _text(row[1])[:12], *map(_text, row[2 : len(HEADERS)])) for row in data)
-    return Grid(
-        "provenance", "What made each result", HEADERS, "lllllwlrrrw", shown, (FIELDS, *data), tuple(_notes(sidecars))
+    records = [
+        {
+            "result": name,
+            "commit": made["commit"],
+            "tree": TREES[made["dirty"]],
+            "settings": made["config"],
+            "code": made["code"],
+            "models": _listed(map(model_name, made["runs"])) or "none",
+            "device": _listed(map(device, made["runs"])) or "none",
+            "seed": str(made["seed"]),
+            "tokens": made["tokens"],
+            "seconds": round(made["seconds"], 1),
+            "made": _moment(made["made"]),
+            "inputs": len(made["inputs"]),
+            "versions": "; ".join(f"{package} {version}" for package, version in made["versions"].items()),
+        }
+        for name, made in sidecars.items()
+    ]
+    dirty = [name for name, made in sidecars.items() if made["dirty"]]
+    trees = f"{len(dirty)} of {len(sidecars)} results were made from a tree whose files differed from the commit"
+    notes = (
+        trees + (f": {', '.join(dirty)}. The commit alone does not make them again." if dirty else "."),
+        "Settings and code are digests of the configuration that a result depends on and of the library modules that "
+        "make it. Tokens and seconds are of the model jobs behind a result, as if it were the only one.",
+        f"Made on: {_machines(sidecars)}. Versions: {_versions(sidecars)}.",
     )
+    return Grid("provenance", "What made each result", pd.DataFrame(records, dtype=object), COLUMNS, notes)
 
 
-def _row(name: str, beside: Sidecar) -> tuple[str | int | float | None, ...]:
-    runs = beside["runs"]
-    return (
-        name,
-        beside["commit"],
-        TREES[beside["dirty"]],
-        beside["config"],
-        beside["code"],
-        _joined(model_name(run) for run in runs) or "none",
-        _joined(device(run) for run in runs) or "none",
-        str(beside["seed"]),
-        beside["tokens"],
-        round(beside["seconds"], 1),
-        _moment(beside["made"]),
-        len(beside["inputs"]),
-        "; ".join(f"{package} {version}" for package, version in beside["versions"].items()),
-    )
-
-
-def _text(value: str | int | float | None) -> str:
-    return value or "none" if value is None or isinstance(value, str) else f"{value:,}"
-
-
-def _joined(texts: Iterable[str]) -> str:
+def _listed(texts: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(texts))
 
 
@@ -64,56 +76,47 @@ def device(run: Mapping[str, Any]) -> str:
     return str(run["engine"].get("device", "unknown"))
 
 
-def _dirty(sidecars: Mapping[str, Sidecar]) -> list[str]:
-    return [name for name, beside in sidecars.items() if beside["dirty"]]
-
-
 def _versions(sidecars: Mapping[str, Sidecar]) -> str:
     found: dict[str, dict[str, None]] = {}
-    for beside in sidecars.values():
-        for package, version in beside["versions"].items():
+    for made in sidecars.values():
+        for package, version in made["versions"].items():
             found.setdefault(package, {})[version] = None
     return ", ".join(f"{package} {' and '.join(some)}" for package, some in found.items())
 
 
 def _machines(sidecars: Mapping[str, Sidecar]) -> str:
-    machines = (beside["machine"] for beside in sidecars.values())
-    return _joined(f"{m['name'] or m['processor']}, {m['cores']} cores, {m['system']}" for m in machines)
+    machines = (made["machine"] for made in sidecars.values())
+    return _listed(f"{m['name'] or m['processor']}, {m['cores']} cores, {m['system']}" for m in machines)
 
 
 def _moment(stamp: str) -> str:
     return stamp.replace("T", " ").replace("+00:00", " UTC")
 
 
-def _notes(sidecars: Mapping[str, Sidecar]) -> list[str]:
-    dirty = _dirty(sidecars)
-    trees = f"{len(dirty)} of {len(sidecars)} results were made from a tree whose files differed from the commit"
-    return [
-        trees + (f": {', '.join(dirty)}. The commit alone does not make them again." if dirty else "."),
-        "Settings and code are digests of the configuration that a result depends on and of the library modules that "
-        "make it. Tokens and seconds are of the model jobs behind a result, as if it were the only one.",
-        f"Made on: {_machines(sidecars)}. Versions: {_versions(sidecars)}.",
-    ]
-
-
-def facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]) -> str:
+def run_facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]) -> str:
     """What was run, as a table in reStructuredText: models, devices, cost, commit, machine, time, versions.
 
     `runs`: what each model job recorded of itself, each job once.
     """
-    trees = _joined(tree_name(beside) for beside in sidecars.values())
     tokens = sum(run["prompt_tokens"] + run["new_tokens"] for run in runs)
-    times = sorted(beside["made"] for beside in sidecars.values())
+    times = sorted(made["made"] for made in sidecars.values())
     rows = {
-        "Models": _joined(model_name(run) for run in runs),
-        "Model jobs": f"{len(runs)} on {_joined(map(device, runs)) or 'nothing'}; {tokens:,} tokens in "
+        "Models": _listed(map(model_name, runs)),
+        "Model jobs": f"{len(runs)} on {_listed(map(device, runs)) or 'nothing'}; {tokens:,} tokens in "
         f"{sum(run['seconds'] for run in runs):,.0f} seconds of model time",
-        "Commit": trees,
+        "Commit": _listed(map(tree_name, sidecars.values())),
         "Machine of the tables": _machines(sidecars),
-        "Tables made": _joined((_moment(times[0]), _moment(times[-1]))).replace("; ", " to "),
+        "Tables made": " to ".join(dict.fromkeys((_moment(times[0]), _moment(times[-1])))),
         "Versions": _versions(sidecars),
     }
     lines = [".. list-table::", "   :widths: 1 3", ""]
     for name, text in rows.items():
         lines += [f"   * - **{name}**", f"     - {rst(text)}"]
     return "\n".join(lines) + "\n"
+
+
+def write_provenance(sidecars: Sequence[str], runs: Sequence[str], *, facts: str, **pages: str) -> None:
+    """Merge all sidecars into one table, and write what was run. `pages`: by format."""
+    made = {Path(path).name.removesuffix(".provenance.json"): read_json(path) for path in sidecars}
+    provenance_grid(made).write(**pages)
+    write_text(facts, run_facts(made, [read_json(path) for path in runs]))

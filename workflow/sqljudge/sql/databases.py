@@ -1,12 +1,15 @@
-"""Facts about the database files of a benchmark that have to be known before anything is scored on them."""
+"""The database files of a benchmark: where they lie, how they are built, and what must hold before scoring."""
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
-from sqljudge.sql.official.comparison import COMPARISONS, TEST_SUITE
+from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.sandbox import QueryJob, Sandbox
 
@@ -16,6 +19,54 @@ Files = Mapping[str, tuple[Path, ...]]
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
 
 
+def build_database(sql_file: Path, target: Path) -> None:
+    """Run `sql_file` (UTF-8 text of CREATE TABLE and INSERT statements) in a new SQLite database at `target`.
+
+    The same text, with the same SQLite, gives the same bytes. `target` is replaced whole or not touched at all.
+
+    Raises DataError, naming the file, if it cannot be read, is not UTF-8, does not run, makes no table, or breaks its
+    own foreign keys; and, naming the folder, if `target` cannot be written.
+    """
+    try:
+        text = sql_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{sql_file}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{sql_file}: cannot be read ({error.strerror})") from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+            fresh = Path(folder) / target.name
+            _run(text, sql_file, fresh)
+            fresh.replace(target)
+    except OSError as error:
+        raise DataError(f"{target.parent}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _run(text: str, sql_file: Path, database: Path) -> None:
+    try:
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.executescript(text)
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
+                raise DataError(f"{sql_file}: makes no table; it needs CREATE TABLE and INSERT statements")
+            if broken := connection.execute("PRAGMA foreign_key_check").fetchone():
+                table, row, parent, _ = broken
+                where = f"row {row} of table {table} points to no row of {parent}"
+                raise DataError(f"{sql_file}: broken foreign key ({where}); correct the INSERT statements")
+    except (sqlite3.Error, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise DataError(f"{sql_file}: does not run in SQLite ({what}); correct the SQL") from error
+
+
+def database_path(folder: str | Path, db_id: str) -> Path:
+    """Where Spider's layout keeps a database's file."""
+    return Path(folder) / db_id / f"{db_id}.sqlite"
+
+
 def database_files(folder: Path, users: Mapping[str, str]) -> Files:
     """For each db_id, `<folder>/<db_id>/<db_id>.sqlite` and then all other `*.sqlite` files beside it, by name.
 
@@ -23,7 +74,7 @@ def database_files(folder: Path, users: Mapping[str, str]) -> Files:
     """
     files = {}
     for db_id, where in users.items():
-        first = folder / db_id / f"{db_id}.sqlite"
+        first = database_path(folder, db_id)
         if not first.is_file():
             what = f"{where} (database {db_id}): {first}: no such database"
             raise DataError(f"{what}; fetch it, or correct the folder of the databases")
@@ -59,15 +110,19 @@ def gold_faults(
                 raise DataError(f"{what} on {why}; fetch the database again, or raise the limits")
 
 
-def holding_rows(sandbox: Sandbox, files: Files) -> set[str]:
-    """The db_ids with a row in some table of some file: on the others no result means anything."""
+def databases_with_rows(sandbox: Sandbox, files: Files) -> set[str]:
+    """The db_ids with a row in some table of some file: on the others no result means anything.
+
+    Raises DataError, naming the file, where one is missing or damaged or has no table at all.
+    """
     paths = [(db_id, path) for db_id, some in files.items() for path in some]
-    listed = sandbox.run([(path, _TABLES) for _, path in paths])
-    checks = [
-        (db_id, QueryJob(path, f'SELECT 1 FROM "{str(row[0]).replace(chr(34), chr(34) * 2)}" LIMIT 1'))
-        for (db_id, path), tables in zip(paths, listed, strict=True)
-        for row in tables.rows
-    ]
+    checks = []
+    for (db_id, path), tables in zip(paths, sandbox.run([(path, _TABLES) for _, path in paths]), strict=True):
+        if not tables.rows:
+            raise DataError(f"{path}: holds no table, so it is no whole database; fetch it again")
+        for (name,) in tables.rows:
+            quoted = str(name).replace('"', '""')
+            checks.append((db_id, QueryJob(path, f'SELECT 1 FROM "{quoted}" LIMIT 1')))
     found = sandbox.run([job for _, job in checks])
     return {db_id for (db_id, _), result in zip(checks, found, strict=True) if result.rows}
 

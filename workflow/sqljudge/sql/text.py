@@ -1,12 +1,19 @@
-"""The normal form of a query's text, in which candidates are compared and de-duplicated. Knows no schema."""
+"""The text of a query: its normal form, in which candidates are compared, and where its clauses begin. Knows no schema.
+
+sqlglot's tokenizer says where tokens begin and end; what stands there is always taken from the text itself.
+"""
 
 from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
 
 from sqljudge.core.records import EMPTY_SQL
+
+if TYPE_CHECKING:
+    from sqlglot.tokens import Tokenizer
 
 _WORDS = """
 ALL ALTER AND AS ASC BETWEEN BY CASE CAST COLLATE CREATE CROSS DELETE DESC DISTINCT DROP ELSE END ESCAPE EXCEPT EXISTS
@@ -15,7 +22,10 @@ NULLS OFFSET ON OR ORDER OUTER OVER PARTITION RECURSIVE REGEXP RIGHT SELECT SET 
 WHEN WHERE WITH
 """
 KEYWORDS = frozenset(_WORDS.split())
-"""The words written in upper case: those that structure a query. Function names are not among them."""
+"""The words written in upper case: those that structure a query. Function names are not among them.
+
+sqlglot's own keywords will not do: they lack some of these, and hold names of types, which are also names of columns.
+"""
 
 _MORE_RESERVED = """
 ADD AUTOINCREMENT CHECK COMMIT CONSTRAINT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DEFAULT DEFERRABLE FOREIGN INDEX
@@ -24,22 +34,16 @@ NOTHING PRIMARY RAISE REFERENCES RETURNING TO TRANSACTION UNIQUE
 RESERVED = KEYWORDS | frozenset(_MORE_RESERVED.split())
 """The words that SQLite may not take for a name unless they are quoted."""
 
+SET_OPERATORS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
+CLAUSES = frozenset({"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT"}) | SET_OPERATORS
+"""The words that begin a clause outside parentheses. A set operator and the SELECT that follows it are one clause."""
+
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _SPACE = " \t\n\r\f\v"
-_PIECE = re.compile(
-    r"""
-      (?P<gap>(?:[ \t\n\r\f\v]+|--[^\n]*|/\*(?:.*?\*/|.*))+)  # white space and comments
-    | (?P<single>'(?:[^']|'')*+')
-    | (?P<double>"(?:[^"]|"")*+")
-    | (?P<open>['"].*)                                        # a quote that is never closed: all the rest
-    | (?P<name>`[^`]*`|\[[^\]]{0,255}\])
-    | (?P<word>[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*)
-    | (?P<number>[0-9][A-Za-z0-9_$]*)
-    | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_IN_WORDS = re.compile(r"[0-9\u0080-\U0010ffff]")
+_ALONE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f{]")
+_MISSING = re.compile(r"Missing (.) from \d+:(\d+)")
 
 
 def normalize_sql(sql: str, *, quoted_names: bool = False) -> str:
@@ -51,13 +55,26 @@ def normalize_sql(sql: str, *, quoted_names: bool = False) -> str:
     single spaces; exactly one semicolon ends it. A text with no query in it gives EMPTY_SQL. After a quote that is
     never closed the text is left as it is. Never raises.
     """
+    found, rest = _tokens(sql)
     pieces: list[str] = []
-    for match in _PIECE.finditer(sql):
-        piece = _rewritten(str(match.lastgroup), match.group(), quoted_names)
-        if pieces and pieces[-1].endswith("'") and piece.startswith("'"):
+    end = 0
+    for start, text in [*found, (rest, sql[rest:])]:
+        piece = text if start == rest else _rewritten(text, quoted_names)
+        if start > end or (pieces and pieces[-1].endswith("'") and piece.startswith("'")):
             pieces.append(" ")  # two values side by side must not become one
         pieces.append(piece)
+        end = start + len(text)
     return "".join(pieces).strip(_SPACE).rstrip(";" + _SPACE) + EMPTY_SQL
+
+
+def _rewritten(token: str, quoted_names: bool) -> str:
+    if token[0] == "'" or (token[0] == '"' and quoted_names):
+        return token
+    if token[0] == '"':
+        return "'" + token[1:-1].replace('""', '"').replace("'", "''") + "'"
+    if token.isascii() and token.upper() in KEYWORDS:
+        return token.upper()
+    return token.translate(_LOWER)
 
 
 def name_text(name: str) -> str:
@@ -68,19 +85,70 @@ def name_text(name: str) -> str:
     return "`" + lower.replace("`", "``") + "`"
 
 
-def _rewritten(kind: str, text: str, quoted_names: bool) -> str:
-    if kind == "gap":
-        return " "
-    if kind in ("single", "open") or (kind == "double" and quoted_names):
-        return text
-    if kind == "double":
-        return "'" + text[1:-1].replace('""', '"').replace("'", "''") + "'"
-    if kind == "word" and text.isascii() and text.upper() in KEYWORDS:
-        return text.upper()
-    return text.translate(_LOWER)
+def clause_starts(sql: str) -> list[int]:
+    """The places at which the clauses of a query in its normal form begin, the first of them 0.
+
+    Looked at is what stands outside strings, quoted names and parentheses, up to the first semicolon. JOIN belongs to
+    its FROM, OFFSET to its LIMIT, and what comes before the first clause (WITH ...) is a clause of its own. `FROM`
+    after `DISTINCT` is a comparison, not a clause.
+    """
+    starts, depth, before = [0], 0, ""
+    for place, token in _tokens(sql)[0]:
+        depth = max(0, depth + {"(": 1, ")": -1}.get(token, 0))
+        if token == ";" and depth == 0:
+            break
+        if token == "ALL":
+            continue
+        goes_on = (token == "SELECT" and before in SET_OPERATORS) or (token == "FROM" and before == "DISTINCT")
+        if token in CLAUSES and depth == 0 and place and not goes_on:
+            starts.append(place)
+        before = token
+    return starts
 
 
-def pieces(sql: str) -> Iterator[tuple[str, int, str]]:
-    """What a text is made of, as `normalize_sql` sees it: each piece's kind (a group of _PIECE), place and text."""
-    for match in _PIECE.finditer(sql):
-        yield str(match.lastgroup), match.start(), match.group()
+def first_clauses(sql: str, count: int) -> str | None:
+    """A query's first so many clauses, without white space at their end; None where it has no clause beyond them."""
+    starts = clause_starts(sql)
+    return sql[: starts[count]].rstrip() if count < len(starts) else None
+
+
+def _tokens(sql: str) -> tuple[list[tuple[int, str]], int]:
+    """Place and text of every token, and the place of a quote that is never closed (else the text's length).
+
+    The tokenizer is given a text of the same length that it reads as SQLite reads `sql`: in which digits and letters
+    beyond ASCII are plain letters, and control characters and `{` (it knows templates) stand for themselves. It refuses
+    what opens and never closes: a comment is closed for it, a quote ends what it gets, and a backtick or bracket is no
+    longer one.
+    """
+    from sqlglot.errors import TokenError
+
+    text, rest = _ALONE.sub("?", _IN_WORDS.sub("x", sql)) + "\n*/", len(sql)
+    while True:
+        try:
+            found = _lexer()().tokenize(text)
+        except TokenError as error:
+            missing, place = _MISSING.fullmatch(str(error.__cause__)).groups()  # type: ignore[union-attr]
+            at = int(place)
+            if missing in "'\"":
+                text, rest = text[:at], at
+            else:
+                text = text[:at] + text[at:].replace(text[at], "?")
+        else:
+            return [(token.start, sql[token.start : token.end + 1]) for token in found if token.start < rest], rest
+
+
+@cache
+def _lexer() -> type[Tokenizer]:
+    """SQLite's tokens without its keywords, of which sqlglot has some that span words or that change what follows.
+
+    Made when first needed: the import takes 0.15 seconds.
+    """
+    from sqlglot.dialects.sqlite import SQLite
+
+    class Lexer(SQLite.Tokenizer):
+        IDENTIFIERS: ClassVar = ["'", '"', "`", ("[", "]")]
+        QUOTES: ClassVar = []
+        HEX_STRINGS: ClassVar = []
+        KEYWORDS: ClassVar = {}
+
+    return Lexer

@@ -15,13 +15,13 @@ from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Question, read_json
-from sqljudge.data.formats import FORMATS
+from sqljudge.data.datasets import FORMATS
 from sqljudge.data.pool import check_entry
 from sqljudge.sql.text import normalize_sql
 
 Key = tuple[str, str]
 
-GOLD_FIELDS = tuple(form.gold_field for form in FORMATS.values())
+GOLD_FIELDS = tuple(each.gold_field for each in FORMATS.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,9 @@ from sqljudge.core.records import (
     shortened,
     write_jsonl,
 )
-from sqljudge.sql.databases import database_files, gold_faults, holding_rows
-from sqljudge.sql.official.comparison import COMPARISONS, TEST_SUITE, Comparison
-from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, Sandbox
-from sqljudge.sql.sandbox.limits import RawCell, failed
+from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults
+from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE, Comparison
+from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def execute_candidates(
     files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
     with Sandbox(workers, limits) as sandbox:
         gold_faults(sandbox, golds, files, comparison=comparison)
-        filled = holding_rows(sandbox, files)
+        filled = databases_with_rows(sandbox, files)
         jobs = [
             MatchJob(files[question.db_id], question.gold_sql, sql, comparison=comparison)
             for question, sql in pairs

@@ -28,7 +28,7 @@ SPELLINGS = tuple(
     tuple(space + quote + case(word) for space, quote, case in product(("", " "), ("", '"', "'"), _CASES))
     for word in WORDS
 )
-"""The ways in which each verdict may be written: those that are read in a response (docs/verdicts.md)."""
+"""The ways in which each verdict may be written: those that are read in a response (docs/method.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,15 +63,19 @@ else the empty query (paper, section 3, Distill-R1).
 """
 
 
+def _extraction(name: str) -> Extraction:
+    if name not in EXTRACTIONS:
+        raise ConfigError(f"extraction '{name}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    return EXTRACTIONS[name]
+
+
 def extract_sql(extraction: str, opening: str, text: str, *, quoted_names: bool = False) -> str:
     """The normalised SQL of one completion; EMPTY_SQL where there is none.
 
     `opening` is what the prompt opened the answer with; `quoted_names` as in `normalize_sql`. Raises ConfigError for an
     unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
-    return normalize_sql(EXTRACTIONS[extraction].read(opening, text), quoted_names=quoted_names)
+    return normalize_sql(_extraction(extraction).read(opening, text), quoted_names=quoted_names)
 
 
 def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
@@ -90,16 +94,10 @@ def sample_requests(
 
     A sample depends on the seed, the prompt and its index alone. Raises ConfigError for an unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
+    stop = _extraction(extraction).stop
     return [
         GenerationRequest(
-            prompt,
-            decoding.max_new_tokens,
-            temperature=decoding.temperature,
-            seed=seed,
-            sample=sample,
-            stop=EXTRACTIONS[extraction].stop,
+            prompt, decoding.max_new_tokens, temperature=decoding.temperature, seed=seed, sample=sample, stop=stop
         )
         for sample in range(first, first + decoding.samples)
     ]
@@ -121,8 +119,6 @@ def generate_candidates(
     A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
     is marked as unanswered. `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
     """
-    if extraction not in EXTRACTIONS:
-        raise ConfigError(f"extraction '{extraction}' is unknown; known: {', '.join(EXTRACTIONS)}")
     prompts = [
         fill(template, question, prompt_format=prompt_format, chat=session.backend.render_chat)
         for question in questions
@@ -135,14 +131,13 @@ def generate_candidates(
     completions = session.complete(requests)
     sets = []
     for i, question in enumerate(questions):
-        asked = completions[i * decoding.samples : (i + 1) * decoding.samples]
-        mine = [completion for completion in asked if not isinstance(completion, Failure)]
-        if len(mine) < len(asked):
+        samples = completions[i * decoding.samples : (i + 1) * decoding.samples]
+        answers = [sample for sample in samples if not isinstance(sample, Failure)]
+        if len(answers) < len(samples):
             sets.append(CandidateSet(question.id, (), unanswered=True))
             continue
-        opening = template.opening
-        sqls = [extract_sql(extraction, opening, each.text, quoted_names=quoted_names) for each in mine]
-        sets.append(CandidateSet(question.id, collect(sqls, mine)))
+        sqls = [extract_sql(extraction, template.opening, each.text, quoted_names=quoted_names) for each in answers]
+        sets.append(CandidateSet(question.id, collect(sqls, answers)))
     return sets
 
 

@@ -16,7 +16,7 @@ from string import Template
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
-from sqljudge.models.engines.base import FRAMES, Prompt
+from sqljudge.models.engines.base import PROMPT_FORMATS, Prompt
 
 DIVIDER = "=== answer ==="
 FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
@@ -104,4 +104,4 @@ def fill(
         return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
     if prompt_format == "raw":
         return Prompt(f"{user}\n{opening}" if opening else user)
-    raise ConfigError(f"prompt_format '{prompt_format}' is unknown; known: {', '.join(FRAMES)}")
+    raise ConfigError(f"prompt_format '{prompt_format}' is unknown; known: {', '.join(PROMPT_FORMATS)}")

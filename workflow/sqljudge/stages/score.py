@@ -1,7 +1,7 @@
 """What a discriminator's raw judgment says within a budget, and the score it gives. Knows no model and no file.
 
 Paper, section 4: the last JSON object with the key `correct` holds the verdict; rho is the probability of the verdict's
-token. The rules of reading are listed with examples in docs/verdicts.md.
+token. The rules of reading are listed with examples in docs/method.md.
 """
 
 from __future__ import annotations

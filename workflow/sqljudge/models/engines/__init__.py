@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.models.engines.address import parse_address
 from sqljudge.models.engines.base import Backend, ModelSpec
+from sqljudge.models.engines.weights import parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def spec_of(row: Mapping[str, Any], unpacked: Sequence[str]) -> ModelSpec:
     return replace(spec, source=unpacked[0]) if unpacked else spec
 
 
-def held_as(spec: ModelSpec) -> str:
+def weights_label(spec: ModelSpec) -> str:
     """What tables add to a model's name: weights in fewer bits, or partly outside the GPU; nothing otherwise."""
     said = [spec.quantization.replace("bit", "-bit")] if spec.quantization in ("8bit", "4bit") else []
     said += ["offloaded"] if spec.placement == "offload" else []
@@ -82,12 +82,13 @@ def check_spec(spec: ModelSpec) -> None:
         engine.check(spec)
 
 
-def check_frame(spec: ModelSpec, frame: str) -> None:
-    """Check that a model can be asked in a frame. Raises ConfigError for a chat that nobody here can render."""
-    if frame == "chat" and BACKENDS[spec.backend].remote and not spec.tokenizer:
+def check_prompt_format(spec: ModelSpec, prompt_format: str) -> None:
+    """Check that a model can be asked in a prompt format. Raises ConfigError for a chat that nobody here can render."""
+    if prompt_format == "chat" and BACKENDS[spec.backend].remote and not spec.tokenizer:
         raise ConfigError(
-            f"model '{spec.name}' is behind a server and its row names no tokenizer, so the frame 'chat' cannot be "
-            "rendered; name one in the column 'tokenizer' (hub name or folder), or use the frame 'raw' or 'inst'"
+            f"model '{spec.name}' is behind a server and its row names no tokenizer, so the prompt format 'chat' "
+            "cannot be rendered; name one in the column 'tokenizer' (hub name or folder), or use the prompt format "
+            "'raw' or 'inst'"
         )
 
 

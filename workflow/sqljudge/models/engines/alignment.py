@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sqljudge.models.engines.detokenize import REPLACEMENT
+from sqljudge.models.engines.tokenizer import REPLACEMENT
 
 _BYTES = re.compile(r"bytes:(\\x[0-9a-fA-F]{2})+")
 _TORN = re.compile(f"{REPLACEMENT}+")

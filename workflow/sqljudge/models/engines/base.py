@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-FRAMES = ("raw", "inst", "chat")
-"""How a prompt is framed: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
+PROMPT_FORMATS = ("raw", "inst", "chat")
+"""How a prompt is formatted: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,11 @@ class ModelSpec:
     """One row of models.tsv: which weights, how they are loaded.
 
     `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
-    package, or the address of a server (see `address.py`). `revision` is a hub commit, tag or branch. `dtype`: float32,
-    bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for a model
-    behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats. `placement`:
-    "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's memory.
+    package, or the address of a server (see `weights.Address`). `revision` is a hub commit, tag or branch. `dtype`:
+    float32, bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for
+    a model behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
+    `placement`: "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's
+    memory.
     """
 
     name: str
@@ -122,16 +123,6 @@ def request_seed(request: GenerationRequest) -> int:
     """The seed (31 bits) of one sampled request for an engine that draws by itself: of its seed and sample index."""
     name = f"{request.seed}/{request.sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a backend spent: tokens that it computed and its peak memory."""
-
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 Heartbeat = Callable[[int], None]

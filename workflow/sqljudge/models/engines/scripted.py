@@ -53,7 +53,7 @@ class ScriptedBackend:
         raise ModelError(f"model '{self.spec.name}': no scripted {wanted} matches a prompt; add a rule")
 
     def render_chat(self, user: str, opening: str) -> Prompt:
-        """A plain frame."""
+        """A plain chat prompt."""
         return Prompt(f"<user>{user}</user>{opening}")
 
     def generate(

@@ -1,4 +1,4 @@
-"""What backends do with a model's tokenizer: frame, encode, decode, and find the token of a word.
+"""What backends do with a model's tokenizer: render, encode, decode, and find the token of a word.
 
 Works on tokenizers of the transformers library, which is imported only when one is loaded. Knows no weights.
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import ChoiceRequest, ModelSpec, Prompt
 from sqljudge.models.engines.weights import Weights
 
+REPLACEMENT = "\ufffd"
+"""What a decoder puts for bytes that are not (yet) a whole character."""
+CONTEXT = 16
+"""Tokens of the prompt decoded before the first new one."""
 TAIL = 40
 """Characters of a prompt's end that decide how what follows is split into tokens."""
 
@@ -56,7 +60,7 @@ def render_chat(tokenizer: Any, name: str, user: str, opening: str) -> Prompt:
     Raises ModelError, naming the model, where there is no template.
     """
     if not tokenizer.chat_template:
-        raise ModelError(f"model '{name}' has no chat template; use the frame 'raw' or 'inst'")
+        raise ModelError(f"model '{name}' has no chat template; use the prompt format 'raw' or 'inst'")
     messages = [{"role": "user", "content": user}]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     if opening.startswith("<think>") and text.rstrip().endswith("<think>"):
@@ -74,6 +78,58 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
     """Text of token ids, special tokens left out."""
     text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text
+
+
+class Detokenizer:
+    """Decodes tokens one by one.
+
+    A token that ends inside a multi-byte character adds no text for it until the character is whole, so
+    `text[:ends[i]]` is always the text of the first i + 1 tokens without a broken tail. `context`: the tokens before
+    the first one. Many decoders drop the space before a text's first word; after a context it stays.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], context: Sequence[int] = ()) -> None:
+        self._decode = decode
+        self._ids: list[int] = list(context[-CONTEXT:])
+        self._before = 0  # where the decoded window begins: always at a whole character
+        self._settled = len(self._ids)  # tokens before this one end at a whole character and are in `text`
+        self._prefix = decode(self._ids) if self._ids else ""
+        self._shown = 0  # characters in `text` of the tokens that are not settled
+        self.text = ""
+        self.ends: list[int] = []
+
+    def add(self, token: int) -> None:
+        """Take the next token."""
+        self._ids.append(token)
+        window = self._decode(self._ids[self._before :])
+        self._show(window.rstrip(REPLACEMENT))
+        if not window.endswith(REPLACEMENT):
+            self._settle()
+        self.ends.append(len(self.text))
+
+    def stay(self) -> None:
+        """Take a token that has no text, such as the end of the answer."""
+        self.ends.append(len(self.text))
+
+    def finish(self) -> None:
+        """Take what is left of a broken tail, as the decoder shows it: no more tokens will come to mend it."""
+        if self._settled < len(self._ids):
+            self._show(self._decode(self._ids[self._before :]))
+            self._settle()
+            self.ends[-1] = len(self.text)
+
+    def _show(self, window: str) -> None:
+        new = window[len(self._prefix) + self._shown :]
+        self.text += new
+        self._shown += len(new)
+
+    def _settle(self) -> None:
+        following = self._decode(self._ids[self._settled :])
+        if following:  # a window of tokens without text would be no context for the next one
+            self._before, self._prefix = self._settled, following
+        else:
+            self._prefix = self._decode(self._ids[self._before :])
+        self._settled, self._shown = len(self._ids), 0
 
 
 def gap(text: str, special_tokens: Iterable[str] = ()) -> str:

@@ -27,9 +27,8 @@ from sqljudge.models.engines.base import (
     Prompt,
     silent,
 )
-from sqljudge.models.engines.decoding import Decoder, fits, halved
-from sqljudge.models.engines.detokenize import Detokenizer
-from sqljudge.models.engines.prefill import prefill
+from sqljudge.models.engines.batching import Decoder, fits, halved, prefill
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, hub_commit, locate, note_origin, origin
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

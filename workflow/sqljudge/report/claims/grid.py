@@ -1,32 +1,19 @@
-"""The claims as a table of text that `sqljudge.report.tables` renders. Knows claims, no metric and no format."""
+"""The claims as a table of text. Knows claims, no metric and no format."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+
+import pandas as pd
 
 from sqljudge.report.claims.evaluate import TIE_MARGIN, Claim
 from sqljudge.report.claims.statements import ROLES
-from sqljudge.report.tables.model import Grid, number, signed
+from sqljudge.report.grid import Column, Grid, Row
+from sqljudge.report.text import number, signed
 
-_HEADERS = ("Claim", "Statement", "Published", "Ours", "95 % interval", "Deciding", "p", "Verdict")
-_FIELDS: dict[str, Callable[[Claim], str | int | float | None]] = {
-    "claim": lambda claim: claim.number,
-    "statement": lambda claim: claim.statement,
-    "unit": lambda claim: claim.unit,
-    "published": lambda claim: claim.published,
-    "value": lambda claim: _rounded(claim.value),
-    "low": lambda claim: _rounded(claim.low),
-    "high": lambda claim: _rounded(claim.high),
-    "published_in_interval": lambda claim: {None: "", True: "yes", False: "no"}[claim.agrees],
-    "questions": lambda claim: claim.questions,
-    "deciding": lambda claim: claim.deciding,
-    "p": lambda claim: _rounded(claim.p_value),
-    "test": lambda claim: claim.test,
-    "verdict": lambda claim: claim.verdict,
-    "reason": lambda claim: claim.reason,
-}
 _PARTS = {"reasoning": "the reasoning discriminator", "7b": "CodeLlama-7B", "13b": "CodeLlama-13B"}
 _NOTES = (
     "A claim of the paper is split into statements that one test can decide. A difference has a sign: in per cent "
@@ -45,15 +32,11 @@ _NOTES = (
 )
 
 
-def claims_found(claims: Sequence[Claim]) -> str:
+def claims_summary(claims: Sequence[Claim]) -> str:
     """How the statements fared, in a sentence."""
     counts = Counter(claim.verdict for claim in claims)
     fared = ", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common())
     return f"Verdicts on the {len(claims)} statements: {fared}."
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
 
 
 _UNIT_WORDS = {"% relative": "%", "points": "pp", "%": "%"}
@@ -64,52 +47,69 @@ def _figure(value: float, unit: str) -> str:
     return f"{text} {_UNIT_WORDS[unit]}"
 
 
-def _ours(claim: Claim) -> str:
-    if claim.value is not None:
-        return _figure(claim.value, claim.unit)
-    return "not run" if claim.verdict == "not run" else "no data"
+def _published(row: Row) -> str:
+    return "not published" if row["published"] is None else _figure(row["published"], row["unit"])
 
 
-def _interval(claim: Claim) -> str:
-    if claim.low is None or claim.high is None:
+def _ours(row: Row) -> str:
+    if row["value"] is not None:
+        return _figure(row["value"], row["unit"])
+    return "not run" if row["verdict"] == "not run" else "no data"
+
+
+def _interval(row: Row) -> str:
+    if row["low"] is None or row["high"] is None:
         return "–"
-    places = 1 if claim.unit == "% relative" else 2
-    return f"[{number(claim.low, places)}, {number(claim.high, places)}]"
+    places = 1 if row["unit"] == "% relative" else 2
+    return f"[{number(row['low'], places)}, {number(row['high'], places)}]"
 
 
-def _deciding(claim: Claim) -> str:
-    if claim.questions is None:
+def _deciding(row: Row) -> str:
+    if row["questions"] is None:
         return "–"
-    return f"{claim.questions:,}" if claim.deciding is None else f"{claim.deciding:,} of {claim.questions:,}"
+    return " of ".join(f"{row[name]:,}" for name in ("deciding", "questions") if row[name] is not None)
 
 
-def _p(value: float | None) -> str:
-    if value is None:
+def _p(row: Row) -> str:
+    if row["p"] is None:
         return "–"
-    return "< 0.001" if value < 0.001 else number(value, 3)
+    return "< 0.001" if row["p"] < 0.001 else number(row["p"], 3)
 
 
-def _row(claim: Claim) -> tuple[str, ...]:
-    published = "not published" if claim.published is None else _figure(claim.published, claim.unit)
-    numbers = (published, _ours(claim), _interval(claim), _deciding(claim), _p(claim.p_value))
-    return (str(claim.number), claim.statement, *numbers, f"{claim.verdict}: {claim.reason}".removesuffix(": "))
+COLUMNS = (
+    Column("Claim", "claim"),
+    Column("Statement", "statement", "w"),
+    Column("Published", _published, "r"),
+    Column("Ours", _ours, "r"),
+    Column("95 % interval", _interval, "r"),
+    Column("Deciding", _deciding, "r"),
+    Column("p", _p, "r"),
+    Column("Verdict", lambda row: f"{row['verdict']}: {row['reason']}".removesuffix(": "), "w"),
+)
+FIELDS = (
+    *("claim", "statement", "unit", "published", "value", "low", "high", "published_in_interval"),
+    *("questions", "deciding", "p", "test", "verdict", "reason"),
+)
 
 
-def _cast(roles: Mapping[str, Any], display: Mapping[str, str]) -> str | None:
-    """Who plays another's part in this run, in one sentence; None where all are the paper's."""
+def _cast(roles: Mapping[str, Any], display: Mapping[str, str]) -> tuple[str, ...]:
+    """Who plays another's part in this run, in one sentence; none where all are the paper's."""
     parts = [
         f"{display.get(name := roles[part], name)} plays {words}"
         for part, words in _PARTS.items()
         if roles.get(part, ROLES[part]) != ROLES[part]
     ]
-    return f"The published figures are of the paper's models; here {', '.join(parts)}." if parts else None
+    return (f"The published figures are of the paper's models; here {', '.join(parts)}.",) if parts else ()
 
 
 def claims_grid(
     claims: Sequence[Claim], roles: Mapping[str, Any] | None = None, display: Mapping[str, str] | None = None
 ) -> Grid:
-    """The claims, a row per statement, for `render`; `roles` and `display` as in `evaluate_claims`."""
-    data = (tuple(_FIELDS), *(tuple(read(claim) for read in _FIELDS.values()) for claim in claims))
-    cast = _cast(roles or {}, display or {})
-    notes = _NOTES if cast is None else (cast, *_NOTES)
-    return Grid("claims", "The paper's claims, checked", _HEADERS, "lwrrrrrw", tuple(map(_row, claims)), data, notes)
+    """The claims, a row per statement; `roles` and `display` as in `evaluate_claims`."""
+    words = {None: "", True: "yes", False: "no"}
+    records = [
+        {**asdict(claim), "claim": claim.number, "p": claim.p_value, "published_in_interval": words[claim.agrees]}
+        for claim in claims
+    ]
+    data = pd.DataFrame(records, columns=FIELDS, dtype=object)
+    return Grid("claims", "The paper's claims, checked", data, COLUMNS, (*_cast(roles or {}, display or {}), *_NOTES))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.records import write_text
-from sqljudge.report.explorer.questions import Shown
+from sqljudge.report.explorer.read import gold_results, read_run
+from sqljudge.report.explorer.show import Page, question_pages, summary
+from sqljudge.sql.sandbox import Limits
 
 PAGE = "index.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,21 +32,44 @@ def as_script(kind: str, key: str, value: Any) -> str:
     return f"explorer.register({','.join(arguments)});\n".translate(_UNSAFE)
 
 
-def write_explorer(folder: Path, summary: Mapping[str, Any], shown: Iterable[Shown]) -> int:
+def write_site(folder: Path, overview: Mapping[str, Any], pages: Iterable[Page]) -> int:
     """Write the explorer into a folder, over one that is there; returns the number of questions.
 
-    `data/index.js` holds what lists, filters and the search need; each question has one file of its own below
-    `data/questions`, and one below `data/responses` with the responses.
+    `overview`: of the run, see `summary`. `data/index.js` holds what lists, filters and the search need; each question
+    has one file of its own below `data/questions`, and one below `data/responses` with the responses.
     """
     for old in ("assets", "data"):
         shutil.rmtree(folder / old, ignore_errors=True)
     lines = []
-    for each in shown:
-        write_text(folder / "data/questions" / f"{each.key}.js", as_script("question", each.key, each.page))
-        write_text(folder / "data/responses" / f"{each.key}.js", as_script("responses", each.key, each.responses))
-        lines.append(each.line)
-    write_text(folder / "data/index.js", as_script("index", "", {**summary, "questions": lines}))
+    for page in pages:
+        write_text(folder / "data/questions" / f"{page.key}.js", as_script("question", page.key, page.data))
+        write_text(folder / "data/responses" / f"{page.key}.js", as_script("responses", page.key, page.responses))
+        lines.append(page.line)
+    write_text(folder / "data/index.js", as_script("index", "", {**overview, "questions": lines}))
     for part in TEMPLATES.iterdir():
         place = folder if part.name == PAGE else folder / "assets"
         write_text(place / part.name, part.read_text(encoding="utf-8"))
     return len(lines)
+
+
+def write_explorer(
+    *,
+    page: str,
+    assets: str,
+    data: str,
+    databases: str,
+    display: Mapping[str, str],
+    levels: Sequence[str],
+    limits: Mapping[str, Any],
+    workers: int = 1,
+    **files: Sequence[str],
+) -> None:
+    """Make the explorer of a run: its `page`, and beside it the folders `assets` and `data`.
+
+    `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
+    `levels`: of hardness, in order. `limits`: of a query, see `Limits`.
+    """
+    run = read_run(files)
+    golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
+    count = write_site(Path(page).parent, summary(run, display, levels), question_pages(run, golds))
+    print(f"{count} questions; open {page}", file=sys.stderr)

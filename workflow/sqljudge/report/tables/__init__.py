@@ -2,7 +2,8 @@
 
 from sqljudge.report.tables.findings import findings
 from sqljudge.report.tables.layouts import LAYOUTS, build_table
-from sqljudge.report.tables.model import Cell, Column, Grid, Row, Table
-from sqljudge.report.tables.render import FORMATS, render
+from sqljudge.report.tables.model import Cell, Column, Row, Table
+from sqljudge.report.tables.render import render
+from sqljudge.report.text import FORMATS
 
-__all__ = ["FORMATS", "LAYOUTS", "Cell", "Column", "Grid", "Row", "Table", "build_table", "findings", "render"]
+__all__ = ["FORMATS", "LAYOUTS", "Cell", "Column", "Row", "Table", "build_table", "findings", "render"]

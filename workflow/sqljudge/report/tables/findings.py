@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqljudge.report.tables.model import Cell, Column, Row, Table, interval, number
-from sqljudge.report.tables.render import rst
+from sqljudge.report.tables.model import Cell, Column, Row, Table, interval
+from sqljudge.report.text import number, rst
 
 ALL, NO_LABEL = "All", "–"
 UNITS = ("%", "bits")

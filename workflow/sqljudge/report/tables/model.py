@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from sqljudge.report.text import number
+
 Status = Literal["ok", "not run", "no data"]
 """Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
 
@@ -109,35 +111,6 @@ class Table:
             return frozenset()
         top = max(shown.values()) if column.better == "high" else min(shown.values())
         return frozenset(index for index, value in shown.items() if value == top)
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of text. `headers` name the columns; a row has one text per header.
-
-    `align` holds a letter for each column: "l" or "r" for its side, "w" for text that may wrap.
-    `data`: the same for a program to read: the first row holds names, each other row one field per name.
-    """
-
-    name: str
-    title: str
-    headers: tuple[str, ...]
-    align: str
-    rows: tuple[tuple[str, ...], ...]
-    data: tuple[tuple[str | int | float | None, ...], ...]
-    notes: tuple[str, ...] = ()
-
-
-def number(value: float, decimals: int) -> str:
-    """A value as text with a fixed number of decimals; never "-0.0"."""
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
-def signed(value: float, decimals: int) -> str:
-    """A difference as text, with its sign unless it is zero as shown."""
-    text = number(value, decimals)
-    return text if text.startswith("-") or float(text) == 0 else f"+{text}"
 
 
 def interval(cell: Cell, decimals: int) -> str:

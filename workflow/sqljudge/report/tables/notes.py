@@ -8,8 +8,9 @@ from typing import Any
 
 from sqljudge.core.planners import BESIDE
 from sqljudge.report.tables.measures import Metric
-from sqljudge.report.tables.model import Table, number
+from sqljudge.report.tables.model import Table
 from sqljudge.report.tables.published import Published, context_key, published_name
+from sqljudge.report.text import number
 from sqljudge.sql.official.comparison import TEST_SUITE
 
 INTERVALS = "In brackets: 95 % percentile bootstrap interval over questions."

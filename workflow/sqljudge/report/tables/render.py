@@ -1,18 +1,16 @@
-"""Tables and grids as CSV, Markdown, LaTeX and HTML. Knows the formats, no metric."""
+"""Tables as CSV, Markdown, LaTeX and HTML. Knows the formats, no metric."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import jinja2
-
 from sqljudge.core.errors import ConfigError
-from sqljudge.report.tables.model import Cell, Column, Grid, Table, interval, number, signed
+from sqljudge.report.tables.model import Cell, Column, Table, interval
+from sqljudge.report.text import FORMATS, bullets, caption, number, plain, template
 
 CSV_COLUMNS = (
     *("group", "metric", "value", "low", "high", "n", "unit"),
@@ -20,7 +18,6 @@ CSV_COLUMNS = (
 )
 SHORT = {"not published": "n.p."}
 LEGEND = "n.p.: not published."
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def slug(text: str) -> str:
@@ -46,16 +43,6 @@ def table_csv(table: Table) -> str:
         against = (_rounded(cell.published), _rounded(cell.difference), cell.status, cell.published_status)
         rows.append((*row.labels, column.group, column.label, *numbers, cell.n, column.unit, *against))
     return _csv(rows)
-
-
-def grid_csv(grid: Grid) -> str:
-    """The grid's data as it is."""
-    return _csv(grid.data)
-
-
-def _plain(text: str) -> str:
-    """Text that a Markdown table cell shows as it stands."""
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def heading(column: Column) -> str:
@@ -91,19 +78,15 @@ def _pipes(heads: Sequence[str], body: Sequence[Sequence[str]], align: str) -> s
 def _panel(table: Table, positions: Sequence[int]) -> str:
     best = {position: table.best(position) for position in positions}
     against = has_published(table)
-    heads = [*map(_plain, table.row_headers), *(_plain(heading(table.columns[position])) for position in positions)]
+    heads = [*map(plain, table.row_headers), *(plain(heading(table.columns[position])) for position in positions)]
     body = []
     for block, rows in table.blocks():
-        body += [[f"*{_plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
+        body += [[f"*{plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
         for index in rows:
             row = table.rows[index]
             cells = (_markdown_cell(row.cells[p], table.columns[p], index in best[p], against) for p in positions)
-            body.append([*map(_plain, row.labels), *cells])
+            body.append([*map(plain, row.labels), *cells])
     return _pipes(heads, body, "l" * len(table.row_headers) + "r" * len(positions))
-
-
-def _bullets(notes: Iterable[str]) -> str:
-    return "\n".join(f"- {_plain(note)}" for note in notes)
 
 
 def has_published(table: Table) -> bool:
@@ -116,110 +99,22 @@ def table_markdown(table: Table) -> str:
 
     A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
     """
-    parts = [f"### {_plain(caption(table))}"]
+    parts = [f"### {plain(caption(table))}"]
     for group, positions in table.groups():
-        parts += [f"**{_plain(group)}**"] if group else []
+        parts += [f"**{plain(group)}**"] if group else []
         parts.append(_panel(table, positions))
     unpublished = any(cell.published is None for _, _, cell in table.cells())
     legend = f" {LEGEND}" if unpublished else ""
     key = [f"A cell is ours [95 % interval] (published).{legend}"] if has_published(table) else []
-    return "\n\n".join([*parts, _bullets([*key, *table.notes])]) + "\n"
+    return "\n\n".join([*parts, bullets([*key, *table.notes])]) + "\n"
 
 
-def grid_markdown(grid: Grid) -> str:
-    """The grid as one Markdown table."""
-    body = [[_plain(text) for text in row] for row in grid.rows]
-    text = _pipes([_plain(header) for header in grid.headers], body, grid.align)
-    return "\n\n".join([f"### {_plain(caption(grid))}", text, _bullets(grid.notes)]) + "\n"
-
-
-def caption(table: Table | Grid) -> str:
-    """ "Table 1. Its title" for a table that has a number, else the title."""
-    found = re.fullmatch(r"table(\d+)", table.name)
-    return f"Table {found[1]}. {table.title}" if found else table.title
-
-
-_TEX = {symbol: f"\\{symbol}" for symbol in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",
-    "]": "{]}",
-    "−": "$-$",
-    "–": "--",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-}
-
-
-def tex(text: str) -> str:
-    """Text with everything that LaTeX reads as a command escaped."""
-    return "".join(_TEX.get(symbol, symbol) for symbol in " ".join(str(text).split()))
-
-
-def rst(text: str) -> str:
-    """Text that reStructuredText shows as it stands."""
-    return "".join(f"\\{symbol}" if symbol in "\\*`|_" else symbol for symbol in " ".join(text.split()))
-
-
-def tex_number(text: str) -> str:
-    """A number, difference or interval with true minus signs, escaped."""
-    return re.sub(r"(?<![\w])-(?=\d)", "$-$", tex(text))
-
-
-_TEX_MARKS = {
-    "block_start_string": "<%",
-    "block_end_string": "%>",
-    "variable_start_string": "<<",
-    "variable_end_string": ">>",
-    "comment_start_string": "<#",
-    "comment_end_string": "#>",
-}
-
-
-def _load(name: str) -> jinja2.Template:
-    page = name.endswith(".html")
-    marks: dict[str, Any] = {} if page else _TEX_MARKS
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=page,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        **marks,
-    )
-    environment.filters.update(tex=tex, tex_number=tex_number, number=number, signed=signed)
-    environment.globals.update(caption=caption, heading=heading, own_text=own_text, interval=interval)
-    return environment.get_template(name)
-
-
-def _template(name: str) -> Callable[[Any], str]:
-    return lambda table: _load(name).render(table=table)
-
-
-Renderer = Callable[[Any], str]
-RENDERERS: dict[tuple[type, str], Renderer] = {
-    (Table, "csv"): table_csv,
-    (Table, "md"): table_markdown,
-    (Table, "tex"): _template("table.tex"),
-    (Table, "html"): _template("table.html"),
-    (Grid, "csv"): grid_csv,
-    (Grid, "md"): grid_markdown,
-    (Grid, "tex"): _template("grid.tex"),
-    (Grid, "html"): _template("grid.html"),
-}
-FORMATS = ("csv", "md", "tex", "html")
-
-
-def render(table: Table | Grid, form: str) -> str:
-    """A table or grid as the text of a file of one of FORMATS. Raises ConfigError for another format."""
+def render(table: Table, form: str) -> str:
+    """A table as the text of a file of one of FORMATS. Raises ConfigError for another format."""
     if form not in FORMATS:
         raise ConfigError(f"table format {form!r}: not known; choose one of {', '.join(FORMATS)}")
-    return RENDERERS[type(table), form](table)
+    if form == "csv":
+        return table_csv(table)
+    if form == "md":
+        return table_markdown(table)
+    return template(f"table.{form}", heading=heading, own_text=own_text, interval=interval).render(table=table)

@@ -54,11 +54,6 @@ def match(gold_sql: str, pred_sql: str, schema: Schema) -> Match:
     return Match(hardness_of(gold), parsed, exact_match(gold_form, pred_form, partial), partial)
 
 
-def partial_scores(gold_sql: str, pred_sql: str, schema: Schema) -> PartialScores:
-    """The ten components of a prediction; one that cannot be read counts as empty. Raises UnreadableSql as `match`."""
-    return match(gold_sql, pred_sql, schema).partial
-
-
 def as_official(pred_sql: str) -> str:
     """The prediction as the official program takes it up: with the text `value` replaced by `1`."""
     return pred_sql.replace("value", "1")

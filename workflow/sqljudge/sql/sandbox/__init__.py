@@ -13,13 +13,21 @@ from types import TracebackType
 from typing import Any
 
 from sqljudge.core.errors import DataError, SqlRunError
-from sqljudge.sql.official.comparison import TEST_SUITE
-from sqljudge.sql.official.execution import ExecutionMatch
-from sqljudge.sql.sandbox.limits import Limits, QueryResult, Row, failed
-from sqljudge.sql.sandbox.pool import Batch, Pool
-from sqljudge.sql.sandbox.process import Reply
+from sqljudge.sql.official.execution import TEST_SUITE, ExecutionMatch
+from sqljudge.sql.sandbox.engine import Limits, QueryResult, RawCell, Row, failed
+from sqljudge.sql.sandbox.pool import Batch, Pool, Reply
 
-__all__ = ["ExecutionMatch", "Limits", "MatchJob", "QueryJob", "QueryResult", "Row", "Sandbox"]
+__all__ = [
+    "ExecutionMatch",
+    "Limits",
+    "MatchJob",
+    "QueryJob",
+    "QueryResult",
+    "RawCell",
+    "Row",
+    "Sandbox",
+    "failed",
+]
 
 Request = tuple[dict[str, Any], float]
 

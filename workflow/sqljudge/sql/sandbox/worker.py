@@ -18,10 +18,8 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from sqljudge.sql.official.comparison import COMPARISONS
-from sqljudge.sql.official.execution import GoldFailure
-from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine
-from sqljudge.sql.sandbox.limits import Limits, QueryResult, failed
+from sqljudge.sql.official.execution import COMPARISONS, GoldFailure
+from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine, Limits, QueryResult, failed
 
 Request = dict[str, Any]
 READY = ["ready", None]
@@ -66,7 +64,7 @@ def _match(engine: Engine, request: Request) -> Any:
     """The execution match of `pred` with `gold` on all of `paths`."""
     match = COMPARISONS[request["comparison"]].match
     gold, pred = request["gold"], request["pred"]
-    return astuple(match(engine.run, request["paths"], gold, pred, keep_distinct=request["keep_distinct"]))
+    return astuple(match(engine.run, request["paths"], gold, pred, request["keep_distinct"]))
 
 
 KINDS: dict[str, Callable[[Engine, Request], Any]] = {"query": _query, "match": _match}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from sqljudge.core.records import CORRECT_THRESHOLD
-from sqljudge.sql.steps import first_clauses
+from sqljudge.sql.text import first_clauses
 from sqljudge.stages.search.driver import Plan, Scored, Step
 
 COMPLETE = "the best step is a whole query"

@@ -50,14 +50,14 @@
   const scoringName = (setting) => [setting.scoring, setting.mode].filter(Boolean).join(", ");
   const howNames = (setting) => [setting.context, budgetName(setting), setting.scoring, setting.mode].filter(Boolean);
 
-  const PLANNERS = { rerank: "re-ranking by", majority: "majority of results, weighed by" };
+  const PLANNERS = { rerank: "re-ranking by", vote: "majority of results, weighed by" };
   const plannerOf = (index, name) => PLANNERS[name] ?? `${index.names[name] ?? name} with`;
   const plannerName = (index, setting) =>
     setting.discriminator ? `${plannerOf(index, setting.planner)} ${discriminatorName(index, setting.discriminator)}` : "greedy";
 
   function settingName(index, setting) {
     if (!setting.discriminator) return poolName(index, setting.pool);
-    const words = { rerank: [], majority: ["majority of results"] };
+    const words = { rerank: [], vote: ["majority of results"] };
     const planner = words[setting.planner] ?? [index.names[setting.planner] ?? setting.planner];
     return [poolName(index, setting.pool), ...howNames(setting), ...planner].join(" · ");
   }
