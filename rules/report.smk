@@ -1,16 +1,13 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
-from sqljudge.report import captions
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
-from sqljudge.report.figures import FIGURES
-from sqljudge.report.specs import SPECS
+from sqljudge.report.specs import FIGURES, SPECS
+from sqljudge.report.words import phrases, question_summary
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
-PHRASES = {
-    name: captions.phrases(CONFIG, experiment, LABELS) for name, experiment in TABLES.items()
-}
-DRAWN = [name for name, figure in FIGURES.items() if figure.table in TABLES]
+PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
+DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
 PUBLISHED = str(ROOT / FORMAT.published)
 
 
@@ -58,7 +55,7 @@ for NAME, EXPERIMENT in TABLES.items():
             uses_gold=USES_GOLD,
             phrases=PHRASES[NAME],
             seed=SEED,
-            code=code_digest("report.cells"),
+            code=code_digest("report.write"),
         script:
             "../scripts/table.py"
 
@@ -66,7 +63,7 @@ for NAME, EXPERIMENT in TABLES.items():
 
 
 for NAME in DRAWN:
-    TABLE = FIGURES[NAME].table
+    TABLE = FIGURES[NAME].name
 
     rule:
         name:
@@ -99,7 +96,7 @@ for NAME in DRAWN:
         script:
             "../scripts/figure.py"
 
-    describe(NAME, FIGURES[NAME].description)
+    describe(NAME, FIGURES[NAME].figures[NAME])
 
 
 rule claims:
@@ -115,9 +112,10 @@ rule claims:
     conda:
         CPU_ENV
     params:
+        experiments=EXPERIMENTS,
         roles=CONFIG.roles.model_dump(exclude_none=True, by_alias=True),
         display=LABELS,
-        asked=captions.question_summary(CONFIG),
+        questions=question_summary(config),
         seed=SEED,
         resamples=CONFIG.resamples,
         code=code_digest("report.claims"),

@@ -1,7 +1,10 @@
 """Unpack a GGUF file."""
 
+from pathlib import Path
+
 from sqljudge.core.joblog import job
-from sqljudge.models.engines.transformers import unpack_folder
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.transformers import unpack
 
 with job(snakemake) as arguments:
-    unpack_folder(**arguments)
+    unpack(ModelSpec(**arguments["model"]), Path(arguments["folder"]))

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,20 +15,11 @@ from typing import Any
 import pytest
 from snakemake.iocontainers import InputFiles, Log, Namedlist, OutputFiles, Params
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.joblog import command, job, show_messages
+from sqljudge.core.joblog import command, job
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def no_messages_afterwards() -> Iterator[None]:
-    """What a job does to the library's logger lasts as long as its process."""
-    logger = logging.getLogger("sqljudge")
-    before = (logger.level, logger.handlers)
-    yield
-    logger.level, logger.handlers = before
 
 
 def given(log: Path, **parts: Any) -> Any:
@@ -58,16 +49,6 @@ def test_a_script_is_given_its_named_files_and_params(tmp_path: Path) -> None:
         assert (type(arguments["candidates"]), type(arguments["scores"])) == (str, list)
 
 
-def test_the_librarys_messages_are_plain_lines_and_come_once(tmp_path: Path, capsys: Capture) -> None:
-    show_messages()
-    for _ in range(2):
-        with job(given(tmp_path / "x.log")):
-            logging.getLogger("sqljudge.stages.some").info("%d candidates", 3)
-            logging.getLogger("sqljudge.stages.some").debug("too much")
-            logging.getLogger("another").info("not ours")
-        assert capsys.readouterr().err == (tmp_path / "x.log").read_text() == "3 candidates\n"
-
-
 def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture) -> None:
     terminal = sys.stderr
     log = tmp_path / "deep" / "x.log"
@@ -85,8 +66,9 @@ def test_what_the_library_logs_goes_there_as_plain_lines(tmp_path: Path, capsys:
     log = tmp_path / "x.log"
     module = logging.getLogger("sqljudge.models.session")
     for _ in range(2):  # a second job in one process does not say things twice
-        with job(str(log)):
+        with job(given(log)):
             module.debug("too much")
+            logging.getLogger("another").warning("not ours")
             module.info("100% done")
             assert log.read_text() == "100% done\n"
             module.warning("odd")

@@ -144,7 +144,7 @@ def test_no_plotting_fix_searches_again() -> None:
 
 
 def test_tables_and_figures_know_no_model() -> None:
-    reached = closure(["report.tables", "report.figures", "report.claims"])
+    reached = closure(["report.write", "report.figures", "report.claims"])
     assert not {name for name in reached if name.startswith("models") or name == "stages.prompts"}
 
 
@@ -178,7 +178,7 @@ def test_model_stages_know_their_journal_and_prompts() -> None:
 
 def test_the_real_library_has_digests() -> None:
     names = [
-        "report.tables",
+        "report.write",
         "report.figures",
         "stages.generate",
         "stages.judge",

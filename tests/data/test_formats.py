@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_files import experiment, place
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
 from sqljudge.data import datasets
@@ -19,15 +20,15 @@ from sqljudge.data.staging import stage_dataset
 from sqljudge.experiments.config import ROOT
 from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
-from sqljudge.report.captions import asked
+from sqljudge.report.cells import Results, build_table
 from sqljudge.report.claims import claims_grid, evaluate_claims
-from sqljudge.report.tables import build_table
-from sqljudge.report.tables.notes import EXECUTION_ACCURACY
+from sqljudge.report.notes import EXECUTION_ACCURACY
+from sqljudge.report.specs import SPECS
+from sqljudge.report.words import question_summary
 from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
-from sqljudge.stages.consensus import group_results
-from sqljudge.stages.execute import execute_candidates
+from sqljudge.stages.execute import execute_candidates, group_results
 from sqljudge.stages.prompts import fill, read_template
 
 ENTRY: dict[str, Any] = {
@@ -203,7 +204,7 @@ def test_the_sample_has_equally_many_of_each_of_the_formats_levels() -> None:
     with pytest.raises(DataError, match="only 4 usable questions are simple"):
         sample_questions(questions, per_hardness=5, seed=1, levels=BIRD.levels)
     config = {"dataset": {"name": "bird", "format": "bird", "per_hardness": 2}, "seed": 1}
-    assert asked(config) == "6 questions of ``bird`` (2 of each difficulty, seed 1)"
+    assert question_summary(config) == "6 questions of ``bird`` (2 of each difficulty, seed 1)"
 
 
 def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
     question = Question(0, "shop", "How many?", "", "", "simple", "cheap: below 3")
 
     def filled(one: Question) -> Prompt:
-        return fill(template, one, frame="raw", chat=lambda user, opening: Prompt(user))
+        return fill(template, one, prompt_format="raw", chat=lambda user, opening: Prompt(user))
 
     assert filled(question).text == "How many? | cheap: below 3\nSELECT"
     assert filled(Question(0, "shop", "How many?", "", "", "simple")).text == "How many? | none\nSELECT"
@@ -348,8 +349,8 @@ def test_a_gold_query_beyond_the_official_grammar_is_left_out_of_exact_match_and
 
 
 def test_a_table_has_the_levels_of_its_metrics_as_columns_and_says_how_results_were_compared() -> None:
-    experiment = {"generators": ["writer"], "decoding": "greedy"}
-    table = build_table("table7", experiment, [evaluated()], {}, {})
+    given = experiment(generators=["writer"], decoding="greedy")
+    table = build_table(SPECS["table7"], given, Results(place("end_to_end", evaluated())))
     columns = [column.label for column in table.columns if column.group == "Execution accuracy (EX)"]
     assert columns == ["Simple", "Moderate", "Challenging", "All"]
     assert [column.label for column in table.columns if column.group == "Exact match (EM)"] == columns
@@ -360,19 +361,19 @@ def test_a_table_has_the_levels_of_its_metrics_as_columns_and_says_how_results_w
 
 
 def test_tables_of_spider_keep_their_levels_and_metrics_of_two_datasets_are_refused() -> None:
-    experiment = {"generators": ["writer"], "decoding": "greedy"}
-    table = build_table("table7", experiment, [], {}, {})
+    given = experiment(generators=["writer", "other"], decoding="greedy")
+    table = build_table(SPECS["table7"], given, Results({}))
     assert [column.label for column in table.columns][:5] == ["Easy", "Medium", "Hard", "Extra", "All"]
     other = {**evaluated(generator="other"), "levels": ["easy", "hard"]}
     with pytest.raises(DataError, match="different levels"):
-        build_table("table7", experiment, [evaluated(), other], {}, {})
+        build_table(SPECS["table7"], given, Results(place("end_to_end", evaluated(), other)))
 
 
 def test_a_claim_about_a_level_that_the_dataset_lacks_is_not_run_and_says_why() -> None:
     pair = {"planner": "rerank", "generator": "stable-code-3b", "decoding": "sample", "context": "no_schema"}
     pair |= {"budget": 512, "scoring": "soft", "mode": "check"}  # type: ignore[dict-item]
     metrics = [evaluated(**pair, discriminator=name) for name in ("distill-r1-1.5b", "codellama-13b")]
-    claims = evaluate_claims([], metrics, PUBLISHED, resamples=200)
+    claims = evaluate_claims(place("end_to_end", *metrics), PUBLISHED, resamples=200)
     extra, ties = (claim for claim in claims if claim.number == 4)
     assert (extra.verdict, extra.value) == ("not run", None)
     assert extra.reason == "no question of this dataset is 'extra': its levels are simple, moderate, challenging"

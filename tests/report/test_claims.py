@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score
+from metric_files import Metric, experiment, merge, place
+from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_json
 from sqljudge.metrics.intrinsic import intrinsic_metrics
-from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims
-from sqljudge.report.tables import build_table
+from sqljudge.report.cells import Results, all_files, build_table
+from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims, write_claims
+from sqljudge.report.specs import SPECS
 from sqljudge.report.text import FORMATS
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "resources" / "published.json").read_text(encoding="utf-8"))
@@ -28,31 +30,28 @@ def row(question: int, won: int = 1, pairs: int = 1, failures: int = 0, right: b
     return {"question_id": question, "pairs": pairs, "pairs_won": won if pairs else 0, **hit, **counts}
 
 
-def intrinsic(discriminator: str, rows: list[dict[str, Any]], **settings: Any) -> dict[str, Any]:
-    base = {"discriminator": discriminator, "context": "no_schema", "budget": 512, "scoring": "soft", "mode": "naive"}
-    return {"settings": {**base, **settings}, "metrics": {}, "per_question": rows}
+BASE = {"context": "no_schema", "budget": 512, "scoring": "soft", "mode": "naive"}
 
 
-def end_to_end(hits: list[bool | None], hardness: str = "easy", **settings: Any) -> dict[str, Any]:
+def intrinsic(
+    discriminator: str, rows: list[dict[str, Any]], kind: str = "intrinsic", **settings: Any
+) -> dict[str, Metric]:
+    chosen = {"discriminator": discriminator, **BASE, **settings}
+    return place(kind, {"settings": chosen, "metrics": {}, "per_question": rows})
+
+
+def end_to_end(hits: list[bool | None], hardness: str = "easy", **settings: Any) -> dict[str, Metric]:
     rows = [{"question_id": i, "hardness": hardness, "exec": hit, "exact": False} for i, hit in enumerate(hits)]
-    return {"settings": settings, "metrics": {}, "per_question": rows}
+    return place("end_to_end", {"settings": settings, "metrics": {}, "per_question": rows})
 
 
-def rerank(discriminator: str, hits: list[bool | None], hardness: str = "easy", **settings: Any) -> dict[str, Any]:
-    base = {
-        "planner": "rerank",
-        "generator": "stable-code-3b",
-        "context": "no_schema",
-        "budget": 512,
-        "scoring": "soft",
-    }
-    return end_to_end(hits, hardness, **{**base, "mode": "naive", "discriminator": discriminator, **settings})
+def rerank(discriminator: str, hits: list[bool | None], hardness: str = "easy", **settings: Any) -> dict[str, Metric]:
+    base = {**BASE, "planner": "rerank", "generator": "stable-code-3b", "decoding": "sample"}
+    return end_to_end(hits, hardness, **{**base, "discriminator": discriminator, **settings})
 
 
-def evaluate(*metrics: dict[str, Any], **roles: Any) -> list[Claim]:
-    pool = [metric for metric in metrics if "planner" not in metric["settings"]]
-    planned = [metric for metric in metrics if "planner" in metric["settings"]]
-    return evaluate_claims(pool, planned, PUBLISHED, roles, resamples=RESAMPLES)
+def evaluate(*metrics: dict[str, Metric], **roles: Any) -> list[Claim]:
+    return evaluate_claims(merge(*metrics), PUBLISHED, roles, resamples=RESAMPLES)
 
 
 def one(claims: list[Claim], number: int, words: str = "") -> Claim:
@@ -109,7 +108,7 @@ def test_f1_is_of_the_summed_counts() -> None:
 def test_claim_1_is_judged_at_both_thresholds() -> None:
     good, bad = [row(i) for i in range(30)], [row(i, right=False) for i in range(30)]
     fixed = [intrinsic(REASONING, good), intrinsic(SMALL, bad)]
-    fitted = [{**intrinsic(name, good), "reliability": {}} for name in (REASONING, SMALL)]
+    fitted = [intrinsic(name, good, "calibration") for name in (REASONING, SMALL)]
     claims = evaluate(*fixed, *fitted)
     assert one(claims, 1, "(every candidate scored)").verdict != "not run"
     again = one(claims, 1, "(every candidate scored, thresholds fitted on other databases)")
@@ -203,19 +202,31 @@ def test_metrics_as_the_stages_write_them_fit() -> None:
             Score(i, sql, float(sql == best), True, False) for i in range(12) for sql in ("SELECT 1;", "SELECT 2;")
         ]
         found = intrinsic_metrics(pool, scores, seed=1, resamples=RESAMPLES)
-        metrics.append({**found, "settings": intrinsic(name, [])["settings"]})
+        metrics.append(place("intrinsic", {**found, "settings": {"discriminator": name, **BASE}}))
     claim = one(evaluate(*metrics), 2, "every")
     assert (claim.verdict, claim.deciding, claim.value) == ("holds", 12, None)
-    table = build_table("table1", {"discriminators": [REASONING], "budget": 512}, metrics, PUBLISHED, {})
+    given = experiment(discriminators=[REASONING], **BASE)
+    table = build_table(SPECS["table1"], given, Results(merge(*metrics), PUBLISHED))
     assert [cell.value for cell in table.rows[0].cells[:4]] == [100, 100, 100, 100]
 
 
-def test_two_runs_of_one_system_contradict() -> None:
-    rows = [row(0)]
-    with pytest.raises(DataError, match="2 different intrinsic metrics"):
-        evaluate(intrinsic(REASONING, rows, pool="a"), intrinsic(REASONING, rows, pool="b"), intrinsic(SMALL, rows))
-    claims = evaluate(*(intrinsic(name, rows, pool=p) for name in (REASONING, SMALL) for p in "ab"), pool="a")
-    assert one(claims, 2, "every").questions == 1
+def test_claims_on_re_ranking_are_of_the_samples_of_one_decoding() -> None:
+    first, second = [True] * 12, [False] * 12
+    other = {"decoding": "hot"}
+    metrics = [
+        rerank(REASONING, first),
+        rerank(LARGE, first),
+        rerank(REASONING, first, **other),
+        rerank(LARGE, second, **other),
+    ]
+    assert one(evaluate(*metrics), 3).deciding == 0
+    assert one(evaluate(*metrics, sample_decoding="hot"), 3).deciding == 12
+    assert one(evaluate(*metrics, sample_decoding="cold"), 3).verdict == "not run"
+
+
+def test_metrics_of_candidates_that_a_generator_proposed_are_not_of_the_labelled_pool() -> None:
+    metrics = [intrinsic(name, [row(0)], pool="g.sample") for name in (REASONING, SMALL)]
+    assert one(evaluate(*metrics), 2, "every").verdict == "not run"
 
 
 def test_same_seed_gives_the_same_claims() -> None:
@@ -230,7 +241,7 @@ def test_claims_render(form: str) -> None:
     metrics = [intrinsic("thinks", good), intrinsic("does_not", bad)]
     roles = {"reasoning": "thinks", "7b": "does_not"}
     display = {"thinks": "Thinks & <b>"}
-    claims = evaluate_claims(metrics, [], PUBLISHED, roles, display=display, resamples=RESAMPLES)
+    claims = evaluate_claims(merge(*metrics), PUBLISHED, roles, display=display, resamples=RESAMPLES)
     text = claims_grid(claims, roles, display).render(form)
     assert "not run" in text
     assert "holds" in text
@@ -242,3 +253,34 @@ def test_claims_render(form: str) -> None:
     else:
         assert "19 of 20" in text
         assert "plays the reasoning discriminator" in text
+
+
+def test_claims_are_written_with_what_made_them(tmp_path: Path) -> None:
+    given = {"table1": experiment(discriminators=["a", "b"], **BASE)}
+    rows = {"a": [row(i) for i in range(20)], "b": [row(i, won=0) for i in range(20)]}
+    inputs = []
+    for file in all_files(given):
+        inputs.append(str(tmp_path / file))
+        (metric,) = intrinsic("a", rows["a" if "/a/" in file else "b"]).values()
+        write_json(inputs[-1], metric)
+    published = tmp_path / "published.json"
+    write_json(published, PUBLISHED)
+    outputs = {form: str(tmp_path / f"claims.{form}") for form in (*FORMATS, "sidecar", "findings")}
+    write_claims(
+        inputs,
+        [],
+        str(published),
+        **outputs,
+        experiments={name: dataclasses.asdict(each) for name, each in given.items()},
+        roles={"reasoning": "a", "7b": "b"},
+        display={},
+        seed=1,
+        resamples=100,
+        code="c0de",
+    )
+    found = list(csv.DictReader(io.StringIO(Path(outputs["csv"]).read_text(encoding="utf-8"))))
+    assert [each["deciding"] for each in found if "a's PwAcc beats b's (every" in each["statement"]] == ["20"]
+    assert Path(outputs["findings"]).read_text(encoding="utf-8").startswith("Verdicts on the ")
+    made = read_json(outputs["sidecar"])
+    assert (len(made["inputs"]), made["settings"]["resamples"]) == (5, 100)
+    assert {"snakemake", "numpy", "scipy"} <= set(made["versions"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from sqljudge.report.tables import Cell, Column, Row, Table, findings
+from sqljudge.report.notes import findings
+from sqljudge.report.specs import SPECS
+from sqljudge.report.table import Cell, Column, Row, Table
 
 ALL = (Column("EX", "Easy", decimals=1, better="high"), Column("EX", "All", decimals=1, better="high"))
 RANK = Column("Ranking", "AUROC", unit="0–1", decimals=3, better="high")
@@ -53,5 +55,6 @@ def test_columns_without_a_good_direction_and_rows_not_run_are_not_spoken_of() -
 
 def test_of_the_adaptive_table_what_is_saved_and_lost_is_spoken_of() -> None:
     columns = (Column("Full thought", "Tokens", better="low"), Column("Adaptive", "Saved", decimals=1, better="high"))
-    found = findings(dataclasses.replace(table(columns, ("a", [90.0, 40.0])), name="adaptive"))
+    spoken_of = SPECS["adaptive"].spoken_of
+    found = findings(dataclasses.replace(table(columns, ("a", [90.0, 40.0])), spoken_of=spoken_of))
     assert found == "In this run Saved (Adaptive) of *a* is 40.0 % [39.0, 41.0] (n = 60)."

@@ -6,34 +6,38 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
+from metric_files import Metric, experiment, merge, place
+from sqljudge.core.variants import Variant
+from sqljudge.report.cells import Results, files
 from sqljudge.report.figures import draw_figure
-from sqljudge.report.figures.pareto import Point, front, series_of
+from sqljudge.report.figures.fronts import Point, front, thoughts
+from sqljudge.report.specs import SPECS
 
-EXPERIMENT: dict[str, Any] = {
-    "discriminators": ["r"],
-    "context": "no_schema",
-    "checkpoints": [0, 64, 128],
-    "modes": ["naive"],
-    "beside": [{"discriminator": "y", "context": "no_thinking", "budget": 32, "scoring": "soft"}],
-}
+EXPERIMENT = experiment(
+    discriminators=["r"],
+    context="no_schema",
+    checkpoints=[0, 64, 128],
+    modes=["naive"],
+    extra_rows=[Variant(discriminator="y", context="no_thinking", budget=32, scoring="soft")],
+)
 
 
 def share(value: float | None) -> dict[str, Any]:
     return dict.fromkeys(("value", "low", "high"), value)
 
 
-def intrinsic(discriminator: str, context: str, budget: int, scoring: str, tokens: float, accuracy: float) -> Any:
+def intrinsic(
+    discriminator: str, context: str, budget: int, scoring: str, tokens: float, accuracy: float
+) -> dict[str, Metric]:
     settings = {"discriminator": discriminator, "context": context, "budget": budget, "scoring": scoring}
-    return {
-        "settings": {**settings, "pool": "pool", "mode": "naive"},
-        "metrics": {"tokens": share(tokens), "pwacc": share(accuracy)},
-    }
+    metrics = {"tokens": share(tokens), "pwacc": share(accuracy)}
+    return place("intrinsic", {"settings": {**settings, "mode": "naive"}, "metrics": metrics})
 
 
-def adaptive(tokens: float | None, accuracy: float | None) -> Any:
-    settings = {"discriminator": "r", "context": "no_schema", "checkpoints": "0-64-128", "mode": "naive"}
+def adaptive(tokens: float | None, accuracy: float | None) -> dict[str, Metric]:
+    settings = {"discriminator": "r", "context": "no_schema", "checkpoints": (0, 64, 128), "mode": "naive"}
     metrics = {"adaptive": {"tokens": share(tokens), "pwacc": share(accuracy)}}
-    return {"settings": settings, "checkpoints": [0, 64, 128], "metrics": metrics}
+    return place("adaptive", {"settings": settings, "metrics": metrics})
 
 
 METRICS = [
@@ -69,7 +73,9 @@ def test_the_front_is_what_nothing_beats(points: list[tuple[float, float]], best
 
 
 def test_every_variant_stands_at_its_tokens_and_accuracy() -> None:
-    figure = draw_figure("pareto", EXPERIMENT, METRICS, {}, {"r": "Reasoner"})
+    metrics = merge(*METRICS)
+    assert sorted(metrics) == files(SPECS["adaptive"], EXPERIMENT), "each is an input of the figure"
+    figure = draw_figure("pareto", EXPERIMENT, Results(metrics, display={"r": "Reasoner"}))
     lines = drawn(figure)
     assert lines["o:"] == [(64, pytest.approx(10)), (100, pytest.approx(40))]
     assert lines["o-"] == [(0, pytest.approx(50)), (60, pytest.approx(60)), (90, pytest.approx(75))]
@@ -87,7 +93,7 @@ def test_every_variant_stands_at_its_tokens_and_accuracy() -> None:
 
 
 def test_what_rests_on_nothing_is_not_drawn() -> None:
-    series = series_of(EXPERIMENT, [adaptive(None, None), *METRICS[1:4]], {}, "naive")
+    series = thoughts(EXPERIMENT, Results(merge(adaptive(None, None), *METRICS[1:4])), "naive")
     assert [each.label for each in series] == ["r: verdict forced at a budget"]
-    figure = draw_figure("pareto", EXPERIMENT, [], {}, {})
+    figure = draw_figure("pareto", EXPERIMENT, Results({}))
     assert [text.get_text() for text in figure.axes[0].texts] == ["not run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +12,13 @@ import docutils.core
 import jinja2
 import pytest
 import yaml
+from metric_files import experiment
+from sqljudge.core.variants import Experiment
 from sqljudge.experiments.checks import settled
 from sqljudge.experiments.config import check_config
-from sqljudge.report import captions
-from sqljudge.report.provenance import facts
+from sqljudge.report import words
+from sqljudge.report.provenance import run_facts
+from sqljudge.report.specs import FIGURES, SPECS
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "workflow" / "report"
@@ -56,21 +60,31 @@ def configuration(*names: str) -> dict[str, Any]:
 def page(tmp_path: Path) -> Path:
     """A result, and beside it what this run found and what made it."""
     (tmp_path / "provenance.findings.rst").write_text(FOUND, encoding="utf-8")
-    (tmp_path / "provenance.facts.rst").write_text(facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
+    (tmp_path / "provenance.facts.rst").write_text(run_facts({"table1": SIDECAR}, [RUN]), encoding="utf-8")
     return tmp_path / "provenance.html"
+
+
+def experiment_of(config: dict[str, Any], table: str) -> Experiment:
+    """A table's experiment, from the names that the configuration has for its settings."""
+    table = {"contexts": "evidence", "search": "planners"}.get(table, table)
+    settings = dict(settled(config)[table])
+    names = {"costless": "baselines", "unasked": "left_out"}
+    settings.pop("beside", None)
+    return experiment(**{names.get(key, key): value for key, value in settings.items()})
 
 
 def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
-    shown = {"figure4": "table8", "figure5": "table7", "reliability": "table1", "thresholds": "table1"}
-    table = {**shown, "pareto": "adaptive", "planner_costs": "planners"}.get(name, name)
-    experiment = settled(config).get(table, {})
+    spec = SPECS.get(name) or FIGURES.get(name)
+    given = experiment_of(config, spec.source) if spec else Experiment()
     display = {
         key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
     }
-    phrases = captions.phrases(config, experiment, display)
     params = SimpleNamespace(
-        experiment=experiment, phrases=phrases, asked=captions.asked(config), resamples=config["resamples"]
+        experiment=dataclasses.asdict(given),
+        phrases=words.phrases(config, given, display),
+        questions=words.question_summary(config),
+        resamples=config["resamples"],
     )
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     source = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
@@ -138,9 +152,9 @@ def test_captions_name_the_runs_own_settings() -> None:
     assert budgets in caption("figure4", config)
 
 
-def test_the_caption_of_evidence_says_what_was_shown_and_from_where() -> None:
+def test_the_caption_of_contexts_says_what_was_shown_and_from_where() -> None:
     config = configuration("config.yaml")
-    text = caption("evidence", config)
+    text = caption("contexts", config)
     for said in (
         "with the candidate's result; with demonstrations",
         "``train_spider.json`` of ``spider``",
@@ -149,8 +163,8 @@ def test_the_caption_of_evidence_says_what_was_shown_and_from_where() -> None:
         assert said in text, said
     assert "Distill-R1-1.5B is not asked with demonstrations" in text
     config["demonstrations"] = {"file": "mine.json", "number": 8}
-    assert "8 training examples" in caption("evidence", config)
-    assert "``mine.json``," in caption("evidence", config)
+    assert "8 training examples" in caption("contexts", config)
+    assert "``mine.json``," in caption("contexts", config)
 
 
 def test_caption_names_the_users_question_ids() -> None:
@@ -160,17 +174,5 @@ def test_caption_names_the_users_question_ids() -> None:
 
 
 def test_there_is_a_caption_for_each_artefact() -> None:
-    wanted = {f"table{number}" for number in range(1, 9)} | {
-        "figure4",
-        "figure5",
-        "claims",
-        "workflow",
-        "thresholds",
-        "evidence",
-        "reliability",
-        "costs",
-        "provenance",
-        "planners",
-        "planner_costs",
-    }
-    assert wanted <= set(CAPTIONS)
+    wanted = {"claims", "workflow", "costs", "provenance"}
+    assert wanted | {*SPECS, *FIGURES} <= set(CAPTIONS)

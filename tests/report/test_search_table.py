@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from sqljudge.core import artefacts
+from metric_files import experiment, merge, place
 from sqljudge.core.records import Cost
+from sqljudge.core.variants import VOTE
+from sqljudge.experiments.jobs import Needs, cells_of
 from sqljudge.metrics.planner import planned_metrics
+from sqljudge.report.cells import Results, build_table, files
 from sqljudge.report.figures import draw_figure
-from sqljudge.report.tables import Table, build_table, findings
+from sqljudge.report.notes import findings
+from sqljudge.report.specs import SPECS
+from sqljudge.report.table import Table
 
-EXPERIMENT: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "generator": "g",
     "decoding": "sample",
     "discriminators": ["d"],
@@ -20,10 +25,12 @@ EXPERIMENT: dict[str, Any] = {
     "budget": 60,
     "scoring": "soft",
     "mode": "check",
-    "planners": ["rerank", "majority", "fix"],
+    "planners": ["rerank", VOTE, "fix"],
     "greedy_decoding": "greedy",
-    "costless": ["oracle:0.9"],
 }
+EXPERIMENT = experiment(**SETTINGS, baselines=["oracle-0.9"])
+ORACLE = "Oracle, right with p = 0.9 (uses gold)"
+DISPLAY = {"d": "Judge", "fix": "Fixing", "oracle-0.9": ORACLE}
 
 
 def evaluated(*right: bool | None) -> dict[str, Any]:
@@ -39,27 +46,34 @@ def costs(*tokens: float) -> list[Cost]:
 HOW = {"seed": 1, "resamples": 200}
 
 
-def metric(selected: str, ex: float, tokens: float, **more: float) -> dict[str, Any]:
-    """A metric of planning as its file holds it."""
+def metric(planner: str, who: str, ex: float, tokens: float, **more: float) -> dict[str, Any]:
+    """A metric of planning at its path."""
     found = planned_metrics(evaluated(True), costs(tokens), **HOW)
     found["metrics"] |= {name: {"value": value, "low": value, "high": value} for name, value in more.items()}
     found["metrics"]["ex"] = {"value": ex, "low": ex - 0.1, "high": ex + 0.1, "n": 1}
-    return {"settings": artefacts.selection_settings(selected), **found}
+    settings = {"generator": "g", "decoding": "sample", "discriminator": who, "mode": "check", "planner": planner}
+    if planner == "greedy":
+        settings["decoding"] = "greedy"
+    if who == "d":
+        settings |= {name: SETTINGS[name] for name in ("context", "budget", "scoring")}
+    return place("planner", {"settings": settings, **found})
 
 
 PLACE = "d/no_schema/g.sample.b60.soft.check"
+FREE = "oracle-0.9/none/g.sample.b0.soft.check"
 METRICS = [
-    metric("greedy/g.greedy", 0.3, 10),
-    metric(f"rerank/{PLACE}", 0.4, 100),
-    metric(f"majority/{PLACE}", 0.35, 100, difference=-0.05, gain=0.0),
-    metric(f"fix/{PLACE}", 0.5, 400, difference=0.1, gain=33.3),
-    metric("rerank/oracle-0.9/g.sample.check", 0.6, 90),
-    metric("fix/oracle-0.9/g.sample.check", 0.8, 300, difference=0.2, gain=95.2),
+    metric("greedy", "", 0.3, 10),
+    metric("rerank", "d", 0.4, 100),
+    metric(VOTE, "d", 0.35, 100, difference=-0.05, gain=0.0),
+    metric("fix", "d", 0.5, 400, difference=0.1, gain=33.3),
+    metric("rerank", "oracle-0.9", 0.6, 90),
+    metric("fix", "oracle-0.9", 0.8, 300, difference=0.2, gain=95.2),
 ]
+RESULTS = Results(merge(*METRICS), display=DISPLAY, uses_gold=["oracle-0.9"])
 
 
 def table() -> Table:
-    return build_table("planners", EXPERIMENT, METRICS, {}, {"d": "Judge", "fix": "Fixing"})
+    return build_table(SPECS["search"], EXPERIMENT, RESULTS)
 
 
 def test_the_table_has_a_row_for_each_planner_and_discriminator() -> None:
@@ -70,8 +84,8 @@ def test_the_table_has_a_row_for_each_planner_and_discriminator() -> None:
         ("Judge", "Majority of results, weighed"),
         ("Judge", "Fixing"),
         ("None (greedy)", "–"),
-        ("Oracle, right with p = 0.9 (uses gold)", "Re-ranking"),
-        ("Oracle, right with p = 0.9 (uses gold)", "Fixing"),
+        (ORACLE, "Re-ranking"),
+        (ORACLE, "Fixing"),
     ]
     assert [row.uses_gold for row in made.rows] == [False] * 4 + [True] * 2
     columns = [(column.group, column.label) for column in made.columns]
@@ -94,7 +108,7 @@ def test_the_table_has_a_row_for_each_planner_and_discriminator() -> None:
 
 
 def test_what_was_not_run_is_said() -> None:
-    made = build_table("planners", EXPERIMENT, METRICS[:3], {}, {})
+    made = build_table(SPECS["search"], EXPERIMENT, Results(merge(*METRICS[:3])))
     assert {cell.status for cell in made.rows[2].cells} == {"not run"}
 
 
@@ -108,7 +122,7 @@ def drawn(figure: Figure) -> dict[str, list[tuple[float, float]]]:
 
 
 def test_the_figure_shows_each_planner_at_its_tokens_and_accuracy() -> None:
-    figure = draw_figure("planner_costs", EXPERIMENT, METRICS, {}, {"d": "Judge", "fix": "Fixing"})
+    figure = draw_figure("planner_costs", EXPERIMENT, RESULTS)
     lines = drawn(figure)
     assert lines["s full"] == [(100, pytest.approx(40))]
     assert lines["v full"] == [(400, pytest.approx(50))]
@@ -121,26 +135,29 @@ def test_the_figure_shows_each_planner_at_its_tokens_and_accuracy() -> None:
 
 
 def test_nothing_run_is_said_in_the_figure() -> None:
-    figure = draw_figure("planner_costs", EXPERIMENT, [], {}, {})
+    figure = draw_figure("planner_costs", EXPERIMENT, Results({}))
     assert [text.get_text() for text in figure.axes[0].texts] == ["not run"]
 
 
 def test_the_files_behind_the_table() -> None:
-    files = artefacts.METRICS["planners"](EXPERIMENT)
-    assert files == [
-        *(f"results/metrics/planned/{planner}/{PLACE}.json" for planner in ("rerank", "majority", "fix")),
-        "results/metrics/planned/greedy/g.greedy.json",
-        *(f"results/metrics/planned/{planner}/oracle-0.9/g.sample.check.json" for planner in ("rerank", "fix")),
+    assert files(SPECS["search"], EXPERIMENT) == [
+        *(f"results/metrics/planner/fix/{place}.json" for place in (PLACE, FREE)),
+        "results/metrics/planner/greedy/none/none/g.greedy.b0.soft.naive.json",
+        *(f"results/metrics/planner/rerank/{place}.json" for place in (PLACE, FREE)),
+        f"results/metrics/planner/vote/{PLACE}.json",
     ]
-    runs = artefacts.runs(EXPERIMENT)
-    assert f"results/search/fix/{PLACE}.discriminator.run.json" in runs
-    assert "results/search/fix/oracle-0.9/g.sample.check.generator.run.json" in runs
-    assert sum("/search/" in run for run in runs) == 3
-    assert artefacts.searches({"generator": "g", "discriminators": ["d"]}) == []
 
 
-def test_a_planner_is_compared_with_re_ranking_by_the_same_discriminator() -> None:
-    assert artefacts.compared_with(f"fix/{PLACE}") == f"rerank/{PLACE}"
-    assert artefacts.compared_with("fix/oracle-0.9/g.sample.check") == "rerank/oracle-0.9/g.sample.check"
-    assert artefacts.compared_with(f"rerank/{PLACE}") is None
-    assert artefacts.compared_with("greedy/g.greedy") is None
+def test_the_model_jobs_behind_the_table() -> None:
+    """A baseline searches with the generator alone; what a search is compared with is re-ranked beside it."""
+    runs = Needs(cells_of({"search": EXPERIMENT}), frozenset({"d"})).runs()
+    assert runs == [
+        "results/candidates/g.greedy.run.json",
+        "results/candidates/g.sample.run.json",
+        "results/judgments/d/no_schema/g.sample.run.json",
+        f"results/search/fix/{PLACE}.discriminator.run.json",
+        f"results/search/fix/{PLACE}.generator.run.json",
+        f"results/search/fix/{FREE}.generator.run.json",
+    ]
+    chosen = experiment(**{**SETTINGS, "planners": ["rerank", VOTE]})
+    assert not [run for run in Needs(cells_of({"search": chosen}), frozenset({"d"})).runs() if "/search/" in run]

@@ -1,7 +1,8 @@
-"""The paper's eight tables: which metric stands in which cell, beside which published figure, in each format."""
+"""The tables: which metric stands in which cell, beside which published figure, in each format."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -10,16 +11,26 @@ from typing import Any
 
 import pandas
 import pytest
+from metric_files import Metric, experiment, merge, place
 from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import read_json, write_json
+from sqljudge.core.variants import VOTE, Experiment, Variant, parse, path
 from sqljudge.metrics.intrinsic import METRICS
-from sqljudge.report.tables import FORMATS, LAYOUTS, Cell, Column, Row, Table, build_table, render
-from sqljudge.report.tables.measures import INTRINSIC
-from sqljudge.report.text import number, signed
+from sqljudge.report.cells import Results, all_files, build_table, files
+from sqljudge.report.measures import INTRINSIC
+from sqljudge.report.render import render
+from sqljudge.report.specs import FIGURES, SPECS, experiment_from, tables_of
+from sqljudge.report.table import Cell, Column, Row, Table
+from sqljudge.report.text import FORMATS, number, signed
+from sqljudge.report.write import write_table
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = json.loads((ROOT / "resources" / "published.json").read_text(encoding="utf-8"))
 DISPLAY = {"distill-r1-1.5b": "Distill-R1", "stable-code-3b": "Stable-Code-3B", "mine": "My <b>model</b> & 100 %_x"}
-BASE = {"context": "no_schema", "pool": "pool", "budget": 512, "scoring": "soft", "mode": "naive"}
+SCORED = {"context": "no_schema", "budget": 512, "scoring": "soft"}
+BASE = {**SCORED, "mode": "naive"}
+SAMPLES = {"generator": "stable-code-3b", "decoding": "sample"}
+MODES = ("naive", "check")
 LEVELS = ("easy", "medium", "hard", "extra", "all")
 
 
@@ -29,8 +40,8 @@ def around(value: float | None, n: int = 40) -> dict[str, Any]:
     return {"value": value, "low": value - 0.05, "high": value + 0.05, "n": n}
 
 
-def intrinsic(discriminator: str, pwacc: float | None, **settings: Any) -> dict[str, Any]:
-    return {
+def intrinsic(discriminator: str, pwacc: float | None, **settings: Any) -> dict[str, Metric]:
+    found = {
         "settings": {"discriminator": discriminator, **BASE, **settings},
         "questions": 40,
         "candidates": 1221,
@@ -38,24 +49,31 @@ def intrinsic(discriminator: str, pwacc: float | None, **settings: Any) -> dict[
         "per_question": [],
         "metrics": {**{name: around(0.5) for name in METRICS}, "pwacc": around(pwacc), "failure_rate": around(0.25)},
     }
+    return place("intrinsic", found)
 
 
-def end_to_end(ex: float, **settings: Any) -> dict[str, Any]:
+def end_to_end(ex: float, **settings: Any) -> dict[str, Metric]:
     names = ("em", "partial_acc", "partial_recall", "partial_f1")
     level = {"ex": around(ex), **{name: around(0.3) for name in names}}
-    return {"settings": settings, "questions": 40, "metrics": dict.fromkeys(LEVELS, level), "per_question": []}
+    found = {"settings": settings, "questions": 40, "metrics": dict.fromkeys(LEVELS, level), "per_question": []}
+    return place("end_to_end", found)
 
 
-def rerank(discriminator: str, ex: float, **settings: Any) -> dict[str, Any]:
-    chosen = {**BASE, "planner": "rerank", "generator": "stable-code-3b", "decoding": "sample", **settings}
-    return end_to_end(ex, discriminator=discriminator, **chosen)
+def rerank(discriminator: str, ex: float, **settings: Any) -> dict[str, Metric]:
+    return end_to_end(ex, **{**BASE, **SAMPLES, "planner": "rerank", "discriminator": discriminator, **settings})
 
 
-def reasoning(discriminator: str, **settings: Any) -> dict[str, Any]:
+def reasoning(discriminator: str, **settings: Any) -> dict[str, Metric]:
     names = ("repetition", "one_minus_ttr", "repeated_ngrams", "diversity")
     chosen = {key: value for key, value in {**BASE, **settings}.items() if key not in ("scoring", "mode")}
     metrics = {**{name: around(0.1) for name in names}, "entropy_bits": around(4.5)}
-    return {"settings": {"discriminator": discriminator, **chosen}, "responses": 1221, "metrics": metrics}
+    found = {"settings": {"discriminator": discriminator, **chosen}, "responses": 1221, "metrics": metrics}
+    return place("reasoning", found)
+
+
+def make(name: str, given: Experiment, *metrics: dict[str, Metric], **more: Any) -> Table:
+    """A table of placed metrics, beside the published figures."""
+    return build_table(SPECS[name], given, Results(merge(*metrics), PUBLISHED, **{"display": DISPLAY, **more}))
 
 
 def cell_of(table: Table, label: str, column: str, group: str = "") -> Cell:
@@ -68,78 +86,69 @@ def cell_of(table: Table, label: str, column: str, group: str = "") -> Cell:
     return found[0]
 
 
-TABLE1 = {"discriminators": ["distill-r1-1.5b", "codellama-7b", "mine"], "budget": 512, "scoring": "soft"}
+DISCRIMINATORS = ("distill-r1-1.5b", "codellama-7b", "mine")
+TABLE1 = experiment(discriminators=DISCRIMINATORS, **SCORED, modes=MODES)
 
 
 def test_cell_shows_ours_and_published_in_per_cent() -> None:
-    table = build_table("table1", TABLE1, [intrinsic("distill-r1-1.5b", 0.5)], PUBLISHED, DISPLAY)
+    table = make("table1", TABLE1, intrinsic("distill-r1-1.5b", 0.5))
     cell = cell_of(table, "Distill-R1", "PwAcc", "Naive")
     assert (cell.value, cell.low, cell.high, cell.n) == pytest.approx((50.0, 45.0, 55.0, 40))
     assert cell.published == 51.34
     assert cell.difference == pytest.approx(-1.34)
-    assert (cell.status, cell.published_status) == ("ok", "ok")
+    assert cell.status == "ok"
 
 
 def test_cells_not_run_not_published_and_without_data_are_told_apart() -> None:
-    table = build_table("table1", TABLE1, [intrinsic("mine", None)], PUBLISHED, DISPLAY)
+    table = make("table1", TABLE1, intrinsic("mine", None))
     assert cell_of(table, "Distill-R1", "PwAcc", "Naive").status == "not run"
     assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "no data"
     assert cell_of(table, DISPLAY["mine"], "F1", "Naive").status == "ok"
-    assert cell_of(table, DISPLAY["mine"], "F1", "Naive").published_status == "not published"
+    assert cell_of(table, DISPLAY["mine"], "F1", "Naive").published is None
     assert cell_of(table, "codellama-7b", "F1", "Executability check").published is None
 
 
-def test_settings_that_differ_are_not_taken() -> None:
+def test_a_metric_of_other_settings_is_not_taken() -> None:
     metrics = [
         intrinsic("mine", 0.5, budget=256),
         intrinsic("mine", 0.5, scoring="hard"),
+        intrinsic("mine", 0.5, context="schema"),
         intrinsic("mine", 0.5, mode="check"),
     ]
-    table = build_table("table1", TABLE1, metrics, PUBLISHED, DISPLAY)
+    table = make("table1", TABLE1, *metrics)
     assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "not run"
     assert cell_of(table, DISPLAY["mine"], "PwAcc", "Executability check").status == "ok"
 
 
-def test_setting_that_a_discriminator_does_not_have_fits() -> None:
-    table = build_table("table1", TABLE1, [intrinsic("mine", 0.5, budget=None)], PUBLISHED, DISPLAY)
-    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "ok"
-
-
-def test_budget_from_a_file_name_fits() -> None:
-    table = build_table("table1", TABLE1, [intrinsic("mine", 0.5, budget="512")], PUBLISHED, DISPLAY)
-    assert cell_of(table, DISPLAY["mine"], "PwAcc", "Naive").status == "ok"
-
-
-def test_same_metric_twice_is_one_but_two_different_contradict() -> None:
-    one = intrinsic("mine", 0.5)
-    assert build_table("table1", TABLE1, [one, dict(one)], PUBLISHED, DISPLAY)
-    with pytest.raises(DataError, match="2 different intrinsic metrics"):
-        build_table("table1", TABLE1, [one, intrinsic("mine", 0.6)], PUBLISHED, DISPLAY)
+def test_what_a_metric_says_of_its_settings_is_not_asked() -> None:
+    """Its path says whose it is."""
+    metrics = {name: {**metric, "settings": {}} for name, metric in intrinsic("mine", 0.5).items()}
+    assert cell_of(make("table1", TABLE1, metrics), DISPLAY["mine"], "PwAcc", "Naive").status == "ok"
 
 
 def test_metric_without_a_measure_is_named() -> None:
-    broken = intrinsic("mine", 0.5)
+    ((name, broken),) = intrinsic("mine", 0.5).items()
     del broken["metrics"]["mrr"]
-    with pytest.raises(DataError, match=r"discriminator mine.*no mrr"):
-        build_table("table1", TABLE1, [broken], PUBLISHED, DISPLAY)
+    with pytest.raises(DataError, match=r"metrics/intrinsic/mine/.*naive.json: has no mrr; re-run its evaluation"):
+        make("table1", TABLE1, {name: broken})
 
 
-def test_unknown_table_and_empty_experiment() -> None:
-    with pytest.raises(ConfigError, match="table9: no such table"):
-        build_table("table9", {}, [], PUBLISHED, {})
-    with pytest.raises(ConfigError, match="table1: no discriminators"):
-        build_table("table1", {}, [], PUBLISHED, {})
+def test_an_experiment_that_lacks_a_setting() -> None:
+    with pytest.raises(ConfigError, match="experiment table1: no discriminators; name at least one"):
+        files(SPECS["table1"], Experiment())
+    with pytest.raises(ConfigError, match="experiment table1: no modes"):
+        make("thresholds", experiment(discriminators=["mine"], **SCORED))
 
 
 def test_table2_and_3_take_their_own_mode_and_table_3_the_greedy_row() -> None:
-    experiment = {"discriminators": ["distill-r1-1.5b"], "generator": "stable-code-3b", "decoding": "sample"}
+    common = {"discriminators": ["distill-r1-1.5b"], **SAMPLES, **SCORED}
     metrics = [
         rerank("distill-r1-1.5b", 0.56),
         rerank("distill-r1-1.5b", 0.58, mode="check"),
         end_to_end(0.57, planner="greedy", generator="stable-code-3b", decoding="greedy"),
     ]
-    two = build_table("table2", experiment, metrics, PUBLISHED, DISPLAY)
-    three = build_table("table3", experiment, metrics, PUBLISHED, DISPLAY)
+    two = make("table2", experiment(**common, mode="naive"), *metrics)
+    three = make("table3", experiment(**common, mode="check", greedy_decoding="greedy"), *metrics)
     ex = "Execution accuracy (EX)"
     assert cell_of(two, "Distill-R1", "All", ex).value == pytest.approx(56)
     assert cell_of(three, "Distill-R1", "All", ex).value == pytest.approx(58)
@@ -151,12 +160,17 @@ def test_table2_and_3_take_their_own_mode_and_table_3_the_greedy_row() -> None:
 
 
 def test_table4_has_a_row_per_context() -> None:
-    experiment = {"discriminator": "distill-r1-1.5b", "contexts": ["none", "schema"], "budget": 1024}
-    metrics = [
-        intrinsic("distill-r1-1.5b", 0.5, context="none", budget=1024),
-        reasoning("distill-r1-1.5b", context="none", budget=1024),
+    given = experiment(
+        discriminator="distill-r1-1.5b", contexts=["none", "schema"], budget=1024, scoring="soft", mode="naive"
+    )
+    found = [
+        {name.replace("/x/", "/none/"): metric for name, metric in each.items()}
+        for each in (
+            intrinsic("distill-r1-1.5b", 0.5, context="x", budget=1024),
+            reasoning("distill-r1-1.5b", context="x", budget=1024),
+        )
     ]
-    table = build_table("table4", experiment, metrics, PUBLISHED, DISPLAY)
+    table = make("table4", given, *found)
     assert table.row_headers == ("Discriminator", "Context")
     entropy = cell_of(table, "No schema", "Entropy")
     assert (entropy.value, entropy.published) == (4.5, 4.49)
@@ -166,14 +180,16 @@ def test_table4_has_a_row_per_context() -> None:
 
 
 def test_table5_and_6_compare_scorings() -> None:
+    common = {"discriminator": "distill-r1-1.5b", "context": "no_schema", "budget": 512}
+    common |= {"scorings": ["soft", "hard"], "modes": MODES}
     metrics = [
         intrinsic("distill-r1-1.5b", 0.4, scoring="hard"),
         rerank("distill-r1-1.5b", 0.55, scoring="hard", mode="check"),
     ]
-    five = build_table("table5", {"discriminators": ["distill-r1-1.5b"]}, metrics, PUBLISHED, DISPLAY)
+    five = make("table5", experiment(**common), *metrics)
     hard = cell_of(five, "Hard", "PwAcc", "Naive")
     assert (hard.value, hard.published) == (pytest.approx(40), 34.47)
-    six = build_table("table6", {"discriminators": ["distill-r1-1.5b"]}, metrics, PUBLISHED, DISPLAY)
+    six = make("table6", experiment(**common, **SAMPLES), *metrics)
     assert six.row_headers == ("Discriminator", "Mode", "Scores")
     row = next(row for row in six.rows if row.labels[1:] == ("Executability check", "Hard"))
     assert row.cells[4].value == pytest.approx(55)
@@ -181,31 +197,45 @@ def test_table5_and_6_compare_scorings() -> None:
 
 
 def test_table7_has_a_row_per_generator() -> None:
-    metrics = [end_to_end(0.1, planner="greedy", generator="tinyllama-1.1b", decoding="greedy")]
-    experiment = {"generators": ["tinyllama-1.1b", "mine"], "decoding": "greedy"}
-    table = build_table("table7", experiment, metrics, PUBLISHED, DISPLAY)
+    metrics = end_to_end(0.1, planner="greedy", generator="tinyllama-1.1b", decoding="greedy")
+    table = make("table7", experiment(generators=["tinyllama-1.1b", "mine"], decoding="greedy"), metrics)
     cell = cell_of(table, "tinyllama-1.1b", "All", "Execution accuracy (EX)")
     assert (cell.value, cell.published) == (pytest.approx(10), 11.3)
     assert any("true greedy decoding" in note for note in table.notes)
 
 
 def test_table8_has_a_row_per_budget() -> None:
-    experiment = {"discriminators": ["distill-r1-1.5b"], "budgets": [256, 512], "context": "no_schema"}
-    table = build_table("table8", experiment, [intrinsic("distill-r1-1.5b", 0.5)], PUBLISHED, DISPLAY)
+    given = experiment(discriminator="distill-r1-1.5b", **{**BASE, "budgets": [256, 512]})
+    table = make("table8", given, intrinsic("distill-r1-1.5b", 0.5))
     assert cell_of(table, "512", "PwAcc").value == pytest.approx(50)
     assert cell_of(table, "256", "PwAcc").published == 1.96
     assert cell_of(table, "512", "Diversity").status == "not run"
 
 
+WHOLE = {
+    "discriminators": ["mine"],
+    "generators": ["mine"],
+    "decodings": ["sample"],
+    "contexts": ["no_schema"],
+    "budgets": [512],
+    "scorings": ["soft"],
+    "modes": ["naive"],
+    "planners": [VOTE],
+    "greedy_decoding": "greedy",
+    "checkpoints": [64, 512],
+}
+"""Settings for every table."""
+
+
 @pytest.mark.parametrize("name", ["table4", "table5", "table6", "table8"])
 def test_another_model_has_no_published_value_in_the_reasoning_tables(name: str) -> None:
-    table = build_table(name, {"discriminators": ["mine"], "budgets": [512]}, [], PUBLISHED, DISPLAY)
+    table = make(name, experiment(**WHOLE))
     assert {cell.published for _, _, cell in table.cells()} == {None}
 
 
 def test_notes_say_what_the_table_rests_on() -> None:
-    metrics = [intrinsic("distill-r1-1.5b", 0.5, budget=256)]
-    table = build_table("table1", {**TABLE1, "budget": 256}, metrics, PUBLISHED, DISPLAY)
+    given = experiment(discriminators=DISCRIMINATORS, **{**SCORED, "budget": 256}, modes=MODES)
+    table = make("table1", given, intrinsic("distill-r1-1.5b", 0.5, budget=256))
     text = " ".join(table.notes)
     assert "40 questions, 1,221 candidates, 41 pairs" in text
     assert "bootstrap interval over questions" in text
@@ -233,8 +263,7 @@ def test_numbers_have_no_negative_zero() -> None:
 
 @pytest.fixture
 def table1() -> Table:
-    metrics = [intrinsic("distill-r1-1.5b", 0.5), intrinsic("mine", 0.25)]
-    return build_table("table1", TABLE1, metrics, PUBLISHED, DISPLAY)
+    return make("table1", TABLE1, intrinsic("distill-r1-1.5b", 0.5), intrinsic("mine", 0.25))
 
 
 def test_csv_is_tidy(table1: Table) -> None:
@@ -259,7 +288,7 @@ def test_markdown_cells(table1: Table) -> None:
 
 
 def test_markdown_of_models_that_the_paper_does_not_have_shows_no_empty_column() -> None:
-    alone = build_table("table1", {**TABLE1, "discriminators": ["mine"]}, [intrinsic("mine", 0.25)], PUBLISHED, DISPLAY)
+    alone = make("table1", experiment(discriminator="mine", **SCORED, modes=MODES), intrinsic("mine", 0.25))
     text = render(alone, "md")
     assert "25.00 [20.0, 30.0] " in text
     assert "n.p." not in text
@@ -292,19 +321,24 @@ def test_latex_escapes_and_is_balanced(table1: Table) -> None:
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {len(INTRINSIC)}
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+def test_markdown_lines_up_as_plain_text(table1: Table) -> None:
+    lines = [line for line in render(table1, "md").splitlines() if line.startswith("|")]
+    assert len({len(line) for line in lines[: len(lines) // 2]}) == 1
+    assert lines[1].count(":|") == len(INTRINSIC), "numbers stand right"
+
+
+@pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_table_renders_with_nothing_run(name: str, form: str) -> None:
-    experiment = {"discriminators": ["mine"], "generators": ["mine"], "budgets": [64, 128]}
-    text = render(build_table(name, experiment, [], PUBLISHED, DISPLAY), form)
+    text = render(make(name, experiment(**WHOLE)), form)
     assert "not run" in text
     assert text.endswith("\n")
-    assert "None" not in text.replace("None given", "") or LAYOUTS[name].greedy
+    assert "None" not in text.replace("None given", "").replace("None (greedy)", "")
 
 
 def test_unknown_format() -> None:
     with pytest.raises(ConfigError, match="'docx'"):
-        render(build_table("table7", {"generators": ["mine"]}, [], PUBLISHED, DISPLAY), "docx")
+        render(make("table7", experiment(**WHOLE)), "docx")
 
 
 def test_published_copy_holds_all_that_was_published() -> None:
@@ -315,29 +349,32 @@ def test_published_copy_holds_all_that_was_published() -> None:
     assert {key: PUBLISHED[key] for key in source} == source
 
 
-def test_what_costs_nothing_stands_in_blocks_below_the_models() -> None:
-    experiment = {
-        "discriminators": ["mine"],
-        "generator": "stable-code-3b",
-        "mode": "check",
-        "greedy_decoding": "greedy",
-        "costless": ["oracle:1", "random"],
-        "planners": ["majority"],
-    }
-    free = {"generator": "stable-code-3b", "decoding": "sample", "mode": "check", "planner": "rerank"}
+def test_baselines_stand_in_blocks_below_the_models() -> None:
+    given = experiment(
+        discriminators=["mine"],
+        **SAMPLES,
+        **SCORED,
+        mode="check",
+        greedy_decoding="greedy",
+        baselines=["oracle-1", "random"],
+        planners=[VOTE],
+    )
+    free = {**SAMPLES, "mode": "check", "planner": "rerank"}
     metrics = [
         rerank("mine", 0.5, mode="check"),
-        rerank("mine", 0.6, mode="check", planner="majority"),
+        rerank("mine", 0.6, mode="check", planner=VOTE),
         end_to_end(0.3, discriminator="random", **free),
         end_to_end(0.9, discriminator="oracle-1", **free),
     ]
-    table = build_table("table3", experiment, metrics, PUBLISHED, {"mine": "Mine"})
+    oracle = "Oracle, right with p = 1 (uses gold)"
+    display = {"mine": "Mine", "random": "Random", "oracle-1": oracle}
+    table = make("table3", given, *metrics, display=display, uses_gold={"oracle-1"})
     assert [(row.labels[0], row.block.partition(" ")[0], row.uses_gold) for row in table.rows] == [
         ("Mine", "", False),
         ("None (greedy)", "", False),
         ("Majority × Mine", "Majority", False),
         ("Random", "No", False),
-        ("Oracle, right with p = 1 (uses gold)", "Bounds", True),
+        (oracle, "Bounds", True),
     ]
     assert [row.cells[0].value for row in table.rows] == pytest.approx([50, None, 60, 30, 90])
     assert table.best(0) == {2}, "what looks at the gold query does not compete"
@@ -349,6 +386,23 @@ def test_what_costs_nothing_stands_in_blocks_below_the_models() -> None:
         assert form == "csv" or "Bounds that look at the gold query" in text
 
 
+def test_table6_has_the_baselines_once_a_mode() -> None:
+    given = experiment(
+        discriminator="mine",
+        **SAMPLES,
+        context="no_schema",
+        budget=512,
+        scorings=["soft", "hard"],
+        modes=MODES,
+        baselines=["random"],
+    )
+    assert [row.labels for row in make("table6", given).rows[4:]] == [
+        ("random", "Naive", "–"),
+        ("random", "Executability check", "–"),
+    ]
+    assert sum("/random/" in file for file in files(SPECS["table6"], given)) == 2
+
+
 def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
     names = ("f1", "f1_fitted", "auroc", "average_precision", "without_probability", "brier", "ece")
     metric = {
@@ -357,7 +411,8 @@ def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
         "reliability": {},
         "metrics": {name: around(0.5) for name in (*names, "brier_scaled", "ece_scaled", "threshold", "temperature")},
     }
-    table = build_table("thresholds", {**TABLE1, "modes": ["naive"]}, [metric], PUBLISHED, DISPLAY)
+    given = experiment(discriminators=DISCRIMINATORS, **BASE)
+    table = make("thresholds", given, place("calibration", metric))
     first = table.rows[0]
     shown = {(column.group, column.label): cell for _, column, cell in table.cells() if _ is first}
     assert shown["Classification", "F1 at 0.5"].published == PUBLISHED["table1"]["naive"]["distill-r1-1.5b"][1]
@@ -366,23 +421,28 @@ def test_thresholds_repeat_the_papers_f1_and_nothing_else() -> None:
     assert any("each database at the threshold" in note for note in table.notes)
 
 
-def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_not_asked_has_no_row() -> None:
+def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_left_out_has_no_row() -> None:
     """A metric of one context is taken for neither another context nor a difference."""
-    experiment = {
-        "discriminators": ["mine", "codellama-7b"],
-        "contexts": ["no_schema", "result", "few_shot"],
-        "modes": ["naive"],
-        "unasked": [["mine", "few_shot"]],
-    }
+    given = experiment(
+        discriminators=["mine", "codellama-7b"],
+        contexts=["no_schema", "result", "few_shot"],
+        budget=512,
+        scoring="soft",
+        modes=["naive"],
+        left_out=[("mine", "few_shot")],
+    )
+    settings = {"discriminator": "mine", **BASE, "context": "result"}
     names = ("pwacc", "f1", "hit1", "mrr", "auroc", "failure_rate")
-    difference = {
-        **intrinsic("mine", 0.5, context="result", base="no_schema"),
-        "against": "no_schema",
-        "metrics": {name: around(-0.125) for name in names},
-    }
-    ranked = {**intrinsic("mine", 0.5, context="result"), "reliability": {}, "metrics": {"auroc": around(0.75)}}
-    metrics = [intrinsic("mine", 0.25), intrinsic("mine", 0.5, context="result"), ranked, difference]
-    table = build_table("evidence", experiment, metrics, PUBLISHED, DISPLAY)
+    differences = {"settings": {**settings, "base": "no_schema"}, "metrics": dict.fromkeys(names, around(-0.125))}
+    ranked = {"settings": settings, "metrics": {"auroc": around(0.75)}}
+    table = make(
+        "contexts",
+        given,
+        intrinsic("mine", 0.25),
+        intrinsic("mine", 0.5, context="result"),
+        place("calibration", ranked),
+        place("contrast", differences),
+    )
     assert [row.labels for row in table.rows] == [
         (DISPLAY["mine"], "No schema"),
         (DISPLAY["mine"], "Result"),
@@ -400,3 +460,96 @@ def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_
     assert table.notes[-1] == said
     assert any(note.startswith("Difference: to the same discriminator") for note in table.notes)
     assert not any("average precision" in note for note in table.notes), "what is not shown is not explained"
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_files_of_a_table_are_those_of_its_cells() -> None:
+    table = experiment(discriminators=["a", "b"], **SCORED, modes=MODES)
+    judged = [f"{name}/no_schema/pool.b512.soft.{mode}.json" for name in "ab" for mode in ("check", "naive")]
+    assert files(SPECS["table1"], table) == [f"results/metrics/intrinsic/{place}" for place in judged]
+    assert files(SPECS["thresholds"], table) == [f"results/metrics/calibration/{place}" for place in judged]
+    assert all_files({"table1": table}) == sorted([*files(SPECS["table1"], table), *files(SPECS["thresholds"], table)])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_table_opens_its_files_and_no_other(name: str) -> None:
+    class Asked(dict[str, Metric]):
+        def get(self, key: str, default: Any = None) -> Any:
+            self[key] = {}
+            return default
+
+    found, given = Asked(), experiment(**WHOLE, baselines=["random"])
+    build_table(SPECS[name], given, Results(found))
+    drawn = {path(*each) for each in SPECS[name].drawn(given)} if SPECS[name].drawn else set()
+    assert sorted({*found, *drawn}) == files(SPECS[name], given)
+    for file in found:
+        assert path(*parse(file)) == file
+
+
+def test_the_figure_of_the_adaptive_table_takes_every_cut_and_forced_answer_too() -> None:
+    row = Variant(discriminator="y", context="no_thinking", budget=32, scoring="soft")
+    given = experiment(
+        discriminators=["r"], context="no_schema", checkpoints=[0, 64], modes=["check"], extra_rows=[row]
+    )
+    assert files(SPECS["adaptive"], given) == [
+        "results/metrics/adaptive/r/no_schema/pool.b0-64.check.json",
+        "results/metrics/intrinsic/r/no_schema/pool.b0.forced.check.json",
+        "results/metrics/intrinsic/r/no_schema/pool.b64.forced.check.json",
+        "results/metrics/intrinsic/r/no_schema/pool.b64.soft.check.json",
+        "results/metrics/intrinsic/y/no_thinking/pool.b32.soft.check.json",
+    ]
+
+
+def test_every_table_has_an_experiment_and_every_figure_a_table() -> None:
+    assert tables_of({"table1": Experiment(), "search": Experiment()}) == dict.fromkeys(
+        ("table1", "thresholds", "search"), Experiment()
+    )
+    assert {spec.source for spec in SPECS.values()} == {*SPECS} - {"thresholds"}
+    assert {name: spec.name for name, spec in FIGURES.items()} == {
+        "figure4": "table8",
+        "figure5": "table7",
+        "reliability": "thresholds",
+        "pareto": "adaptive",
+        "planner_costs": "search",
+    }
+
+
+def test_an_experiment_survives_as_builtins() -> None:
+    row = Variant(discriminator="y", context="no_thinking", budget=32, scoring="soft")
+    given = experiment(**WHOLE, extra_rows=[row], left_out=[("mine", "few_shot")])
+    assert experiment_from(dataclasses.asdict(given)) == given
+    assert experiment_from(json.loads(json.dumps(dataclasses.asdict(given)))) == given
+
+
+def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -> None:
+    given = experiment(discriminator="mine", **SCORED, modes=MODES)
+    inputs = []
+    for file in files(SPECS["table1"], given):
+        mode = parse(file)[1].mode
+        (metric,) = intrinsic("mine", 0.25 if mode == "naive" else 0.5, mode=mode).values()
+        inputs.append(str(tmp_path / "module" / file))
+        write_json(inputs[-1], metric)
+    run = {"prompt_tokens": 3, "new_tokens": 4, "seconds": 1.0}
+    write_json(tmp_path / "run.json", run)
+    outputs = {form: str(tmp_path / f"t.{form}") for form in (*FORMATS, "sidecar", "findings")}
+    write_table(
+        inputs,
+        [str(tmp_path / "run.json")],
+        str(ROOT / "resources" / "published.json"),
+        **outputs,
+        name="table1",
+        experiment=dataclasses.asdict(given),
+        display={"mine": "Mine"},
+        uses_gold=[],
+        seed=1,
+        code="c0de",
+    )
+    frame = pandas.read_csv(outputs["csv"])
+    assert frame[frame.metric == "PwAcc"].value.tolist() == [25, 50], "each file in its own cell"
+    assert "PwAcc (Naive) of *Mine* is 25.00 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
+    made = read_json(outputs["sidecar"])
+    assert (made["seed"], made["code"], made["tokens"], len(made["inputs"])) == (1, "c0de", 7, 3)
+    assert {"snakemake", "pandas", "tabulate", "jinja2"} <= set(made["versions"])
+    assert made["settings"]["table1"]["discriminators"] == ["mine"]

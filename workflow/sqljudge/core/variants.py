@@ -119,7 +119,7 @@ def path(kind: str, variant: Variant) -> str:
 
 
 def parse(name: str) -> tuple[str, Variant]:
-    """The kind and variant of a file; the fields that its kind does not depend on have their defaults.
+    """The kind and variant of a file, in whatever folder the workflow runs; fields that do not matter have defaults.
 
     Raises ValueError for a name that no pattern gives.
     """
@@ -155,7 +155,7 @@ def fields_of(kind: str) -> tuple[str, ...]:
 def _expression(kind: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", PATTERNS[kind])
     named = [f"(?P<{part}>{CONSTRAINTS[part]})" if place % 2 else re.escape(part) for place, part in enumerate(parts)]
-    return re.compile("".join(named))
+    return re.compile("".join(["(?:.*/)?", *named]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from sqljudge.experiments import parts
 from sqljudge.experiments.parts import Part, nearest, refusal
 from sqljudge.models.engines import BACKENDS, check_spec
 from sqljudge.models.engines.base import ModelSpec
+from sqljudge.report.specs import SPECS, TableSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -71,69 +72,7 @@ KEYS: dict[str, tuple[Any, str]] = {
 """Each setting of an experiment: its type, and what it says."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TableKeys:
-    """The settings that the experiment behind a table must have, and may have, and what the table shows."""
-
-    settings: tuple[str, ...]
-    optional: tuple[str, ...]
-    description: str
-
-
-_END_TO_END = ("generator", "decoding", "discriminators", "context", "budget", "scoring", "mode")
-TABLES: dict[str, TableKeys] = {
-    "table1": TableKeys(
-        ("discriminators", "context", "budget", "scoring", "modes"),
-        (),
-        "Discriminators, naive and with the executability check, on the labelled pool.",
-    ),
-    "table2": TableKeys(
-        _END_TO_END,
-        ("greedy_decoding", "baselines", "planners"),
-        "Discriminators end to end - a generator's samples, re-ranked, every candidate scored.",
-    ),
-    "table3": TableKeys(
-        _END_TO_END,
-        ("greedy_decoding", "baselines", "planners"),
-        "The same with the executability check, beside the generator alone.",
-    ),
-    "table4": TableKeys(
-        ("discriminator", "contexts", "budget", "scoring", "mode"),
-        (),
-        "One reasoning discriminator with and without the schema in its prompt.",
-    ),
-    "table5": TableKeys(
-        ("discriminator", "context", "budget", "scorings", "modes"),
-        (),
-        "One discriminator with soft and hard scores on the labelled pool.",
-    ),
-    "table6": TableKeys(
-        ("generator", "decoding", "discriminator", "context", "budget", "scorings", "modes"),
-        ("baselines",),
-        "One discriminator with soft and hard scores, end to end.",
-    ),
-    "table7": TableKeys(("generators", "decoding"), (), "Generators without a discriminator."),
-    "table8": TableKeys(
-        ("discriminator", "context", "budgets", "scoring", "mode"),
-        (),
-        "One reasoning discriminator at several budgets.",
-    ),
-    "adaptive": TableKeys(
-        ("discriminators", "context", "checkpoints", "modes"),
-        ("extra_rows",),
-        "Thoughts that stop once their verdict is settled, against thinking to the end.",
-    ),
-    "contexts": TableKeys(
-        ("discriminators", "contexts", "budget", "scoring", "modes"),
-        (),
-        "Discriminators that are shown more than the question and the SQL, against the first context.",
-    ),
-    "search": TableKeys(
-        (*_END_TO_END, "planners"),
-        ("greedy_decoding", "baselines"),
-        "When is search worth it - planners that ask models while they plan, beside re-ranking, with what each spends.",
-    ),
-}
+TABLES: dict[str, TableSpec] = {name: spec for name, spec in SPECS.items() if not spec.experiment}
 """The tables that can be configured."""
 
 
@@ -150,7 +89,7 @@ def _chosen(tables: Part) -> dict[str, Settings]:
     return found
 
 
-def _settings_of(table: str, keys: TableKeys) -> type[Settings]:
+def _settings_of(table: str, keys: TableSpec) -> type[Settings]:
     typed = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in KEYS.items()}
     required: dict[str, Any] = {key: (typed[key], ...) for key in keys.settings}
     optional: dict[str, Any] = {key: (typed[key] | None, None) for key in keys.optional}

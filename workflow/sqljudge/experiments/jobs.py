@@ -34,12 +34,6 @@ STAGES = {"candidates_run": "generate", "judgments_run": "judge", "forced_run": 
 """The model stage whose job records itself in a kind of file."""
 
 
-def tables_of(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """The experiment behind every table: its own, or the one that the table looks at again."""
-    owners = {name: spec.experiment or name for name, spec in SPECS.items()}
-    return {name: experiments[owner] for name, owner in owners.items() if owner in experiments}
-
-
 def cells_of(tables: Mapping[str, Experiment]) -> list[Cell]:
     """Every cell of some tables, once, and the re-ranking that a cell's planner is compared with; sorted."""
     cells = {parse(file) for name, experiment in tables.items() for file in files(SPECS[name], experiment)}

@@ -16,7 +16,6 @@ from sqljudge.report.provenance import device
 from sqljudge.report.text import rst
 from sqljudge.stages.score import which_execute
 
-PACKAGES = ("snakemake", "pyarrow")
 STAGES = {"candidates_run": "generate", "judgments_run": "discriminate", "forced_run": "force"}
 """The stage of each kind of model job but for those of a search, which are two: its generator's and discriminator's."""
 
@@ -166,7 +165,6 @@ def write_costs(
         settings=experiments,
         code=code,
         seed=seed,
-        packages=PACKAGES,
         runs=[dict(run) for _, _, run in jobs],
     )
     write_json(sidecar, made)

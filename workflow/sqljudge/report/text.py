@@ -77,12 +77,12 @@ _TEX_MARKS = {
 }
 
 
-def template(name: str, **functions: Any) -> jinja2.Template:
-    """A template of the report, HTML or TeX by its name, which may call `functions`. In TeX its marks are <% and <<."""
+def template(name: str) -> jinja2.Template:
+    """A template of the report, HTML or TeX by its name. In TeX its marks are <% and <<."""
     page = name.endswith(".html")
     marks: dict[str, Any] = {} if page else _TEX_MARKS
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([_ROOM / "templates", _ROOM / "tables/templates"]),
+        loader=jinja2.FileSystemLoader(_ROOM / "templates"),
         autoescape=page,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -91,5 +91,5 @@ def template(name: str, **functions: Any) -> jinja2.Template:
         **marks,
     )
     environment.filters.update(tex=tex, tex_number=tex_number, number=number, signed=signed)
-    environment.globals.update(caption=caption, **functions)
+    environment.globals.update(caption=caption)
     return environment.get_template(name)

@@ -1,7 +1,51 @@
 """The paper's eight claims: the published figure, ours, an interval, a test and a verdict."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqljudge.core.records import read_json
+from sqljudge.report.cells import all_files
 from sqljudge.report.claims.evaluate import Claim, evaluate_claims
 from sqljudge.report.claims.grid import claims_grid, claims_summary
 from sqljudge.report.claims.statements import ROLES
+from sqljudge.report.specs import experiment_from
+from sqljudge.report.write import write_beside
 
-__all__ = ["ROLES", "Claim", "claims_grid", "claims_summary", "evaluate_claims"]
+__all__ = ["ROLES", "Claim", "claims_grid", "claims_summary", "evaluate_claims", "write_claims"]
+
+
+def write_claims(
+    metrics: Sequence[str],
+    runs: Sequence[str],
+    published: str,
+    *,
+    html: str,
+    csv: str,
+    md: str,
+    tex: str,
+    sidecar: str,
+    findings: str,
+    experiments: Mapping[str, Mapping[str, Any]],
+    roles: Mapping[str, Any],
+    display: Mapping[str, str],
+    seed: int,
+    resamples: int,
+    code: str,
+) -> None:
+    """Write the claims in four formats. `metrics`: in the order of `all_files` of the experiments."""
+    names = all_files({name: experiment_from(settings) for name, settings in experiments.items()})
+    known = dict(zip(names, map(read_json, metrics), strict=True))
+    claims = evaluate_claims(known, read_json(published), roles, display=display, seed=seed, resamples=resamples)
+    claims_grid(claims, roles, display).write(html=html, csv=csv, md=md, tex=tex)
+    write_beside(
+        sidecar,
+        findings,
+        claims_summary(claims),
+        inputs=[*metrics, published],
+        runs=runs,
+        settings={"roles": roles, "resamples": resamples},
+        seed=seed,
+        code=code,
+    )

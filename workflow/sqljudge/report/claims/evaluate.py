@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sqljudge.core.variants import Variant, path
 from sqljudge.metrics import calibration, intrinsic
 from sqljudge.metrics.intervals import (
     CONFIDENCE,
@@ -19,11 +20,11 @@ from sqljudge.metrics.intervals import (
     paired_bootstrap,
     ratio,
 )
-from sqljudge.report.claims.statements import ROLES, Expectation, Form, Settings, Statement, statements
-from sqljudge.report.tables.measures import Kind, find, levels_of
+from sqljudge.report.cells import Metric, levels_of
+from sqljudge.report.claims.statements import ROLES, Expectation, Form, Statement, statements
 
 Verdict = Literal["holds", "does not hold", "not decidable with this many questions", "not run"]
-Metric = dict[str, Any]
+Metrics = Mapping[str, Metric]
 Combine = Callable[[Array], Array]
 
 UNDECIDED: Verdict = "not decidable with this many questions"
@@ -33,11 +34,8 @@ TIE_MARGIN = 2.0
 UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
 
 
-_BY_CANDIDATE: dict[str, tuple[Kind, intrinsic.IntrinsicMetric]] = {
-    **{name: ("intrinsic", rule) for name, rule in intrinsic.METRICS.items()},
-    **{name: ("calibration", rule) for name, rule in calibration.METRICS.items()},
-}
-"""The kind of metric file that holds a measure of the labelled pool, and how a question adds to it."""
+_ON_POOL = {**intrinsic.METRICS, **calibration.METRICS}
+"""How a question adds to each measure of the labelled pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +80,19 @@ class _Sample:
     counting: frozenset[int]
 
 
-def _sample(statement: Statement, metrics: Sequence[Metric], settings: Settings) -> _Sample | None:
-    """The questions of the run with these settings; None if there is no such run."""
-    if statement.measure == "ex":
-        return _executions(statement, metrics, settings)
-    kind, rule = _BY_CANDIDATE[statement.measure]
-    metric = find(metrics, kind, settings)
+def _sample(statement: Statement, metrics: Metrics, variant: Variant) -> _Sample | None:
+    """What the questions of a system's run add; None if there is no such run."""
+    metric = metrics.get(path(statement.kind, variant))
     if metric is None:
         return None
     rows = metric["per_question"]
+    if statement.measure == "ex":
+        rows = [row for row in rows if row["exec"] is not None and statement.hardness in ("all", row["hardness"])]
+        hits = {row["question_id"]: (float(row["exec"]), 1.0) for row in rows}
+        return _Sample(hits, ratio, True, frozenset(hits))
+    rule = _ON_POOL[statement.measure]
     counting = frozenset(row["question_id"] for row in rows if rule.rests_on(row))
     return _Sample({row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, rule.yes_no, counting)
-
-
-def _executions(statement: Statement, metrics: Sequence[Metric], settings: Settings) -> _Sample | None:
-    kind: Kind = "greedy" if settings.get("planner") == "greedy" else "rerank"
-    metric = find(metrics, kind, settings)
-    if metric is None:
-        return None
-    rows = [row for row in metric["per_question"] if statement.hardness in ("all", row["hardness"])]
-    hits = {row["question_id"]: (float(row["exec"]), 1.0) for row in rows if row["exec"] is not None}
-    return _Sample(hits, ratio, True, frozenset(hits))
 
 
 def _matrix(sample: _Sample, questions: Sequence[int]) -> Array:
@@ -189,16 +179,12 @@ _RULES: dict[Expectation, Callable[[Claim, Statement, float | None], Verdict]] =
 }
 
 
-def _without_level(statement: Statement, metrics: Sequence[Metric]) -> str:
-    levels = levels_of(metrics)
-    if statement.hardness in ("all", *levels):
-        return ""
-    return f"no question of this dataset is '{statement.hardness}': its levels are {', '.join(levels)}"
-
-
-def _check(statement: Statement, metrics: Sequence[Metric], claim: Claim, seed: int, resamples: int) -> Claim:
-    if reason := _without_level(statement, metrics):
-        return replace(claim, reason=reason)
+def _check(
+    statement: Statement, metrics: Metrics, levels: Sequence[str], claim: Claim, seed: int, resamples: int
+) -> Claim:
+    if statement.hardness not in ("all", *levels):
+        which = f"its levels are {', '.join(levels)}"
+        return replace(claim, reason=f"no question of this dataset is '{statement.hardness}': {which}")
     one = _sample(statement, metrics, statement.first)
     other = _sample(statement, metrics, statement.second) if statement.second else None
     if one is None or (statement.second and other is None):
@@ -209,8 +195,7 @@ def _check(statement: Statement, metrics: Sequence[Metric], claim: Claim, seed: 
 
 
 def evaluate_claims(
-    on_pool: Sequence[Metric],
-    end_to_end: Sequence[Metric],
+    metrics: Metrics,
     published: Mapping[str, Any],
     roles: Mapping[str, Any] | None = None,
     *,
@@ -220,14 +205,13 @@ def evaluate_claims(
 ) -> list[Claim]:
     """The statements of the eight claims (paper, section 8 of the method), each with this run's figure and verdict.
 
-    `on_pool`: intrinsic and calibration metrics. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not)
-    when its test has p < 0.05 and the difference has the claimed sign (or the other one), whatever its size; a bound
-    when the whole interval lies on one side; a tie when the interval of the difference lies within TIE_MARGIN points.
-    All else is not decidable. Raises DataError if two different metrics have the settings of one system.
+    `metrics`: by path. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not) when its test has p < 0.05
+    and the difference has the claimed sign (or the other one), whatever its size; a bound when the whole interval lies
+    on one side; a tie when the interval of the difference lies within TIE_MARGIN points. All else is not decidable.
+    Raises DataError for metrics of datasets with different levels of difficulty.
     """
-    labels = display or {}
-    figures = published.get("claims", {})
-    metrics = [*on_pool, *end_to_end]
+    labels, figures = display or {}, published.get("claims", {})
     found = statements({**ROLES, **(roles or {})}, figures, lambda name: labels.get(name, name))
+    levels = levels_of(metrics.values())
     blank = [Claim(s.number, s.text, UNITS[s.form], figures.get(s.key)) for s in found]
-    return [_check(s, metrics, claim, seed, resamples) for s, claim in zip(found, blank, strict=True)]
+    return [_check(s, metrics, levels, claim, seed, resamples) for s, claim in zip(found, blank, strict=True)]

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from sqljudge.core.variants import POOL, RERANK, Variant, greedy_variant
+from sqljudge.report.words import MODES
+
 Expectation = Literal["higher", "lower", "tie", "below", "above"]
 Form = Literal["relative", "points", "level"]
-Settings = Mapping[str, Any]
 
 ROLES: dict[str, Any] = {
     "reasoning": "distill-r1-1.5b",
@@ -22,14 +24,22 @@ ROLES: dict[str, Any] = {
     "budget": 512,
     "schema_budget": 1024,
     "budgets": (256, 1024, 2048),
+    "sample_decoding": "sample",
     "decoding": "greedy",
 }
-"""Who plays which part, and at which settings; a run may set others. `budgets`: short, enough, and far too much."""
+"""Who plays which part, and at which settings; a run may set others.
+
+`budgets`: short, enough, and far too much. `sample_decoding`: of the samples that are re-ranked; `decoding`: of
+generators on their own.
+"""
+
+KINDS = {"ex": "end_to_end", "f1_fitted": "calibration"}
+"""The kind of metric file that holds a measure, where it is not "intrinsic"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement to be checked: `measure` of the runs with settings `first` (and `second`), as `form`."""
+    """A statement to be checked: `measure` of the systems `first` (and `second`), as `form`."""
 
     number: int
     text: str
@@ -37,108 +47,95 @@ class Statement:
     measure: str
     form: Form
     expect: Expectation
-    first: Settings
-    second: Settings | None = None
+    first: Variant
+    second: Variant | None = None
     bound: float | None = None
     hardness: str = "all"
 
+    @property
+    def kind(self) -> str:
+        """The kind of metric file that holds the measure."""
+        return KINDS.get(self.measure, "intrinsic")
 
-_MODES = {"naive": "every candidate scored", "check": "executability check"}
+
 _LABELS = {"pwacc": "PwAcc", "f1": "F1", "hit1": "Hit@1", "mrr": "MRR"}
 
 
 def statements(roles: Mapping[str, Any], figures: Mapping[str, Any], label: Callable[[str], str]) -> list[Statement]:
     """All statements of the eight claims, in their order.
 
-    `roles`: as ROLES, whole; a role "pool" may name the labelled pool. `figures`: the published figures of the claims;
-    the bounds are among them. `label`: what to call a discriminator or generator.
+    `roles`: as ROLES, whole. `figures`: the published figures of the claims; the bounds are among them. `label`: what
+    to call a discriminator or generator.
     """
-    pool = {"context": roles["context"], "budget": roles["budget"], "scoring": "soft"}
-    rerank = {**pool, "planner": "rerank", "generator": roles["generator"]}
-    if roles.get("pool"):
-        pool["pool"] = roles["pool"]
-    scored = {**pool, "discriminator": roles["reasoning"], "mode": "naive"}
-    selected = {**rerank, "discriminator": roles["reasoning"], "mode": "naive"}
+    scored = Variant(POOL, roles["reasoning"], roles["context"], roles["budget"], "soft", "naive")
+    samples = f"{roles['generator']}.{roles['sample_decoding']}"
+    selected = replace(scored, pool=samples, planner=RERANK)
+    plain = replace(scored, budget=roles["schema_budget"])
+    schema = replace(plain, context=roles["schema_context"])
+    lowers, raises = "Adding the schema lowers PwAcc", "Adding the schema raises the failure rate"
+    hard, hard_selected = (replace(variant, scoring="hard") for variant in (scored, selected))
     return [
-        *_pool_statements(roles, pool, label),
-        *_reranking_statements(roles, rerank, label),
+        *_pool_statements(roles, scored, label),
+        *_reranking_statements(roles, selected, label),
         *_budget_statements(roles, figures, scored),
-        *_schema_statements(roles, scored),
-        *_scoring_statements(scored, selected),
+        Statement(6, lowers, "6_pwacc", "pwacc", "relative", "lower", schema, plain),
+        Statement(6, raises, "6_failures", "failure_rate", "relative", "higher", schema, plain),
+        Statement(7, "Hard scores lower PwAcc", "7_pwacc", "pwacc", "relative", "lower", hard, scored),
+        Statement(7, "Hard scores lower EX", "7_ex", "ex", "relative", "lower", hard_selected, selected),
         *_generator_statements(roles, label),
     ]
 
 
-def _pool_statements(roles: Mapping[str, Any], pool: Settings, label: Callable[[str], str]) -> list[Statement]:
-    reasoning, small = roles["reasoning"], roles["7b"]
+def _pool_statements(roles: Mapping[str, Any], scored: Variant, label: Callable[[str], str]) -> list[Statement]:
+    who, other = label(roles["reasoning"]), label(roles["7b"])
     found = []
     for number, measure in ((1, "f1"), (2, "pwacc")):
-        for mode, words in _MODES.items():
-            first, second = ({**pool, "mode": mode, "discriminator": name} for name in (reasoning, small))
-            text = f"{label(reasoning)}'s {_LABELS[measure]} beats {label(small)}'s ({words})"
-            found.append(Statement(number, text, f"{number}_{mode}", measure, "relative", "higher", first, second))
-            found += _at_fitted_thresholds(found[-1])
+        for mode, words in MODES.items():
+            first = replace(scored, mode=mode)
+            second = replace(first, discriminator=roles["7b"])
+            text = f"{who}'s {_LABELS[measure]} beats {other}'s ({words.phrase}"
+            key = f"{number}_{mode}"
+            found.append(Statement(number, f"{text})", key, measure, "relative", "higher", first, second))
+            if measure == "f1":  # the same without the fixed threshold of 0.5, on which F1 rests
+                text = f"{text}, thresholds fitted on other databases)"
+                key = f"{key}_fitted"
+                found.append(Statement(number, text, key, "f1_fitted", "relative", "higher", first, second))
     return found
 
 
-def _at_fitted_thresholds(statement: Statement) -> list[Statement]:
-    """The same statement without the fixed threshold of 0.5, where its measure rests on one."""
-    text = f"{statement.text[:-1]}, thresholds fitted on other databases)"
-    again = replace(statement, text=text, key=f"{statement.key}_fitted", measure="f1_fitted")
-    return [again] if statement.measure == "f1" else []
-
-
-def _reranking_statements(roles: Mapping[str, Any], rerank: Settings, label: Callable[[str], str]) -> list[Statement]:
-    naive = [{**rerank, "mode": "naive", "discriminator": roles[part]} for part in ("reasoning", "13b")]
-    check = [{**settings, "mode": "check"} for settings in naive]
+def _reranking_statements(roles: Mapping[str, Any], selected: Variant, label: Callable[[str], str]) -> list[Statement]:
+    large = replace(selected, discriminator=roles["13b"])
+    checked, large_checked = (replace(variant, mode="check") for variant in (selected, large))
     who, other = (f"{label(roles[part])}'s" for part in ("reasoning", "13b"))
-    beats = f"{who} EX beats {other} ({_MODES['naive']})"
-    extra = f"{who} EX beats {other} on the extra-hard questions ({_MODES['check']})"
-    ties = f"{who} EX ties with {other} on all questions ({_MODES['check']})"
+    beats = f"{who} EX beats {other} ({MODES['naive'].phrase})"
+    extra = f"{who} EX beats {other} on the extra-hard questions ({MODES['check'].phrase})"
+    ties = f"{who} EX ties with {other} on all questions ({MODES['check'].phrase})"
     return [
-        Statement(3, beats, "3", "ex", "relative", "higher", naive[0], naive[1]),
-        Statement(4, extra, "4_extra", "ex", "relative", "higher", check[0], check[1], hardness="extra"),
-        Statement(4, ties, "4_all_gain", "ex", "points", "tie", check[0], check[1]),
+        Statement(3, beats, "3", "ex", "relative", "higher", selected, large),
+        Statement(4, extra, "4_extra", "ex", "relative", "higher", checked, large_checked, hardness="extra"),
+        Statement(4, ties, "4_all_gain", "ex", "points", "tie", checked, large_checked),
     ]
 
 
-def _budget_statements(roles: Mapping[str, Any], figures: Mapping[str, Any], scored: Settings) -> list[Statement]:
-    short, enough, far = ({**scored, "budget": budget} for budget in roles["budgets"])
+def _budget_statements(roles: Mapping[str, Any], figures: Mapping[str, Any], scored: Variant) -> list[Statement]:
+    short, enough, far = (replace(scored, budget=budget) for budget in roles["budgets"])
     gain, least, failures = (figures.get(f"5_{key}_bound") for key in ("gain", "pwacc", "failures"))
     found = []
     for measure, name in _LABELS.items():
-        text = f"From {enough['budget']} to {far['budget']} tokens {name} gains less than {gain} points"
+        text = f"From {enough.budget} to {far.budget} tokens {name} gains less than {gain} points"
         found.append(Statement(5, text, f"5_{measure}_gain", measure, "points", "below", far, enough, bound=gain))
-    text = f"At {short['budget']} tokens PwAcc is below {least} %"
+    text = f"At {short.budget} tokens PwAcc is below {least} %"
     found.append(Statement(5, text, "5_pwacc_level", "pwacc", "level", "below", short, bound=least))
-    text = f"At {short['budget']} tokens the failure rate is above {failures} %"
+    text = f"At {short.budget} tokens the failure rate is above {failures} %"
     found.append(Statement(5, text, "5_failures_level", "failure_rate", "level", "above", short, bound=failures))
     return found
 
 
-def _schema_statements(roles: Mapping[str, Any], scored: Settings) -> list[Statement]:
-    base = {**scored, "budget": roles["schema_budget"]}
-    schema = {**base, "context": roles["schema_context"]}
-    lowers, raises = "Adding the schema lowers PwAcc", "Adding the schema raises the failure rate"
-    return [
-        Statement(6, lowers, "6_pwacc", "pwacc", "relative", "lower", schema, base),
-        Statement(6, raises, "6_failures", "failure_rate", "relative", "higher", schema, base),
-    ]
-
-
-def _scoring_statements(scored: Settings, selected: Settings) -> list[Statement]:
-    pool, chosen = ({**settings, "scoring": "hard"} for settings in (scored, selected))
-    return [
-        Statement(7, "Hard scores lower PwAcc", "7_pwacc", "pwacc", "relative", "lower", pool, scored),
-        Statement(7, "Hard scores lower EX", "7_ex", "ex", "relative", "lower", chosen, selected),
-    ]
-
-
 def _generator_statements(roles: Mapping[str, Any], label: Callable[[str], str]) -> list[Statement]:
-    alone = {"planner": "greedy", "decoding": roles["decoding"]}
-    worst = {**alone, "generator": roles["reasoning_generator"]}
+    worst = roles["reasoning_generator"]
+    alone = {name: greedy_variant(f"{name}.{roles['decoding']}") for name in (*roles["generators"], worst)}
     found = []
     for name in roles["generators"]:
-        text = f"As generator {label(name)}'s EX beats {label(roles['reasoning_generator'])}'s"
-        found.append(Statement(8, text, f"8_{name}", "ex", "relative", "higher", {**alone, "generator": name}, worst))
+        text = f"As generator {label(name)}'s EX beats {label(worst)}'s"
+        found.append(Statement(8, text, f"8_{name}", "ex", "relative", "higher", alone[name], alone[worst]))
     return found

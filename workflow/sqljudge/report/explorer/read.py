@@ -19,8 +19,8 @@ from sqljudge.core.records import (
     read_jsonl,
 )
 from sqljudge.core.variants import POOL, RERANK, Variant, only, parse, path
-from sqljudge.data.datasets import database_path
-from sqljudge.sql.official.execution import for_sqlite, prepared
+from sqljudge.sql.databases import database_path
+from sqljudge.sql.official.execution import prepare
 from sqljudge.sql.sandbox import Limits, QueryJob, QueryResult, Sandbox
 
 GOLD_ROWS = 20
@@ -110,7 +110,7 @@ def gold_results(
     jobs = {
         (name, question.id): QueryJob(
             database_path(databases, question.db_id),
-            for_sqlite(prepared(question.gold_sql, keep_distinct=True) or ""),
+            prepare(question.gold_sql, keep_distinct=True) or "",
             keep=GOLD_ROWS,
         )
         for name, some in questions.items()

@@ -13,39 +13,37 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from sqljudge.report.figures.plotting import INK, shades
-from sqljudge.report.tables.layouts import layout_of, values_of, word
-from sqljudge.report.tables.measures import Metric, find
+from sqljudge.core.variants import Experiment
+from sqljudge.report.cells import Metric, Results
+from sqljudge.report.figures.style import INK, say, shades
+from sqljudge.report.words import label
 
 ACROSS = 3
 _RAW, _SCALED = "raw", "scaled"
 _WHISKER: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "capsize": 2}
 
 
-def reliability_diagram(experiment: Mapping[str, Any], metrics: Sequence[Metric], display: Mapping[str, str]) -> Figure:
-    """A panel for each discriminator and mode of the table of thresholds.
+def reliability_diagram(experiment: Experiment, results: Results) -> Figure:
+    """A panel for each mode and discriminator of the table of thresholds.
 
     A filled mark is a bin of scores as they are, a hollow one a bin after temperature scaling; whiskers are 95 %
     intervals over questions, and the bars at the foot say how the scores as they are spread over the bins.
     """
-    modes = values_of(experiment, "mode", layout_of("thresholds").defaults["mode"])
-    names = values_of(experiment, "discriminator")
-    panels = [(name, mode) for mode in modes for name in names]
-    across = min(len(names), ACROSS)
+    panels = sorted(experiment.variants(), key=lambda variant: experiment.modes.index(variant.mode))
+    across = min(len(experiment.discriminators), ACROSS)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(0.6 + 2.7 * across, 0.7 + 2.75 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    colours = shades(2, 0.25, 0.25)
+    colour = shades(2, 0.25, 0.25)[0]
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    for (name, mode), axes in zip(panels, grid.flat, strict=False):
-        settings = {"discriminator": name, "mode": mode}
-        settings |= {key: experiment[key] for key in ("context", "budget", "scoring") if key in experiment}
-        _panel(axes, find(metrics, "calibration", settings), colours[0])
-        axes.set_title(f"{word('discriminator', name, display)}\n{word('mode', mode, display)}", fontsize=9, loc="left")
+    for variant, axes in zip(panels, grid.flat, strict=False):
+        _panel(axes, results.metric("calibration", variant), colour)
+        names = (label(setting, getattr(variant, setting), results.display) for setting in ("discriminator", "mode"))
+        axes.set_title("\n".join(names), fontsize=9, loc="left")
     figure.supxlabel("Probability that the candidate is correct, as given", fontsize=9)
     figure.supylabel("Share of candidates that are correct", fontsize=9)
-    figure.legend(handles=_keys(colours[0]), loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(handles=_keys(colour), loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
@@ -57,8 +55,7 @@ def _panel(axes: Axes, metric: Metric | None, colour: Any) -> None:
     axes.tick_params(labelsize=8)
     bins = metric["reliability"] if metric else {_RAW: [], _SCALED: []}
     if not bins[_RAW]:
-        text = "no probabilities" if metric else "not run"
-        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=INK, style="italic")
+        say(axes, "no probabilities" if metric else "not run")
         return
     _spread(axes, bins[_RAW], colour)
     _curve(axes, bins[_SCALED], mfc="white", color=INK, lw=0.9, linestyle="--", marker="s")

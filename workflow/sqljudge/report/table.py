@@ -13,8 +13,6 @@ from sqljudge.report.text import number
 Status = Literal["ok", "not run", "no data"]
 """Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
 
-NOT_PUBLISHED = "not published"
-
 Better = Literal["high", "low"] | None
 
 
@@ -30,6 +28,11 @@ class Column:
     unit: str = "%"
     decimals: int = 2
     better: Better = None
+
+    @property
+    def heading(self) -> str:
+        """Its label with its unit."""
+        return f"{self.label} ({self.unit})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,15 @@ class Cell:
             return None
         return self.value - self.published
 
-    @property
-    def published_status(self) -> str:
-        return "ok" if self.published is not None else NOT_PUBLISHED
+    def text(self, decimals: int) -> str:
+        """Its own value, or the word that says why there is none."""
+        return self.status if self.value is None else number(self.value, decimals)
+
+    def interval(self, decimals: int) -> str:
+        """Its interval as "[low, high]", "" if it has none."""
+        if self.low is None or self.high is None or math.isnan(self.low) or math.isnan(self.high):
+            return ""
+        return f"[{number(self.low, decimals)}, {number(self.high, decimals)}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of values. `notes` are sentences that stand under it."""
+    """A table of values.
+
+    `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    """
 
     name: str
     title: str
@@ -79,6 +91,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    spoken_of: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
         """The column groups from left to right, each as its heading and the positions of its columns."""
@@ -111,10 +124,3 @@ class Table:
             return frozenset()
         top = max(shown.values()) if column.better == "high" else min(shown.values())
         return frozenset(index for index, value in shown.items() if value == top)
-
-
-def interval(cell: Cell, decimals: int) -> str:
-    """A cell's interval as "[low, high]", "" if it has none."""
-    if cell.low is None or cell.high is None or math.isnan(cell.low) or math.isnan(cell.high):
-        return ""
-    return f"[{number(cell.low, decimals)}, {number(cell.high, decimals)}]"

@@ -1,0 +1,197 @@
+"""From a table's spec and an experiment to its cells, each with its metric file, and from the files to the table.
+
+`files` is the input of a table's rule, and `build_table` opens just those: nothing is searched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import HARDNESS
+from sqljudge.core.variants import GREEDY, POOL, RERANK, Experiment, Variant, baseline_variant, greedy_variant, path
+from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
+from sqljudge.report.notes import table_notes
+from sqljudge.report.specs import SPECS, TableSpec, tables_of
+from sqljudge.report.table import Cell, Column, Row, Table
+from sqljudge.report.words import HEADERS, Display, label
+
+Metric = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What tables and figures are made of.
+
+    `metrics`: by path. `published`: the paper's figures. `display`: labels by name. `uses_gold`: the baselines that
+    look at the gold query.
+    """
+
+    metrics: Mapping[str, Metric]
+    published: Mapping[str, Any] = field(default_factory=dict)
+    display: Display = field(default_factory=dict)
+    uses_gold: Collection[str] = ()
+
+    def metric(self, kind: str, variant: Variant) -> Metric | None:
+        """The metric of a kind and variant; None if it was not run."""
+        return self.metrics.get(path(kind, variant))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row before its cells are filled: its labels, what it shows, and the block that it stands in."""
+
+    labels: tuple[str, ...]
+    variant: Variant
+    block: str = ""
+    uses_gold: bool = False
+
+
+def files(spec: TableSpec, experiment: Experiment) -> list[str]:
+    """The metric files of all cells of a table, and of what its figures show beyond them; sorted, each once.
+
+    Raises ConfigError where the experiment lacks a setting of the table.
+    """
+    places = product(_lines(spec, experiment, {}, ()), _columns(spec, experiment, HARDNESS, {}))
+    shown = {(measure.kind, replace(line.variant, **own)) for line, (_, measure, own) in places}
+    return sorted({path(*each) for each in (*shown, *(spec.drawn(experiment) if spec.drawn else ()))})
+
+
+def all_files(experiments: Mapping[str, Experiment]) -> list[str]:
+    """The metric files of every table that can be made of some experiments; sorted, each once."""
+    return sorted({file for name, one in tables_of(experiments).items() for file in files(SPECS[name], one)})
+
+
+def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Table:
+    """A table of a run's metrics: a cell whose file is not among them is "not run".
+
+    Raises ConfigError where the experiment lacks a setting of the table, DataError for metrics that contradict each
+    other or lack a measure.
+    """
+    axes, display = _axes(spec, experiment), results.display
+    columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
+    lines = _lines(spec, experiment, display, results.uses_gold)
+    figures = results.published.get(spec.source) if spec.published else None
+    used: dict[str, tuple[Variant, Metric]] = {}
+    rows = []
+    for line in lines:
+        cells = []
+        for _, measure, own in columns:
+            variant = replace(line.variant, **own)
+            place = path(measure.kind, variant)
+            metric = results.metrics.get(place)
+            if metric is not None:
+                used[place] = (variant, metric)
+            published = spec.published(figures, variant, measure.path) if spec.published and figures else None
+            cells.append(_cell(place, metric, measure, published))
+        rows.append(Row(line.labels, tuple(cells), line.block, line.uses_gold))
+    headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
+    shown = tuple(column for column, _, _ in columns)
+    made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of)
+    settings = results.published.get("settings", {}).get(spec.source, {})
+    citation = results.published.get("citation", "the paper")
+    notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)
+    return replace(made, notes=notes)
+
+
+def _axes(spec: TableSpec, experiment: Experiment) -> dict[str, tuple[Any, ...]]:
+    for setting in spec.settings:
+        if not experiment.values(setting.removesuffix("s")):
+            raise ConfigError(f"experiment {spec.source}: no {setting}; name at least one")
+    return {axis: experiment.values(axis) for axis in spec.axes}
+
+
+def _heads(spec: TableSpec, axes: Mapping[str, Sequence[Any]]) -> list[str]:
+    return [axis for number, axis in enumerate(axes) if number < spec.heads or len(axes[axis]) > 1]
+
+
+def _columns(
+    spec: TableSpec, experiment: Experiment, levels: Sequence[str], display: Display
+) -> list[tuple[Column, Measure, dict[str, Any]]]:
+    """Each column with its measure, and the field of a row's variant that it sets, if any."""
+    headings: list[tuple[str, Sequence[Measure], dict[str, Any]]] = [
+        (heading, measures, {}) for heading, measures in spec.columns.items()
+    ]
+    if spec.across:
+        headings = [
+            (label(spec.across, value, display), measures, {spec.across: value})
+            for value, (_, measures, _) in product(experiment.values(spec.across), headings)
+        ]
+    return [
+        (measure.column(heading), measure, own)
+        for heading, measures, own in headings
+        for each in measures
+        for measure in each.each(levels)
+    ]
+
+
+def _lines(spec: TableSpec, experiment: Experiment, display: Display, uses_gold: Collection[str]) -> list[Line]:
+    """The rows: the models, the generators alone, other planners, and the baselines, those that use gold last."""
+    axes = _axes(spec, experiment)
+    heads = _heads(spec, axes)
+
+    def labels(**known: Any) -> tuple[str, ...]:
+        return tuple(label(axis, known[axis], display) if axis in known else "–" for axis in heads)
+
+    models = []
+    for values in product(*axes.values()):
+        known = dict(zip(axes, values, strict=True))
+        if (known.get("discriminator"), known.get("context")) not in experiment.left_out:
+            models.append(Line(labels(**known), _variant(spec, experiment, known)))
+    optional = {name: getattr(experiment, name) for name in spec.optional}
+    others = []
+    for generator in experiment.generators if optional.get("greedy_decoding") else ():
+        text = labels(discriminator="None (greedy)", generator=generator)
+        others.append(Line(text, greedy_variant(f"{generator}.{experiment.greedy_decoding}")))
+    for planner, line in product(optional.get("planners", ()), models):
+        prefix, heading = BESIDE_RERANKING[planner]
+        text = (f"{prefix} × {line.labels[0]}", *line.labels[1:])
+        others.append(Line(text, replace(line.variant, planner=planner), heading))
+    planners = [planner for planner in axes.get("planner", (RERANK,)) if planner not in BESIDE_RERANKING]
+    below = []
+    for name, planner, mode in product(optional.get("baselines", ()), planners, experiment.modes):
+        text, gold = labels(discriminator=name, planner=planner, mode=mode), name in uses_gold
+        variant = baseline_variant(name, experiment.pool, mode, planner)
+        below.append(Line(text, variant, WITH_GOLD if gold else WITHOUT_MODEL, gold))
+    return [*models, *others, *sorted(below, key=lambda line: line.uses_gold)]
+
+
+def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> Variant:
+    """What a row of a model or generator shows, with all that any kind of metric file depends on."""
+    own = {"planner": spec.planner, **known}
+    pool = f"{own.pop('generator')}.{own.pop('decoding')}" if "generator" in own else POOL
+    if spec.planner == GREEDY:
+        return greedy_variant(pool)
+    return Variant(pool, **own, base=experiment.contexts[0], checkpoints=tuple(sorted(experiment.checkpoints)))
+
+
+def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:
+    """A cell in its column's unit: "not run" without a metric, "no data" where the value is None."""
+    if metric is None:
+        return Cell(published=published)
+    entry: Any = metric["metrics"]
+    for step in measure.path:
+        if not isinstance(entry, Mapping) or step not in entry:
+            raise DataError(f"{place}: has no {'.'.join(measure.path)}; re-run its evaluation")
+        entry = entry[step]
+    if not isinstance(entry, Mapping):
+        entry = {"value": entry}
+    scale = 100.0 if measure.unit == "%" else 1.0
+    numbers = (entry.get(key) for key in ("value", "low", "high"))
+    value, low, high = (None if each is None else float(each) * scale for each in numbers)
+    return Cell(value, low, high, entry.get("n"), published, "no data" if value is None else "ok")
+
+
+def levels_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
+    """The levels of difficulty that end-to-end metrics are given by; Spider's where none says so.
+
+    Raises DataError for metrics of datasets with different levels.
+    """
+    found = {tuple(metric["levels"]) for metric in metrics if "levels" in metric}
+    if len(found) > 1:
+        which = "; ".join(", ".join(levels) for levels in sorted(found))
+        raise DataError(f"metrics of questions with different levels ({which}); delete those of the other dataset")
+    return next(iter(found), HARDNESS)

@@ -1,0 +1,199 @@
+"""The figures of accuracy against tokens, and the fronts that nothing beats: of reading a thought, and of planners.
+
+Knows metrics, not how they came to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from sqljudge.core.variants import FORCED, Experiment, Variant, baseline_variant, greedy_variant
+from sqljudge.report.cells import Results
+from sqljudge.report.figures.style import INK, say, shades
+from sqljudge.report.words import label
+
+MARKERS = "s^vPXd<>h"
+LEAST_SPAN = 5.0
+"""Points of EX that an axis shows at least, so that equal planners look equal."""
+
+_ARM: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "alpha": 0.6}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One variant: its mean tokens, its accuracy in per cent with its interval, and what stands beside it."""
+
+    tokens: float
+    accuracy: float
+    low: float
+    high: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Variants that are drawn alike; `joined` by a line where they differ in the budget alone."""
+
+    label: str
+    points: tuple[Point, ...]
+    marker: str
+    colour: Any
+    joined: bool = False
+    hollow: bool = False
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats in both, fewest tokens first: none is at most as dear and more accurate."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.tokens, -point.accuracy)):
+        if not best or point.accuracy > best[-1].accuracy:
+            best.append(point)
+    return best
+
+
+def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
+    """A panel for each mode: PwAcc against new tokens a candidate. Numbers at marks are budgets."""
+    modes, budgets = experiment.modes, sorted(experiment.checkpoints)
+    figure = Figure(figsize=(1.2 + 4.2 * len(modes), 4.6), layout="constrained")
+    panels = figure.subplots(1, len(modes), squeeze=False, sharey=True)[0]
+    keys: dict[str, Line2D] = {}
+    for axes, mode in zip(panels, modes, strict=True):
+        drawn = thoughts(experiment, results, mode)
+        for each in drawn:
+            keys[each.label] = _draw_series(axes, each)
+        dashed = _draw_front(axes, [point for each in drawn for point in each.points])
+        # Logarithmic above the least budget, linear below, so that no tokens have a place.
+        least = min(budget for budget in budgets if budget)
+        axes.set_xscale("symlog", base=2, linthresh=least)
+        axes.xaxis.set_major_locator(FixedLocator([0, *(budget for budget in budgets if budget)]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(-0.15 * least, budgets[-1] * 1.3)
+        axes.tick_params(labelsize=8)
+        axes.set_title(label("mode", mode, results.display), fontsize=9, loc="left")
+    figure.supxlabel("New tokens a candidate (mean)", fontsize=9)
+    figure.supylabel("Pairwise accuracy (%)", fontsize=9)
+    figure.legend(handles=[*keys.values(), dashed], loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def thoughts(experiment: Experiment, results: Results, mode: str) -> list[Series]:
+    """What a panel of a mode shows: of each discriminator its curves and where it stops, then the extra rows."""
+    names, budgets = experiment.discriminators, tuple(sorted(experiment.checkpoints))
+    found = []
+    for name, colour in zip(names, shades(len(names), 0.25, 0.7), strict=True):
+        own = Variant(experiment.pool, name, experiment.contexts[0], mode=mode, checkpoints=budgets)
+        cut, forced = (
+            tuple(
+                point
+                for budget in budgets
+                for point in _point(results, "intrinsic", replace(own, budget=budget, scoring=scoring), "pwacc")
+            )
+            for scoring in ("soft", FORCED)
+        )
+        stops = tuple(_point(results, "adaptive", own, "pwacc", "adaptive"))
+        called = label("discriminator", name, results.display)
+        found.append(Series(f"{called}: cut at a budget", cut, "o", colour, joined=True, hollow=True))
+        found.append(Series(f"{called}: verdict forced at a budget", forced, "o", colour, joined=True))
+        found.append(Series(f"{called}: adaptive", stops, "*", colour))
+    for number, row in enumerate(experiment.extra_rows):
+        who, context, scoring = (
+            label(setting, getattr(row, setting), results.display)
+            for setting in ("discriminator", "context", "scoring")
+        )
+        points = tuple(_point(results, "intrinsic", replace(row, pool=experiment.pool, mode=mode), "pwacc"))
+        text = f"{who}, {context.lower()}, {scoring.lower()}"
+        found.append(Series(text, points, MARKERS[number % len(MARKERS)], INK, hollow=True))
+    return [each for each in found if each.points]
+
+
+def accuracy_of_planners(experiment: Experiment, results: Results) -> Figure:
+    """EX against the tokens of a question, both models together; the front leaves out what looks at the gold query."""
+    drawn = planners(experiment, results)
+    figure = Figure(figsize=(8.0, 4.4 + 0.1 * len(drawn)), layout="constrained")
+    axes = figure.add_subplot()
+    keys = [_draw_series(axes, each) for each in drawn]
+    keys.append(_draw_front(axes, [point for each in drawn if not each.hollow for point in each.points]))
+    if drawn:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(-1.0, min(low, high - LEAST_SPAN)), max(high, LEAST_SPAN))
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel("Tokens a question, read and written, of both models (mean)", fontsize=9)
+    axes.set_ylabel("Execution accuracy (%)", fontsize=9)
+    figure.legend(handles=keys, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def planners(experiment: Experiment, results: Results) -> list[Series]:
+    """One point for each planner with each discriminator: a shape a planner, a shade a discriminator.
+
+    Discriminators that look at the gold query are hollow.
+    """
+    below = (baseline_variant(name, experiment.pool, experiment.modes[0]) for name in experiment.baselines)
+    judges = [*experiment.variants(), *below]
+    found = []
+    for variant, colour in zip(judges, shades(len(judges), 0.05, 0.8), strict=True):
+        who = label("discriminator", variant.discriminator, results.display)
+        for number, planner in enumerate(experiment.planners):
+            points = tuple(_point(results, "planner", replace(variant, planner=planner), "ex"))
+            text = f"{who}: {label('planner', planner, results.display).lower()}"
+            marker, hollow = MARKERS[number % len(MARKERS)], variant.discriminator in results.uses_gold
+            found.append(Series(text, points, marker, colour, hollow=hollow))
+    alone = greedy_variant(f"{experiment.generators[0]}.{experiment.greedy_decoding}")
+    found.append(Series("Generator alone, greedy", tuple(_point(results, "planner", alone, "ex")), "*", INK))
+    return [each for each in found if each.points]
+
+
+def _point(results: Results, kind: str, variant: Variant, accuracy: str, *path: str) -> Iterator[Point]:
+    """The point of a metric; nothing where there is none, or where it rests on nothing."""
+    metric = results.metric(kind, variant)
+    found: Any = metric["metrics"] if metric else {}
+    for step in path:
+        found = found.get(step, {})
+    tokens, reached = found.get("tokens", {}), found.get(accuracy, {})
+    if tokens.get("value") is not None and reached.get("value") is not None:
+        value, low, high = (100 * reached[key] for key in ("value", "low", "high"))
+        yield Point(tokens["value"], value, low, high, str(variant.budget))
+
+
+def _draw_series(axes: Axes, series: Series) -> Line2D:
+    """Draw a series with its intervals; its key for a legend."""
+    tokens, accuracy = [point.tokens for point in series.points], [point.accuracy for point in series.points]
+    arms = [[max(0.0, point.accuracy - point.low) for point in series.points]]
+    arms.append([max(0.0, point.high - point.accuracy) for point in series.points])
+    look: dict[str, Any] = {
+        "marker": series.marker,
+        "ms": 11 if series.marker == "*" else 5,
+        "color": series.colour,
+        "mfc": "white" if series.hollow else series.colour,
+        "mec": series.colour,
+        "linestyle": (":" if series.hollow else "-") if series.joined else "none",
+        "lw": 1.2,
+        "zorder": 4 if series.marker == "*" else 3,
+    }
+    axes.errorbar(tokens, accuracy, yerr=arms, ecolor=series.colour, **_ARM)
+    axes.plot(tokens, accuracy, **look)
+    for point in series.points if series.joined else ():
+        axes.annotate(point.note, (point.tokens, point.accuracy), (3, 4), textcoords="offset points", fontsize=6.5)
+    return Line2D([], [], **{**look, "ms": min(look["ms"], 8)}, label=series.label)
+
+
+def _draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
+    """Draw the front of some points, dashed, or say that there are none; its key for a legend."""
+    best = front(points)
+    tokens, accuracy = [point.tokens for point in best], [point.accuracy for point in best]
+    axes.step(tokens, accuracy, where="post", color=INK, lw=0.9, linestyle="--", zorder=2, gid="front")
+    if not points:
+        say(axes, "not run")
+    return Line2D([], [], color=INK, lw=0.9, linestyle="--", label="Pareto front")

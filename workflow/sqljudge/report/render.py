@@ -1,0 +1,90 @@
+"""A table as CSV, Markdown, LaTeX and HTML. Knows the formats, no metric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pandas
+from tabulate import tabulate
+
+from sqljudge.core.errors import ConfigError
+from sqljudge.core.records import write_text
+from sqljudge.report.table import Cell, Table
+from sqljudge.report.text import FORMATS, bullets, caption, number, plain, template
+
+CSV_COLUMNS = (
+    *("group", "metric", "value", "low", "high", "n", "unit"),
+    *("published", "difference", "status", "published_status"),
+)
+
+
+def render(table: Table, form: str) -> str:
+    """A table as the text of a file of one of FORMATS. Raises ConfigError for another format."""
+    if form not in FORMATS:
+        raise ConfigError(f"table format {form!r}: not known; choose one of {', '.join(FORMATS)}")
+    if form == "csv":
+        return frame(table).to_csv(index=False, lineterminator="\n")
+    if form == "md":
+        return _markdown(table)
+    return template(f"table.{form}").render(table=table)
+
+
+def write_formats(table: Table, **paths: str) -> None:
+    """Write a table to a file of each format that is named."""
+    for form, path in paths.items():
+        write_text(path, render(table, form))
+
+
+def frame(table: Table) -> pandas.DataFrame:
+    """One row per cell: the row's labels, then CSV_COLUMNS. What is not there is None, and a status says why."""
+    rows = []
+    for row, column, cell in table.cells():
+        shown = (cell.value, cell.low, cell.high, cell.published, cell.difference)
+        value, low, high, published, difference = (None if each is None else round(each, 6) for each in shown)
+        ours = (column.group, column.label, value, low, high, cell.n, column.unit)
+        known = "not published" if published is None else "ok"
+        rows.append((*row.labels, *ours, published, difference, cell.status, known))
+    # Objects, so that a count stays a whole number in a column where some cells have none.
+    return pandas.DataFrame(rows, columns=[*map(slug, table.row_headers), *CSV_COLUMNS], dtype=object)
+
+
+def slug(text: str) -> str:
+    """A heading as a column name: lower case, words joined by "_"."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _markdown(table: Table) -> str:
+    """One Markdown table per column group, the best of a column in bold.
+
+    A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
+    """
+    known = [cell.published is not None for _, _, cell in table.cells()]
+    parts = [f"### {plain(caption(table))}"]
+    for group, positions in table.groups():
+        parts += [f"**{plain(group)}**"] if group else []
+        parts.append(_panel(table, positions, any(known)))
+    legend = "" if all(known) else " n.p.: not published."
+    key = [f"A cell is ours [95 % interval] (published).{legend}"] if any(known) else []
+    return "\n\n".join([*parts, bullets([*key, *table.notes])]) + "\n"
+
+
+def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
+    best = {position: table.best(position) for position in positions}
+    heads = [*table.row_headers, *(table.columns[position].heading for position in positions)]
+    body = []
+    for block, rows in table.blocks():
+        body += [[f"*{plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
+        for index in rows:
+            row = table.rows[index]
+            cells = (_text(row.cells[p], table.columns[p].decimals, index in best[p], published) for p in positions)
+            body.append([*map(plain, row.labels), *cells])
+    sides = ["left"] * len(table.row_headers) + ["right"] * len(positions)
+    return str(tabulate(body, [*map(plain, heads)], tablefmt="pipe", colalign=sides, disable_numparse=True))
+
+
+def _text(cell: Cell, decimals: int, best: bool, published: bool) -> str:
+    value = cell.text(decimals)
+    against = "(n.p.)" if cell.published is None else f"({number(cell.published, decimals)})"
+    parts = (f"**{value}**" if best else value, cell.interval(max(0, decimals - 1)), against if published else "")
+    return " ".join(part for part in parts if part)

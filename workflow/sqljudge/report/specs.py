@@ -1,0 +1,230 @@
+"""Every table in one place: its settings, its rows and columns, the paper's figures, and the figures drawn of it.
+
+A new table is an entry of SPECS, an experiment of the configuration, and a caption in workflow/report/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqljudge.core.variants import FORCED, GREEDY, RERANK, Experiment, Variant
+from sqljudge.report.measures import (
+    CONTRASTED,
+    EM,
+    EX,
+    INTRINSIC,
+    MATCHES,
+    QUALITY,
+    REACHED_AND_NEEDED,
+    SCORE_VALUE,
+    STOPPED,
+    Measure,
+)
+from sqljudge.report.published import Lookup, by_budget, by_context, by_mode, by_scoring, by_system
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table: what it takes from its experiment, and what it makes of it.
+
+    `title` stands over it, `description` in `snakemake --list`. `settings`: what its experiment must name, in the
+    singular for one value and in the plural for several; their values multiply to the rows, the first one slowest.
+    `optional`: what it may name. `heads`: how many of the settings have a row header in any case; the others have one
+    where they have several values. `columns`: measures by heading; in their place `across`: the setting whose values
+    are the headings. `planner`: that chooses, in tables of what is chosen. `experiment`: the table whose experiment and
+    published figures it shares. `published`: how a cell's figure is found in the paper's table. `spoken_of`: labels of
+    the columns that its findings speak of, if not of the first. `figures`: what each of its figures shows, by name;
+    `drawn`: the metrics that they show beyond the table's cells, each as kind and variant.
+    """
+
+    name: str
+    title: str
+    description: str
+    settings: tuple[str, ...]
+    columns: Mapping[str, Sequence[Measure]]
+    optional: tuple[str, ...] = ()
+    heads: int = 2
+    across: str = ""
+    planner: str = ""
+    experiment: str = ""
+    published: Lookup | None = None
+    spoken_of: tuple[str, ...] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
+    drawn: Callable[[Experiment], Iterator[tuple[str, Variant]]] | None = None
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The settings whose values multiply to the rows, in the singular."""
+        names = (setting.removesuffix("s") for setting in self.settings)
+        return tuple(name for name in names if name not in (self.across, "checkpoint"))
+
+    @property
+    def source(self) -> str:
+        """The table whose experiment and published figures are this one's: itself, but for those that share."""
+        return self.experiment or self.name
+
+
+def _cut_and_forced(experiment: Experiment) -> Iterator[tuple[str, Variant]]:
+    """Thoughts that are cut, or forced to a verdict, at each checkpoint, and the experiment's extra rows."""
+    for mode in experiment.modes:
+        for name in experiment.discriminators:
+            own = Variant(experiment.pool, name, experiment.contexts[0], mode=mode)
+            for budget in experiment.checkpoints:
+                yield "intrinsic", replace(own, budget=budget, scoring=FORCED)
+                if budget:
+                    yield "intrinsic", replace(own, budget=budget, scoring="soft")
+        for row in experiment.extra_rows:
+            yield "intrinsic", replace(row, pool=experiment.pool, mode=mode)
+
+
+_END_TO_END = ("discriminators", "generator", "decoding", "mode", "context", "budget", "scoring")
+_BELOW = ("greedy_decoding", "baselines", "planners")
+
+SPECS: dict[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        TableSpec(
+            "table1",
+            "Discriminators on the labelled pool",
+            "Discriminators, naive and with the executability check, on the labelled pool.",
+            settings=("discriminators", "context", "budget", "scoring", "modes"),
+            heads=1,
+            columns={"": INTRINSIC},
+            across="mode",
+            published=by_mode,
+        ),
+        TableSpec(
+            "table2",
+            "Re-ranking end to end, every candidate scored",
+            "Discriminators end to end - a generator's samples, re-ranked, every candidate scored.",
+            settings=_END_TO_END,
+            optional=_BELOW,
+            heads=1,
+            columns=MATCHES,
+            planner=RERANK,
+            published=by_system,
+        ),
+        TableSpec(
+            "table3",
+            "Re-ranking end to end, with the executability check",
+            "The same with the executability check, beside the generator alone.",
+            settings=_END_TO_END,
+            optional=_BELOW,
+            heads=1,
+            columns=MATCHES,
+            planner=RERANK,
+            published=by_system,
+        ),
+        TableSpec(
+            "table4",
+            "The reasoning discriminator without and with the schema",
+            "One reasoning discriminator with and without the schema in its prompt.",
+            settings=("discriminator", "contexts", "mode", "budget", "scoring"),
+            columns=QUALITY,
+            published=by_context,
+        ),
+        TableSpec(
+            "table5",
+            "Soft and hard scores on the labelled pool",
+            "One discriminator with soft and hard scores on the labelled pool.",
+            settings=("discriminator", "scorings", "context", "budget", "modes"),
+            columns={"": INTRINSIC},
+            across="mode",
+            published=by_scoring,
+        ),
+        TableSpec(
+            "table6",
+            "Soft and hard scores, end to end",
+            "One discriminator with soft and hard scores, end to end.",
+            settings=("discriminator", "modes", "scorings", "generator", "decoding", "context", "budget"),
+            optional=("baselines",),
+            heads=3,
+            columns={EX: MATCHES[EX], EM: MATCHES[EM]},
+            planner=RERANK,
+            published=by_scoring,
+        ),
+        TableSpec(
+            "table7",
+            "Generators on their own, one greedy query per question",
+            "Generators without a discriminator.",
+            settings=("generators", "decoding"),
+            heads=1,
+            columns=MATCHES,
+            planner=GREEDY,
+            published=by_system,
+            figures={"figure5": "Execution accuracy of generators by hardness, as bars."},
+        ),
+        TableSpec(
+            "table8",
+            "The reasoning discriminator at several budgets",
+            "One reasoning discriminator at several budgets.",
+            settings=("discriminator", "budgets", "mode", "context", "scoring"),
+            columns=QUALITY,
+            published=by_budget,
+            figures={"figure4": "Quality and failure rate of a reasoning discriminator against its token budget."},
+        ),
+        TableSpec(
+            "thresholds",
+            "Discriminators without the fixed threshold",
+            "Discriminators without the fixed threshold - ranking, F1 at a fitted threshold, calibration.",
+            settings=("discriminators", "modes", "context", "budget", "scoring"),
+            columns=SCORE_VALUE,
+            experiment="table1",
+            published=by_mode,
+            figures={
+                "reliability": "How often a candidate is correct against the probability that a discriminator "
+                "gives it.",
+            },
+        ),
+        TableSpec(
+            "adaptive",
+            "Thoughts that stop once their verdict is settled",
+            "Thoughts that stop once their verdict is settled, against thinking to the end.",
+            settings=("discriminators", "modes", "context", "checkpoints"),
+            optional=("extra_rows",),
+            columns=STOPPED,
+            spoken_of=("Saved", "Difference"),
+            figures={
+                "pareto": "Pairwise accuracy against the tokens that a discriminator writes, with the Pareto front."
+            },
+            drawn=_cut_and_forced,
+        ),
+        TableSpec(
+            "contexts",
+            "What more of a candidate and of others like it is worth in the prompt",
+            "Discriminators that are shown more than the question and the SQL, against the first context.",
+            settings=("discriminators", "contexts", "modes", "budget", "scoring"),
+            columns=CONTRASTED,
+        ),
+        TableSpec(
+            "search",
+            "When is search worth it? Planners and what they need",
+            "When is search worth it - planners that ask models while they plan, beside re-ranking, with what each "
+            "spends.",
+            settings=("discriminators", "planners", *_END_TO_END[1:]),
+            optional=("greedy_decoding", "baselines"),
+            columns=REACHED_AND_NEEDED,
+            figures={
+                "planner_costs": "Execution accuracy of planners against the tokens that they need, with the Pareto "
+                "front.",
+            },
+        ),
+    )
+}
+FIGURES = {figure: spec for spec in SPECS.values() for figure in spec.figures}
+"""The table that each figure belongs to, by the figure's name."""
+
+
+def tables_of(experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """The experiment behind every table that can be made: by the table's name, in the order of SPECS."""
+    return {name: experiments[spec.source] for name, spec in SPECS.items() if spec.source in experiments}
+
+
+def experiment_from(settings: Mapping[str, Any]) -> Experiment:
+    """An experiment from its fields as builtins (`dataclasses.asdict`), lists in place of tuples allowed."""
+    known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    rows = ({**row, "checkpoints": tuple(row.get("checkpoints", ()))} for row in known.pop("extra_rows", ()))
+    pairs = tuple((who, context) for who, context in known.pop("left_out", ()))
+    return Experiment(**known, extra_rows=tuple(Variant(**row) for row in rows), left_out=pairs)

@@ -1,0 +1,123 @@
+"""What settings are called: in tables, in the notes under them, and in the phrases that captions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqljudge.core.variants import RERANK, VOTE, Experiment
+from sqljudge.data.datasets import FORMATS
+
+Display = Mapping[str, str]
+"""What generators, discriminators and planners are called, by name."""
+
+
+class Mode(NamedTuple):
+    """A mode as a label, as a phrase, and as a clause that goes on with a sentence."""
+
+    label: str
+    phrase: str
+    clause: str
+
+
+MODES = {
+    "naive": Mode("Naive", "every candidate scored", "when every candidate is scored"),
+    "check": Mode("Executability check", "executability check", "with the executability check"),
+}
+HEADERS = {"scoring": "Scores", "budget": "Budget (tokens)"}
+"""Over labels of rows, where it is not the setting's own name."""
+
+LABELS: dict[str, dict[str, str]] = {
+    "mode": {name: mode.label for name, mode in MODES.items()},
+    "scoring": {"soft": "Soft", "hard": "Hard", "forced": "Forced"},
+    "context": {
+        "no_schema": "No schema",
+        "schema": "Schema",
+        "no_thinking": "No thinking",
+        "result": "Result",
+        "few_shot": "Demonstrations",
+    },
+    "planner": {RERANK: "Re-ranking", VOTE: "Majority of results, weighed"},
+}
+CONTEXTS = {
+    "no_schema": "without the schema",
+    "schema": "with the schema",
+    "result": "with the candidate's result",
+    "few_shot": "with demonstrations",
+}
+"""How captions speak of prompts."""
+
+_NO_SCHEMA = {"none", "no_schema", "no-schema", "noschema", "plain"}
+
+
+def context_key(context: str) -> str:
+    """The published name of a context: "no_schema", or its own."""
+    return "no_schema" if context.lower() in _NO_SCHEMA else context
+
+
+def label(setting: str, value: Any, display: Display) -> str:
+    """What a table calls a setting's value."""
+    name = context_key(value) if setting == "context" else str(value)
+    return display.get(str(value)) or LABELS.get(setting, {}).get(name, str(value))
+
+
+def setting_text(setting: str, value: Any, display: Display) -> str:
+    """A setting in a note, such as "budget 512 tokens" or "without schema"."""
+    called = display.get(str(value), str(value))
+    if setting == "context":
+        return {"no_schema": "without schema", "schema": "with schema"}.get(context_key(value), f"context {value}")
+    if setting == "decoding" and value == "greedy":
+        return "true greedy decoding (the paper samples one sequence at temperature 0.1)"
+    if setting == "mode":
+        mode = MODES[value]
+        return mode.phrase if mode.phrase == mode.label.lower() else f"{mode.phrase} ({mode.label.lower()})"
+    return {"budget": f"budget {called} tokens", "scoring": f"{called} scores"}.get(setting, f"{setting} {called}")
+
+
+def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display) -> dict[str, Any]:
+    """Phrases for the captions of one experiment's table and figure.
+
+    `questions`, `pool`: which questions, and which candidates; `level`: what the dataset calls hardness; `who`: the
+    discriminators, `generator`: who proposed; `context`, `contexts`: what the prompt shows; `left_out`: a sentence on
+    each discriminator that a context has no prompt for; `modes`: which candidates are scored; `settings`: a sentence on
+    how responses were read; `bootstrap`: which intervals.
+    """
+    contexts = [CONTEXTS.get(name, name) for name in experiment.contexts]
+    context = contexts[0] if len(contexts) == 1 else ""
+    budgets = ", ".join(map(str, experiment.budgets))
+    read = [f"responses are cut at {budgets} tokens"] if budgets else []
+    read += [f"prompts are {context}"] if context else []
+    read += [f"scores are {experiment.scorings[0]}"] if len(experiment.scorings) == 1 else []
+    return {
+        "questions": question_summary(config),
+        "level": FORMATS[config["dataset"]["format"]].level_word,
+        "pool": _pool(config, display),
+        "who": ", ".join(display.get(name, name) for name in experiment.discriminators),
+        "generator": ", ".join(display.get(name, name) for name in experiment.generators),
+        "context": context,
+        "modes": " and ".join(MODES[mode].clause for mode in experiment.modes),
+        "contexts": "; ".join(contexts),
+        "left_out": [
+            f"{display.get(who, who)} is not asked {CONTEXTS.get(shown, shown)}: there is no such prompt of its kind."
+            for who, shown in experiment.left_out
+        ],
+        "settings": f"{', '.join(read).capitalize()}." if read else "",
+        "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
+    }
+
+
+def question_summary(config: Mapping[str, Any]) -> str:
+    """Which questions a run asks."""
+    data = config["dataset"]
+    if data.get("question_ids"):
+        return f"the questions of ``{data['name']}`` listed in ``{data['question_ids']}``"
+    form, each = FORMATS[data["format"]], data["per_hardness"]
+    sampled = f"{each} of each {form.level_word}, seed {config['seed']}"
+    return f"{len(form.levels) * each} questions of ``{data['name']}`` ({sampled})"
+
+
+def _pool(config: Mapping[str, Any], display: Display) -> str:
+    pool = config["pool"]
+    if pool.get("file"):
+        return f"the labelled pool of ``{pool['file']}``"
+    return f"candidates of {display.get(pool['generator'], pool['generator'])} for {question_summary(config)}"

@@ -1,0 +1,83 @@
+"""Writes a table and what stands beside every result: what made it, and what it says. Knows files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqljudge.core import provenance
+from sqljudge.core.records import read_json, write_json, write_text
+from sqljudge.core.variants import Experiment
+from sqljudge.report import notes
+from sqljudge.report.cells import Results, build_table, files
+from sqljudge.report.render import write_formats
+from sqljudge.report.specs import SPECS, TableSpec, experiment_from
+
+
+def write_table(
+    metrics: Sequence[str],
+    runs: Sequence[str],
+    published: str,
+    *,
+    html: str,
+    csv: str,
+    md: str,
+    tex: str,
+    sidecar: str,
+    findings: str,
+    name: str,
+    experiment: Mapping[str, Any],
+    display: Mapping[str, str],
+    uses_gold: Sequence[str],
+    seed: int,
+    code: str,
+) -> None:
+    """Write a table in four formats.
+
+    `metrics`: in the order of `files`. `experiment`: its fields as builtins. `runs`: what the model jobs behind it
+    recorded of themselves. `uses_gold`: the baselines that look at the gold query.
+    """
+    spec, given = SPECS[name], experiment_from(experiment)
+    table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold))
+    write_formats(table, html=html, csv=csv, md=md, tex=tex)
+    write_beside(
+        sidecar,
+        findings,
+        notes.findings(table),
+        inputs=[*metrics, published],
+        runs=runs,
+        settings={name: experiment},
+        seed=seed,
+        code=code,
+    )
+
+
+def read_results(
+    spec: TableSpec,
+    experiment: Experiment,
+    metrics: Sequence[str],
+    published: str,
+    display: Mapping[str, str],
+    uses_gold: Sequence[str],
+) -> Results:
+    """Read what a table and its figures are made of; `metrics` in the order of `files`, whatever stands before them."""
+    read = dict(zip(files(spec, experiment), map(read_json, metrics), strict=True))
+    return Results(read, read_json(published), display, uses_gold)
+
+
+def write_beside(
+    sidecar: str,
+    findings: str,
+    text: str,
+    *,
+    inputs: Sequence[str],
+    runs: Sequence[str],
+    settings: Any,
+    seed: int,
+    code: str,
+) -> None:
+    """Write what made a result, and what it says, in a line that tells if the tree was dirty."""
+    known = [read_json(path) for path in runs]
+    beside = provenance.sidecar(inputs=inputs, settings=settings, code=code, seed=seed, runs=known)
+    write_json(sidecar, beside)
+    write_text(findings, provenance.with_tree(text, beside))
