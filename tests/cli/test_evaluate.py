@@ -1,4 +1,4 @@
-"""Scores of selections, and the command that reads the official evaluator's files."""
+"""The command that reads the official evaluator's files."""
 
 from __future__ import annotations
 
@@ -9,87 +9,15 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqljudge.cli.evaluate import main
 from sqljudge.cli.pairs import read_pairs
-from sqljudge.core.errors import DataError
-from sqljudge.core.records import EMPTY_SQL, Execution, Question, Selection
-from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.sql.official.matching import COMPONENTS
-from sqljudge.sql.official.schema import load_schemas
 
 DATA = Path(__file__).parents[1] / "data" / "evaluator"
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 GOLD = "SELECT name FROM animal WHERE age > 3"
-QUESTIONS = [Question(3, "zoo", "?", GOLD, "", "easy"), Question(5, "zoo", "?", f"{GOLD} AND id > 1", "", "medium")]
-
-
-def execution(number: int, sql: str, correct: bool | None) -> Execution:
-    return Execution(number, sql, "ok", "", (), 0, 0, 0.0, correct)
-
-
-def evaluated(chosen: dict[int, str], executions: list[Execution], **options: Any) -> dict[str, Any]:
-    selections = [Selection(number, sql, 1.0, "best") for number, sql in chosen.items()]
-    return evaluate_selections(QUESTIONS, selections, executions, load_schemas(DATA / "tables.json"), **options)
-
-
-def test_selections_are_scored_and_execution_is_read() -> None:
-    chosen = {5: "SELECT name FROM keeper", 3: GOLD.lower()}
-    found = evaluated(chosen, [execution(3, GOLD.lower(), False), execution(5, chosen[5], True)])
-    assert found["questions"] == 2
-    assert found["per_question"] == [
-        {"question_id": 3, "hardness": "easy", "exec": False, "exact": True},
-        {"question_id": 5, "hardness": "medium", "exec": True, "exact": False},
-    ]
-    assert found["metrics"]["easy"]["ex"] == {"value": 0.0, "n": 1}
-    assert found["metrics"]["all"]["em"] == {"value": 0.5, "n": 2}
-    assert found["components"]["easy"]["where"] == {"acc": 1.0, "rec": 1.0, "f1": 1.0}
-    json.dumps(found, allow_nan=False)
-
-
-def test_undecided_executions_are_left_out() -> None:
-    found = evaluated({3: GOLD, 5: GOLD}, [execution(3, GOLD, None), execution(5, GOLD, True)])
-    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 1}
-    assert found["metrics"]["easy"]["ex"] == {"value": None, "n": 0}
-
-
-def test_an_empty_choice_is_wrong_without_an_execution() -> None:
-    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, True)])
-    assert [row["exec"] for row in found["per_question"]] == [False, True]
-    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, None)])
-    assert [row["exec"] for row in found["per_question"]] == [None, None]
-
-
-def test_intervals() -> None:
-    found = evaluated(
-        {3: GOLD, 5: GOLD}, [execution(3, GOLD, True), execution(5, GOLD, True)], interval=lambda _: (0.1, 0.9)
-    )
-    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 2, "low": 0.1, "high": 0.9}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "message"),
-    [
-        ({3: GOLD}, "question 5: no selection"),
-        ({3: GOLD, 5: GOLD, 9: GOLD}, "question 9, which is not among the questions"),
-        ({3: GOLD, 5: "SELECT 1"}, "question 5: the chosen query has no execution: 'SELECT 1'"),
-    ],
-)
-def test_what_does_not_fit_is_an_error(chosen: dict[int, str], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        evaluated(chosen, [execution(3, GOLD, True), execution(5, GOLD, True)])
-
-
-def test_an_unknown_schema_is_an_error() -> None:
-    question = Question(1, "nowhere", "?", GOLD, "", "easy")
-    schemas = load_schemas(DATA / "tables.json")
-    with pytest.raises(DataError, match=r"question 1: the database 'nowhere' is not in tables.json"):
-        evaluate_selections([question], [Selection(1, "a", 1.0, "")], [execution(1, "a", True)], schemas)
-
-
-# --- the command ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

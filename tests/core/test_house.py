@@ -1,4 +1,4 @@
-"""The house's own promises: pages and environments that are made from others are in step with them."""
+"""The house's own promises: what is made from something else is in step with it, and every name leads somewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
 import yaml
-from sqljudge.core.variants import CHOOSERS, GREEDY
+from sqljudge.core.variants import CHOOSERS, CONSTRAINTS, FORCED, GREEDY, NONE
 from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.config import Config
 from sqljudge.experiments.docs import page, schema, schema_files
@@ -18,14 +19,10 @@ from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS
 from sqljudge.stages.judge import METHODS
 from sqljudge.stages.plan import PLANNERS
+from sqljudge.stages.score import MODES, SCORINGS
 from sqljudge.stages.search.run import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(
-    path.relative_to(ROOT / "workflow/sqljudge").with_suffix("").as_posix().replace("/", ".")
-    for path in (ROOT / "workflow/sqljudge").rglob("*.py")
-    if path.name != "__init__.py"
-)
 
 
 def pins(name: str) -> list[str]:
@@ -64,12 +61,23 @@ def test_every_requirement_is_pinned() -> None:
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
 
 
-def test_every_script_is_used_by_a_rule_and_every_rule_has_a_docstring() -> None:
+def test_every_script_is_used_by_a_rule() -> None:
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
-    for script in (ROOT / "scripts").glob("*.py"):
-        assert f"../scripts/{script.name}" in rules, script
-    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=\n *rule |\Z)", rules, re.MULTILINE | re.DOTALL):
-        assert body.lstrip().startswith('"""'), name
+    used = re.findall(r'f?"\.\./scripts/([^"]*)"', rules)
+    patterns = [re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(name)) for name in used]
+    scripts = [script.name for script in (ROOT / "scripts").glob("*.py")]
+    assert [name for name in scripts if not any(re.fullmatch(pattern, name) for pattern in patterns)] == []
+    assert {name for name in used if "{" not in name} <= set(scripts)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.smk")), ids=lambda path: path.name)
+def test_every_rule_is_described(path: Path) -> None:
+    """By its docstring, or where rules are made in a loop by `describe`."""
+    rules = path.read_text(encoding="utf-8")
+    for name, first in re.findall(r"^ *(?:rule|checkpoint) (\w+):\n *(.*)", rules, re.MULTILINE):
+        assert first.startswith('"""'), name
+    made = re.findall(r"^ *rule:\n *name:\n *(.*)", rules, re.MULTILINE)
+    assert re.findall(r"^ *describe\(\s*([^,]+),", rules, re.MULTILINE) == made
 
 
 def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
@@ -77,9 +85,7 @@ def test_the_sandbox_has_the_limits_that_the_configuration_page_gives() -> None:
     assert given == {name: limits[name] for name in given}
 
 
-def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
-    assert {f"models.engines.{name}" for name in BACKENDS} <= set(MODULES)
-    assert {*PLANNERS} == {*CHOOSERS, GREEDY}
+def test_what_a_registry_names_can_be_configured() -> None:
     whole = schema(Config)
     types = {name: part.get("properties") for name, part in whole["$defs"].items()}
     assert types["Dataset"]["format"]["enum"] == [*FORMATS]
@@ -90,3 +96,23 @@ def test_what_a_registry_names_is_there_and_can_be_configured() -> None:
     (planner,) = whole["properties"]["planners"]["patternProperties"].values()
     assert [*planner["discriminator"]["mapping"]] == [*STRATEGIES]
     assert schema(ModelRow)["properties"]["backend"]["enum"] == [*BACKENDS]
+
+
+def test_every_backend_has_a_module_that_loads_it_and_an_environment() -> None:
+    for name, engine in BACKENDS.items():
+        module = ROOT / "workflow" / f"{engine.module.replace('.', '/')}.py"
+        assert "\ndef load(spec: ModelSpec, device: str) -> " in module.read_text(encoding="utf-8"), name
+        assert (ROOT / "envs" / f"{engine.environment}.yaml").is_file(), name
+
+
+def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
+    assert not METHODS.keys() & BASELINES.keys()
+    assert not PLANNERS.keys() & STRATEGIES.keys()
+    assert {*PLANNERS} == {*CHOOSERS, GREEDY}
+    assert NONE not in (*METHODS, *BASELINES)
+    assert {method for extra in EXTRAS.values() for method in extra.methods} <= {*METHODS}
+
+
+def test_paths_know_every_scoring_and_mode() -> None:
+    assert CONSTRAINTS["scoring"].split("|") == [*SCORINGS, FORCED]
+    assert CONSTRAINTS["mode"].split("|") == [*MODES]

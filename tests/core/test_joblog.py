@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from snakemake.iocontainers import InputFiles, Log, Namedlist, OutputFiles, Params
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.joblog import command, job
 
@@ -19,10 +22,37 @@ WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 Capture = pytest.CaptureFixture[str]
 
 
+def given(log: Path, **parts: Any) -> Any:
+    """What Snakemake gives a script, as far as it is read."""
+    empty: dict[str, Any] = {"input": InputFiles(), "output": OutputFiles(), "params": Params()}
+    return SimpleNamespace(**{**empty, **parts}, log=Log([str(log)]))
+
+
+def test_a_script_is_given_its_named_files_and_params(tmp_path: Path) -> None:
+    """A file as a path, a list of files as a list of paths; not the digest of its code, which is there to change."""
+    scores = Namedlist(["a.jsonl", "b.jsonl"])
+    read = InputFiles(["unnamed", "a b.jsonl", scores, Namedlist()])
+    for place, name in enumerate(("candidates", "scores", "groups"), 1):
+        read._set_name(name, place)
+    made = OutputFiles(fromdict={"selections": "out.jsonl"})
+    params = Params(fromdict={"planner": "vote", "budgets": [0, 8], "limits": {"rows": 5}, "code": "c0de"})
+    with job(given(tmp_path / "x.log", input=read, output=made, params=params)) as arguments:
+        assert arguments == {
+            "candidates": "a b.jsonl",
+            "scores": ["a.jsonl", "b.jsonl"],
+            "groups": [],
+            "selections": "out.jsonl",
+            "planner": "vote",
+            "budgets": [0, 8],
+            "limits": {"rows": 5},
+        }
+        assert (type(arguments["candidates"]), type(arguments["scores"])) == (str, list)
+
+
 def test_messages_go_to_the_terminal_and_the_log(tmp_path: Path, capsys: Capture) -> None:
     terminal = sys.stderr
     log = tmp_path / "deep" / "x.log"
-    with job(str(log)):
+    with job(given(log)):
         print("é one", file=sys.stderr)
         assert not sys.stderr.isatty()
         assert sys.stderr.encoding == "utf-8"
@@ -36,8 +66,9 @@ def test_what_the_library_logs_goes_there_as_plain_lines(tmp_path: Path, capsys:
     log = tmp_path / "x.log"
     module = logging.getLogger("sqljudge.models.session")
     for _ in range(2):  # a second job in one process does not say things twice
-        with job(str(log)):
+        with job(given(log)):
             module.debug("too much")
+            logging.getLogger("another").warning("not ours")
             module.info("100% done")
             assert log.read_text() == "100% done\n"
             module.warning("odd")
@@ -47,7 +78,7 @@ def test_what_the_library_logs_goes_there_as_plain_lines(tmp_path: Path, capsys:
 
 def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
-    with job(str(log)):
+    with job(given(log)):
         print("one", file=sys.stderr, flush=True)
         assert log.read_text() == "one\n"
 
@@ -56,7 +87,7 @@ def test_what_is_said_is_in_the_log_at_once(tmp_path: Path) -> None:
 def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path, capsys: Capture, error: Exception) -> None:
     terminal = sys.stderr
     log = tmp_path / "x.log"
-    with pytest.raises(SystemExit) as ended, job(str(log)):
+    with pytest.raises(SystemExit) as ended, job(given(log)):
         raise error
     assert ended.value.code == 1
     assert ended.value.__suppress_context__
@@ -67,7 +98,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path: Path, capsys: Cap
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(3)])
 def test_other_exceptions_propagate(tmp_path: Path, capsys: Capture, error: BaseException) -> None:
     terminal = sys.stderr
-    with pytest.raises(type(error)) as raised, job(str(tmp_path / "x.log")):
+    with pytest.raises(type(error)) as raised, job(given(tmp_path / "x.log")):
         raise error
     assert raised.value is error
     assert sys.stderr is terminal
@@ -76,7 +107,7 @@ def test_other_exceptions_propagate(tmp_path: Path, capsys: Capture, error: Base
 
 def test_a_second_run_writes_its_log_anew(tmp_path: Path) -> None:
     for text in ("first\n", "second\n"):
-        with job(str(tmp_path / "x.log")):
+        with job(given(tmp_path / "x.log")):
             sys.stderr.write(text)
     assert (tmp_path / "x.log").read_text() == "second\n"
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.core.errors import DataError
 from metric_files import experiment, place
-from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
 from sqljudge.data import datasets
 from sqljudge.data.datasets import BIRD, FORMATS, DatasetFormat, load_questions, sample_questions, schema_text
@@ -23,17 +22,13 @@ from sqljudge.metrics.end_to_end import evaluate_selections
 from sqljudge.models.engines.base import Prompt
 from sqljudge.report.cells import Results, build_table
 from sqljudge.report.claims import claims_grid, evaluate_claims
-from sqljudge.report.tables import build_table
-from sqljudge.report.tables.notes import EXECUTION_ACCURACY
-from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.report.notes import EXECUTION_ACCURACY
 from sqljudge.report.specs import SPECS
 from sqljudge.report.words import question_summary
 from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
-from sqljudge.stages.consensus import group_results
-from sqljudge.stages.execute import execute_candidates
+from sqljudge.stages.execute import execute_candidates, group_results
 from sqljudge.stages.prompts import fill, read_template
 
 ENTRY: dict[str, Any] = {
@@ -219,7 +214,7 @@ def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
     question = Question(0, "shop", "How many?", "", "", "simple", "cheap: below 3")
 
     def filled(one: Question) -> Prompt:
-        return fill(template, one, frame="raw", chat=lambda user, opening: Prompt(user))
+        return fill(template, one, prompt_format="raw", chat=lambda user, opening: Prompt(user))
 
     assert filled(question).text == "How many? | cheap: below 3\nSELECT"
     assert filled(Question(0, "shop", "How many?", "", "", "simple")).text == "How many? | none\nSELECT"

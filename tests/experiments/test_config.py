@@ -22,8 +22,8 @@ from sqljudge.experiments.docs import schema
 from sqljudge.experiments.parts import RENAMED, nearest
 from sqljudge.models.engines import BACKENDS
 from sqljudge.models.engines.base import ModelSpec
-from sqljudge.sql.sandbox import Limits
 from sqljudge.models.engines.weights import Address, parse_address
+from sqljudge.sql.sandbox import Limits
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
 ROW = "m\torg/m\tmain\ttransformers\tbfloat16\tnone\n"

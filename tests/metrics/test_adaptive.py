@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, ForcedVerdict, Score
-from sqljudge.metrics.adaptive import Policy, adaptive_metrics, policies, stopped
+from sqljudge.core.records import (
+    Candidate,
+    CandidateSet,
+    Execution,
+    ForcedVerdict,
+    Question,
+    Score,
+    read_json,
+    write_jsonl,
+)
+from sqljudge.metrics.adaptive import Policy, adaptive_metrics, policies, stopped, write_adaptive
 
 BUDGETS = (0, 10, 20, 30)
 NEVER = 1.0
@@ -174,3 +184,30 @@ def test_no_questions_at_all() -> None:
     result = measured([], [], {})
     assert result["questions"] == 0
     assert {part["value"] for group in result["metrics"].values() for part in group.values()} == {None}
+
+
+@pytest.mark.parametrize("mode", ["naive", "check"])
+def test_what_is_saved_is_written_with_its_settings(tmp_path: Path, mode: str) -> None:
+    """At the checkpoints of the settings alone; executions are read where the mode needs them."""
+    sets, verdicts, databases = pool(3)
+    keys = [(group.question_id, each.sql) for group in sets for each in group.candidates]
+    runs = [Execution(*key, "ok" if key[1] != "q0" else "error", "", (), 0, 0, 0.0, None) for key in keys]
+    questions = [Question(number, name, "?", "SELECT 1", "", "easy") for number, name in databases.items()]
+    names = ("questions", "candidates", "forced", "scores", "executions")
+    for name, some in zip(names, (questions, sets, verdicts, own(sets), runs), strict=True):
+        write_jsonl(tmp_path / name, some)
+    settings = {"discriminator": "d", "mode": mode, "checkpoints": (10, 30)}
+    write_adaptive(
+        **{name: str(tmp_path / name) for name in names[:4]},
+        executions=[str(tmp_path / "executions")] if mode == "check" else [],
+        metrics=str(tmp_path / "metrics"),
+        settings=settings,
+        confidences=[0.6, 0.8, 0.95],
+        seed=1,
+        resamples=200,
+    )
+    kept = [verdict for verdict in verdicts if verdict.budget in (10, 30)]
+    executable = {key: key[1] != "q0" for key in keys} if mode == "check" else None
+    expected = measured(sets, kept, databases, mode=mode, executable=executable)
+    assert read_json(tmp_path / "metrics") == {"settings": {**settings, "checkpoints": [10, 30]}, **expected}
+    assert expected["checkpoints"] == [10, 30]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score
+from sqljudge.core.records import Candidate, CandidateSet, Question, Score, read_json, write_jsonl
 from sqljudge.metrics.calibration import (
     METRICS,
     _level_counts,
@@ -19,8 +20,8 @@ from sqljudge.metrics.calibration import (
     auroc,
     average_precision,
     calibration_metrics,
+    write_calibration,
 )
-from sqljudge.metrics.fitting import TEMPERATURES, across_groups, best_temperature, best_threshold, scaled
 
 Judged = list[list[tuple[int, float]]]  # a question's candidates as (label, score)
 SCORES = st.sampled_from([-1.0, -0.5, 0.0, 0.3, 0.5, 0.51, 0.9, 1.0])
@@ -144,57 +145,11 @@ def test_resampled_auroc_is_that_of_the_resampled_questions() -> None:
     assert float(average_precision(drawn @ levels)) == pytest.approx(average_precision_score(labels, values))
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), SCORES), min_size=1, max_size=12))
-def test_no_threshold_does_better_than_the_fitted_one(candidates: list[tuple[bool, float]]) -> None:
-    label, score = np.array([a for a, _ in candidates]), np.array([b for _, b in candidates])
-
-    def f1(threshold: float) -> float:
-        found = f1_score(label, score > threshold, average="macro", labels=[False, True], zero_division=0)
-        return float(found)
-
-    fitted = best_threshold(score, label)
-    assert fitted is not None
-    assert f1(fitted) == pytest.approx(max(f1(x) for x in (-2, -0.75, -0.25, 0.15, 0.4, 0.505, 0.7, 0.95, 2)))
-    if f1(fitted) == pytest.approx(f1(0.5)):
-        assert fitted == 0.5, "of equally good ones, the paper's"
-
-
-def test_a_temperature_undoes_the_factor_that_a_logit_was_stretched_by() -> None:
-    random = np.random.default_rng(7)
-    honest = random.uniform(0.02, 0.98, 20_000)
-    label = random.uniform(size=len(honest)) < honest
-    stretched = scaled(honest, 1 / 3)
-    assert best_temperature(stretched, label) == pytest.approx(3, rel=0.05)
-    assert np.allclose(scaled(stretched, 3.0), honest)
-
-
-def test_a_temperature_does_not_move_a_score_across_one_half() -> None:
-    before = np.array([0.0, 0.2, 0.49, 0.5, 0.51, 1.0])
-    for temperature in (0.1, 1.0, 30.0):
-        after = scaled(before, temperature)
-        assert ((after > 0.5) == (before > 0.5)).all()
-        assert ((after >= 0) & (after <= 1)).all()
-
-
 def test_certain_scores_that_are_often_wrong_are_cooled_down() -> None:
     found = measured([[(1, 1.0), (0, 1.0)], [(0, 1.0), (1, 0.0)], [(0, 0.0), (0, 1.0)]] * 4, databases="abc")
     assert value(found, "temperature") > 5
     assert value(found, "brier_scaled") < value(found, "brier")
     assert value(found, "ece_scaled") < value(found, "ece")
-
-
-def test_temperatures_need_labels_of_both_kinds() -> None:
-    assert best_temperature(np.array([0.2, 0.9]), np.array([True, True])) is None
-    assert best_temperature(np.array([]), np.array([], dtype=bool)) is None
-    assert TEMPERATURES[0] < best_temperature(np.array([0.2, 0.9]), np.array([False, True])) < 1
-
-
-def test_across_groups_hands_out_everyone_else() -> None:
-    group = np.array(["a", "b", "a", "c"])
-    seen = across_groups(group, lambda rest: float(rest @ np.array([1, 2, 4, 8])))
-    assert seen == {"a": 10.0, "b": 13.0, "c": 7.0}
-    assert across_groups(group, lambda rest: None) == {}
 
 
 @pytest.mark.parametrize("broken", ["label", "score", "database"])
@@ -206,3 +161,18 @@ def test_what_is_missing_is_named(broken: str) -> None:
         calibration_metrics(
             sets, [] if broken == "score" else scores, {} if broken == "database" else {0: "a"}, seed=1, resamples=100
         )
+
+
+def test_a_pools_calibration_is_written_with_its_settings(tmp_path: Path) -> None:
+    """A threshold of a database is fitted on the others: the questions say which is which."""
+    judged = [[(1, 0.9), (0, 0.7)], [(1, 0.4), (0, 0.2)]]
+    sets, scores = records(judged)
+    questions = [Question(number, name, "?", "SELECT 1", "", "easy") for number, name in enumerate("ab")]
+    files = {name: str(tmp_path / name) for name in ("questions", "candidates", "scores", "metrics")}
+    for name, some in zip(files, (questions, sets, scores), strict=False):
+        write_jsonl(files[name], some)
+    settings = {"discriminator": "d", "budget": 64}
+    write_calibration(**files, settings=settings, bins=4, seed=42, resamples=20)
+    found = read_json(files["metrics"])
+    assert found == {"settings": settings, **measured(judged, databases="ab", bins=4)}
+    assert found["folds"]["a"]["threshold"] == pytest.approx(0.3)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score
+from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_jsonl
 from sqljudge.metrics.calibration import calibration_metrics
-from sqljudge.metrics.contrast import contrast_metrics
+from sqljudge.metrics.contrast import contrast_metrics, write_contrast
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 
 SETS = [CandidateSet(n, (Candidate("r", label=1), Candidate("w", label=0))) for n in range(8)]
@@ -76,3 +77,13 @@ def test_nothing_to_compare_is_no_difference_at_all() -> None:
 def test_a_missing_score_is_said() -> None:
     with pytest.raises(DataError, match="question 7: no score of candidate 'r'"):
         contrast_metrics(SETS, BETTER, BASE[:-2], seed=1)
+
+
+def test_differences_are_written_with_their_settings(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name) for name in ("candidates", "scores", "base", "metrics")}
+    for name, some in zip(files, (SETS, BETTER, BASE), strict=False):
+        write_jsonl(files[name], some)
+    settings = {"discriminator": "d", "context": "shown", "base": "bare"}
+    write_contrast(**files, settings=settings, seed=1, resamples=50)
+    expected = contrast_metrics(SETS, BETTER, BASE, seed=1, resamples=50)
+    assert read_json(files["metrics"]) == {"settings": settings, "against": "bare", **expected}

@@ -1,13 +1,23 @@
-"""Aggregation of scores by hardness."""
+"""Scores of chosen queries, and how they add up by level."""
 
 from __future__ import annotations
 
+import json
+from functools import partial
+from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import pytest
-from sqljudge.core.records import Hardness
-from sqljudge.metrics.end_to_end import Scored, component_scores, end_to_end
+from sqljudge.core.errors import DataError
+from sqljudge.core.records import EMPTY_SQL, Execution, Hardness, Question, Selection, read_json, write_jsonl
+from sqljudge.metrics.end_to_end import Scored, component_scores, end_to_end, evaluate_selections, write_end_to_end
+from sqljudge.metrics.intervals import proportion_interval
+from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Component
+from sqljudge.sql.official.schema import load_schemas
+
+TABLES = Path(__file__).parents[1] / "data" / "evaluator" / "tables.json"
 
 FULL = Component(1, 1, 1, 2, 2)
 NONE = Component(1, 1, 1, 0, 0)
@@ -70,3 +80,89 @@ def test_intervals_are_of_ex_and_em_where_there_is_data() -> None:
     assert metrics["hard"]["em"] == {"value": None, "n": 0, "low": None, "high": None}
     assert "low" not in metrics["easy"]["partial_f1"]
     assert seen == [[1.0], [0.0, 1.0]] * 2
+
+
+# --- choices ----------------------------------------------------------------------------------------------------------
+
+GOLD = "SELECT name FROM animal WHERE age > 3"
+QUESTIONS = [Question(3, "zoo", "?", GOLD, "", "easy"), Question(5, "zoo", "?", f"{GOLD} AND id > 1", "", "medium")]
+
+
+def execution(number: int, sql: str, correct: bool | None) -> Execution:
+    return Execution(number, sql, "ok", "", (), 0, 0, 0.0, correct)
+
+
+def evaluated(chosen: dict[int, str], executions: list[Execution], **options: Any) -> dict[str, Any]:
+    selections = [Selection(number, sql, 1.0, "best") for number, sql in chosen.items()]
+    return evaluate_selections(QUESTIONS, selections, executions, load_schemas(TABLES), **options)
+
+
+def test_selections_are_scored_and_execution_is_read() -> None:
+    chosen = {5: "SELECT name FROM keeper", 3: GOLD.lower()}
+    found = evaluated(chosen, [execution(3, GOLD.lower(), False), execution(5, chosen[5], True)])
+    assert found["questions"] == 2
+    assert found["per_question"] == [
+        {"question_id": 3, "hardness": "easy", "exec": False, "exact": True},
+        {"question_id": 5, "hardness": "medium", "exec": True, "exact": False},
+    ]
+    assert found["metrics"]["easy"]["ex"] == {"value": 0.0, "n": 1}
+    assert found["metrics"]["all"]["em"] == {"value": 0.5, "n": 2}
+    assert found["components"]["easy"]["where"] == {"acc": 1.0, "rec": 1.0, "f1": 1.0}
+    json.dumps(found, allow_nan=False)
+
+
+def test_undecided_executions_are_left_out() -> None:
+    found = evaluated({3: GOLD, 5: GOLD}, [execution(3, GOLD, None), execution(5, GOLD, True)])
+    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 1}
+    assert found["metrics"]["easy"]["ex"] == {"value": None, "n": 0}
+
+
+def test_an_empty_choice_is_wrong_without_an_execution() -> None:
+    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, True)])
+    assert [row["exec"] for row in found["per_question"]] == [False, True]
+    found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, None)])
+    assert [row["exec"] for row in found["per_question"]] == [None, None]
+
+
+def test_the_intervals_of_choices() -> None:
+    found = evaluated(
+        {3: GOLD, 5: GOLD}, [execution(3, GOLD, True), execution(5, GOLD, True)], interval=lambda _: (0.1, 0.9)
+    )
+    assert found["metrics"]["all"]["ex"] == {"value": 1.0, "n": 2, "low": 0.1, "high": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({3: GOLD}, "question 5: no selection"),
+        ({3: GOLD, 5: GOLD, 9: GOLD}, "question 9, which is not among the questions"),
+        ({3: GOLD, 5: "SELECT 1"}, "question 5: the chosen query has no execution: 'SELECT 1'"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(chosen: dict[int, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluated(chosen, [execution(3, GOLD, True), execution(5, GOLD, True)])
+
+
+def test_an_unknown_schema_is_an_error() -> None:
+    question = Question(1, "nowhere", "?", GOLD, "", "easy")
+    schemas = load_schemas(TABLES)
+    with pytest.raises(DataError, match=r"question 1: the database 'nowhere' is not in tables.json"):
+        evaluate_selections([question], [Selection(1, "a", 1.0, "")], [execution(1, "a", True)], schemas)
+
+
+def test_a_planners_scores_are_written_with_its_settings(tmp_path: Path) -> None:
+    selections = [Selection(5, GOLD, 1.0, "best"), Selection(3, GOLD, 1.0, "best")]
+    executions = [execution(3, GOLD, True), execution(5, GOLD, False)]
+    names = ("questions", "selections", "executions")
+    files = {name: str(tmp_path / name) for name in (*names, "metrics")}
+    for name, some in zip(names, (QUESTIONS, selections, executions), strict=True):
+        write_jsonl(files[name], some)
+    settings = {"planner": "rerank", "mode": "check"}
+    how: dict[str, Any] = {"levels": ["easy", "medium"], "comparison": TEST_SUITE}
+    write_end_to_end(**files, tables=str(TABLES), settings=settings, **how, seed=1, resamples=200)
+    interval = partial(proportion_interval, seed=1, resamples=200)
+    expected = evaluated({3: GOLD, 5: GOLD}, executions, interval=interval, **how)
+    assert read_json(files["metrics"]) == {"settings": settings, **expected}
+    assert list(expected["metrics"]) == ["easy", "medium", "all"]
+    assert expected["metrics"]["all"]["ex"]["low"] < 0.5 < expected["metrics"]["all"]["ex"]["high"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score
-from sqljudge.metrics.intrinsic import METRICS, compare, intrinsic_metrics
+from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_jsonl
+from sqljudge.metrics.intrinsic import METRICS, compare, intrinsic_metrics, write_intrinsic
 
 Judged = list[list[tuple[int, float]]]  # a question's candidates as (label, score)
 PAPERS = ("pwacc", "f1", "hit1", "mrr", "failure_rate", "tokens")
@@ -138,3 +139,15 @@ def test_runs_are_compared_question_by_question() -> None:
         compare("ex", good, poor, seed=1)
     for metric in METRICS:
         assert compare(metric, [], [], seed=1).difference is None
+
+
+def test_a_pools_metrics_are_written_with_their_settings(tmp_path: Path) -> None:
+    sets, scores = records([[(1, 0.9), (0, 0.1)], [(0, 0.8), (1, 0.3)]])
+    files = {name: str(tmp_path / name) for name in ("candidates", "scores", "metrics")}
+    write_jsonl(files["candidates"], sets)
+    write_jsonl(files["scores"], scores)
+    settings = {"discriminator": "d", "budget": 64}
+    write_intrinsic(**files, settings=settings, seed=1, resamples=50)
+    found = read_json(files["metrics"])
+    assert found == {"settings": settings, **intrinsic_metrics(sets, scores, seed=1, resamples=50)}
+    assert found["metrics"]["pwacc"]["value"] == 0.5

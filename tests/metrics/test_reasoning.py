@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import UNANSWERED, Judgment, read_json
+from sqljudge.metrics import reasoning
 from sqljudge.metrics.reasoning import (
     diversity,
     entropy_bits,
@@ -22,6 +26,7 @@ from sqljudge.metrics.reasoning import (
     repeated_share,
     split_sentences,
     split_words,
+    write_reasoning,
 )
 from sqljudge.models.embedding import embedder
 
@@ -132,3 +137,30 @@ def test_the_packaged_model_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(happy @ very_happy) > 0.9 > 0.5 > float(happy @ rain)
     same = values([(0, "That is a happy person. That is a very happy person.")], embed)
     assert same["diversity"] == pytest.approx(1 - float(happy @ very_happy), abs=1e-5)
+
+
+def test_responses_are_cut_at_the_budget_and_measures_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions of which a request failed are left out, with what was answered of them."""
+
+    def said(question_id: int, text: str) -> Judgment:
+        n = len(text)
+        return Judgment(question_id, "a;", None, text, (0,) * n, (-0.1,) * n, tuple(range(1, n + 1)), "stop", 99)
+
+    failed = Judgment(1, "b;", finish_reason=UNANSWERED)
+    judgments = [said(0, "Wait. Wait. Yes."), said(1, "No. No."), failed, said(2, "Yes.")]
+    write_judgments(tmp_path / "judgments", judgments)
+    asked: list[object] = []
+    monkeypatch.setattr(reasoning, "load_embedder", lambda name, *, device: asked.append((name, device)) or letters)
+    write_reasoning(
+        judgments=str(tmp_path / "judgments"),
+        metrics=str(tmp_path / "metrics"),
+        embedder="some-model",
+        budget=11,
+        settings={"discriminator": "d"},
+        seed=1,
+        resamples=50,
+    )
+    expected = reasoning_metrics([(0, "Wait. Wait."), (2, "Yes.")], letters, seed=1, resamples=50)
+    assert read_json(tmp_path / "metrics") == {"settings": {"discriminator": "d", "budget": 11}, **expected}
+    assert expected["metrics"]["repetition"]["value"] == 0.5
+    assert asked == [("some-model", "cpu")]

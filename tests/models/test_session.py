@@ -6,7 +6,8 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.journal import JournalError, JournalWriter, request_key
-from sqljudge.models.session import Session, open_session
+from sqljudge.models.session import Session, Usage, model_session, model_sessions, no_report, open_session
 
 Rules = Callable[..., ScriptedBackend]
 
@@ -372,3 +373,68 @@ def test_a_session_is_opened_with_a_journal_of_its_model(tmp_path: Path, journal
     made.complete([request()])
     assert made.journal == (tmp_path / "kept" / "m" if journal else None)
     assert (tmp_path / "kept" / "m" / "job.jsonl").is_file() == bool(journal)
+
+
+@pytest.fixture
+def row(tmp_path: Path) -> dict[str, Any]:
+    """A row of the models table."""
+    script = tmp_path / "script.json"
+    script.write_text('[{"match": "", "response": "x"}]', encoding="utf-8")
+    return asdict(ModelSpec("m", str(script), backend="scripted"))
+
+
+def test_equal_models_are_loaded_once(row: dict[str, Any], tmp_path: Path) -> None:
+    roles = ("generator", "discriminator", "other")
+    with model_sessions(
+        {"generator": row, "discriminator": dict(row), "other": {**row, "name": "another"}},
+        dict.fromkeys(roles, ()),
+        gpu=0,
+        journal=str(tmp_path),
+        labels={role: f"w.{role}" for role in roles},
+        failures_tolerated=0.5,
+    ) as made:
+        assert made["generator"].backend is made["discriminator"].backend
+        assert made["other"].backend is not made["generator"].backend
+        assert [made[role].journal for role in roles] == [tmp_path / "m", tmp_path / "m", tmp_path / "another"]
+        assert [made[role].writer for role in roles] == ["w.generator", "w.discriminator", "w.other"]
+        assert {session.tolerated for session in made.values()} == {0.5}
+        made["generator"].complete([request()])
+        made["discriminator"].complete([request()])
+        assert (made["generator"].usage.requests, made["discriminator"].usage.from_journal) == (1, 1)
+
+
+def test_the_session_of_one_model_reads_weights_where_they_were_unpacked(row: dict[str, Any], tmp_path: Path) -> None:
+    """The row names the packed file, `weights` the folder that holds what was in it."""
+    packed = {**row, "source": "package:not_installed/model.gguf"}
+    how: dict[str, Any] = {"gpu": 0, "journal": "", "label": "job.1-of-2", "failures_tolerated": 0.25}
+    with model_session(packed, [row["source"]], **how) as made:
+        assert texts(made.complete([request()])) == ["x"]
+        assert (made.writer, made.tolerated, made.journal) == ("job.1-of-2", 0.25, None)
+    with pytest.raises(ModelError, match="model 'm'"), model_session(packed, [], **how):
+        pass
+
+
+def test_a_job_is_on_its_own_device_until_it_ends(row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    @contextmanager
+    def device(gpus: int) -> Iterator[str]:
+        yield f"device of {gpus}"
+        seen.append("given back")
+
+    def load(spec: ModelSpec, *, device: str) -> Any:
+        seen.append(device)
+        return None
+
+    monkeypatch.setattr(inference, "own_device", device)
+    monkeypatch.setattr(inference, "load_backend", load)
+    with model_session(row, [], gpu=2, journal="", label="job", failures_tolerated=0.0):
+        assert seen == ["device of 2"]
+    assert seen == ["device of 2", "given back"]
+
+
+def test_what_asks_no_model_reports_as_one_that_was_asked_nothing(backend: Counted) -> None:
+    report, empty = session(backend).report(), no_report("oracle")
+    assert empty.keys() == report.keys()
+    assert {key: empty[key] for key in asdict(Usage())} == asdict(Usage())
+    assert (empty["model"], empty["engine"]["device"]) == ({"model": "oracle"}, "none")

@@ -1,16 +1,15 @@
-"""Discriminators without a model: what each prefers, what it may not see, and how its name is read."""
+"""Discriminators without a model: what each prefers, what it may not see, and what tables call it."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
-from sqljudge.core.artefacts import pool_of, selection_settings
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import Candidate, CandidateSet, Execution, ResultGroup, Score
-from sqljudge.stages.baselines import SCORERS, draw, label, parse, score_without_model, uses_gold
+from sqljudge.core.records import Candidate, CandidateSet, Execution, ResultGroup, Score, read_jsonl, write_jsonl
+from sqljudge.stages.baselines import BASELINES, baseline_label, draw, score_baseline, score_baseline_pool
 from sqljudge.stages.plan import rerank
-from sqljudge.stages.score import MODES
 
 Seen = tuple[str, int, float | None, int | None, bool]  # SQL, count, log-probability, group, correct
 
@@ -24,12 +23,12 @@ def records(*seen: Seen, question: int = 0) -> tuple[list[CandidateSet], list[Ex
     return [CandidateSet(question, candidates)], runs, [ResultGroup(question, s[0], s[3]) for s in seen]
 
 
-def scored(name: str, *seen: Seen, mode: str = "naive", seed: int = 42, question: int = 0) -> list[Score]:
-    return score_without_model(name, *records(*seen, question=question), asked=MODES[mode], seed=seed)
+def scored(method: str, *seen: Seen, mode: str = "naive", question: int = 0, p: float = 1.0) -> list[Score]:
+    return score_baseline(method, *records(*seen, question=question), mode=mode, seed=42, p=p)
 
 
-def chosen(name: str, *seen: Seen, mode: str = "naive") -> str:
-    return rerank(records(*seen)[0], scored(name, *seen, mode=mode))[0].sql
+def chosen(method: str, *seen: Seen, mode: str = "naive", p: float = 1.0) -> str:
+    return rerank(records(*seen)[0], scored(method, *seen, mode=mode, p=p))[0].sql
 
 
 BROKEN: Seen = ("Z broken", 5, -0.1, None, False)
@@ -40,19 +39,19 @@ ALL = (BROKEN, ALONE, TWIN, OTHER_TWIN)
 
 
 @pytest.mark.parametrize(
-    ("name", "naive", "check"),
+    ("method", "p", "naive", "check"),
     [
-        ("first", "Z broken", "Y alone"),
-        ("executable", "Y alone", "Y alone"),
-        ("majority", "X twin", "X twin"),
-        ("likelihood", "Z broken", "X twin"),
-        ("oracle:1", "A twin", "A twin"),
-        ("oracle:0", "Y alone", "Y alone"),
+        ("first", 1, "Z broken", "Y alone"),
+        ("executable", 1, "Y alone", "Y alone"),
+        ("majority", 1, "X twin", "X twin"),
+        ("likelihood", 1, "Z broken", "X twin"),
+        ("oracle", 1, "A twin", "A twin"),
+        ("oracle", 0, "Y alone", "Y alone"),
     ],
 )
-def test_what_each_chooses(name: str, naive: str, check: str) -> None:
-    assert chosen(name, *ALL) == naive
-    assert chosen(name, *ALL, mode="check") == check
+def test_what_each_chooses(method: str, p: float, naive: str, check: str) -> None:
+    assert chosen(method, *ALL, p=p) == naive
+    assert chosen(method, *ALL, mode="check", p=p) == check
 
 
 def test_majority_counts_samples_not_candidates_and_leaves_failures_out() -> None:
@@ -77,8 +76,8 @@ def test_what_the_check_keeps_back_is_not_asked_about() -> None:
     assert all(score.asked and 0 <= score.score < 1 for score in others)
 
 
-def test_an_oracle_is_right_as_often_as_its_name_says() -> None:
-    many = [scored("oracle:0.8", TWIN, ALONE, question=number) for number in range(2000)]
+def test_an_oracle_is_right_as_often_as_its_p_says() -> None:
+    many = [scored("oracle", TWIN, ALONE, question=number, p=0.8) for number in range(2000)]
     right = [good.score == 1 for good, _ in many] + [bad.score == 0 for _, bad in many]
     assert sum(right) / len(right) == pytest.approx(0.8, abs=0.02)
     assert {score.score for pair in many for score in pair} == {0.0, 1.0}
@@ -86,7 +85,7 @@ def test_an_oracle_is_right_as_often_as_its_name_says() -> None:
 
 def test_a_better_oracle_is_right_wherever_a_worse_one_is() -> None:
     for number in range(50):
-        worse, better = (scored(f"oracle:{p}", TWIN, question=number)[0].score for p in (0.5, 0.7))
+        worse, better = (scored("oracle", TWIN, question=number, p=p)[0].score for p in (0.5, 0.7))
         assert better >= worse
 
 
@@ -97,46 +96,41 @@ def test_draws_depend_on_seed_question_and_sql_alone() -> None:
     assert sum(draws) / 2000 == pytest.approx(0.5, abs=0.03)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("chance", "known: random, first, executable, majority, likelihood, oracle"),
-        ("oracle", "write 'oracle:p' with p from 0 to 1"),
-        ("oracle:", "write 'oracle:p'"),
-        ("oracle:1.5", "write 'oracle:p'"),
-        ("oracle:nan", "write 'oracle:p'"),
-        ("random:0.5", "write 'random' alone"),
-    ],
-)
-def test_wrong_names_are_refused(name: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{name}'.*{words}"):
-        parse(name)
+def test_unknown_methods_and_modes_are_refused() -> None:
+    known = "random, first, executable, majority, likelihood, oracle"
+    with pytest.raises(ConfigError, match=f"'chance' is no method without a model; known: {known}"):
+        scored("chance", TWIN)
+    with pytest.raises(ConfigError, match="mode 'checked': not known; choose one of naive, check"):
+        scored("first", TWIN, mode="checked")
 
 
-def test_names_labels_and_who_uses_gold() -> None:
-    assert parse("oracle:0.9") == ("oracle", 0.9)
-    assert label("oracle:0.90") == "Oracle, right with p = 0.9 (uses gold)"
-    assert [name for name in SCORERS if name != "oracle" and uses_gold(name)] == []
-    assert uses_gold("oracle:1")
+def test_labels_and_who_uses_gold() -> None:
+    assert baseline_label("oracle", 0.90) == "Oracle, right with p = 0.9 (uses gold)"
+    assert baseline_label("oracle") == "Oracle, right with p = 1 (uses gold)"
+    assert baseline_label("majority") == "Majority of results"
+    assert [method for method, baseline in BASELINES.items() if baseline.uses_gold] == ["oracle"]
+
+
+@pytest.mark.parametrize("method", [method for method, baseline in BASELINES.items() if baseline.alone])
+def test_a_baseline_that_can_value_a_new_query_scores_it_as_among_others(method: str) -> None:
+    """Its score says that it rests on the candidate alone; `executable` takes a place's share from it, no more."""
+    among = scored(method, *ALL, p=0.7)
+    for score, seen in zip(among, ALL, strict=True):
+        (alone,) = scored(method, seen, p=0.7)
+        assert alone.score == pytest.approx(score.score, abs=1e-5)
 
 
 def test_a_candidate_without_execution_is_named() -> None:
     sets, runs, groups = records(TWIN)
     for given in ((runs, []), ([], groups)):
         with pytest.raises(DataError, match="question 0: no execution or group of candidate 'X twin'"):
-            score_without_model("first", sets, *given, asked=MODES["naive"], seed=1)
+            score_baseline("first", sets, *given, mode="naive", seed=1)
 
 
-def test_paths_say_what_was_chosen_how() -> None:
-    assert selection_settings("rerank/oracle-0.9/writer.sample.check") == {
-        "planner": "rerank",
-        "discriminator": "oracle-0.9",
-        "mode": "check",
-        "generator": "writer",
-        "decoding": "sample",
-    }
-    judged = selection_settings("majority/thinker/no_schema/gpt-3.5.sample.b256.soft.naive")
-    assert (judged["planner"], judged["context"], judged["budget"]) == ("majority", "no_schema", 256)
-    assert (judged["generator"], judged["scoring"], judged["mode"]) == ("gpt-3.5", "soft", "naive")
-    assert pool_of("greedy/writer.check") == "writer.check", "a decoding of that name is no mode"
-    assert pool_of("rerank/first/writer.sample.naive") == "writer.sample"
+def test_a_pools_scores_are_written(tmp_path: Path) -> None:
+    names = ("candidates", "executions", "groups")
+    files = {name: str(tmp_path / f"{name}.jsonl") for name in (*names, "scores")}
+    for name, some in zip(names, records(*ALL), strict=True):
+        write_jsonl(files[name], some)
+    score_baseline_pool(**files, method="oracle", p=0.6, mode="check", seed=42)
+    assert read_jsonl(files["scores"], Score) == scored("oracle", *ALL, mode="check", p=0.6)

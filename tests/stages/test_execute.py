@@ -1,25 +1,21 @@
-"""The execute stage and its command."""
+"""The execute stage: what happens when candidates run, whether they are right, and which give equal results."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sqlite3
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Execution, Question
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, ResultGroup, read_jsonl, write_jsonl
 from sqljudge.sql.official import execution as execution_match
-from sqljudge.sql.official.execution import results_equal
+from sqljudge.sql.official.execution import TEST_SUITE, results_equal
 from sqljudge.sql.sandbox import Limits
 from sqljudge.sql.sandbox.engine import Connection, Engine
-from sqljudge.stages.execute import as_cell, execute_candidates
+from sqljudge.stages.execute import as_cell, execute_candidates, execute_pool, group_pool, group_results
 
-WORKFLOW = Path(__file__).parents[2] / "workflow"
 GOLD = "SELECT name FROM animal WHERE age > 1"
 
 
@@ -176,43 +172,86 @@ def test_cells_fit_json() -> None:
     assert cells == ["x'00…", "Inf", "-Inf", "abcd…", None, 1, 1.5]
 
 
-# --- the command ----------------------------------------------------------------------------------------------------
+# --- groups of equal results ------------------------------------------------------------------------------------------
+
+ITEMS = Question(3, "shop", "?", "SELECT 1;", "", "easy")
 
 
-def command(*arguments: str | Path, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    run = [sys.executable, "-m", "sqljudge", "execute", *map(str, arguments)]
-    return subprocess.run(run, input=lines, capture_output=True, cwd=WORKFLOW, timeout=60)
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "shop").mkdir()
+    with sqlite3.connect(tmp_path / "shop" / "shop.sqlite") as connection:
+        connection.execute("CREATE TABLE item (name TEXT, price INTEGER)")
+        connection.executemany("INSERT INTO item VALUES (?, ?)", [(f"i{n}", n % 4) for n in range(12)])
+    return tmp_path
 
 
-def test_command_answers_every_line(databases: Path) -> None:
-    path = databases / "zoo" / "zoo.sqlite"
-    before = path.read_bytes()
-    lines = b"SELECT * FROM animal WHERE age = 2\n\nselect \xff\r\nDELETE FROM animal\nSELECT x'00', 1e999\nSELECT 1"
-    for workers in ("1", "2"):
-        done = command("--db", path, "--workers", workers, lines=lines)
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        assert [answer["outcome"] for answer in answers] == ["ok", "error", "error", "refused", "ok", "ok"]
-        assert list(answers[0]) == ["outcome", "message", "rows", "row_count", "steps", "ms"]
-        assert answers[0]["rows"] == [[2, "Tia", 2]]
-        assert answers[2]["message"] == "the query is not valid Unicode text"
-        assert answers[4]["rows"] == [["x'00'", "Inf"]]
-        assert (done.returncode, done.stderr) == (0, b"")
-    assert path.read_bytes() == before
+def groups(shop: Path, *sqls: str) -> list[int | None]:
+    sets = [CandidateSet(3, tuple(map(Candidate, sqls)))]
+    runs = execute_candidates([ITEMS], sets, shop)
+    found = group_results([ITEMS], sets, runs, shop)
+    assert [(each.question_id, each.sql) for each in found] == [(3, sql) for sql in sqls]
+    return [each.group for each in found]
 
 
-def test_command_takes_limits(databases: Path) -> None:
-    lines = b"SELECT * FROM animal\nSELECT count(*) FROM animal a, animal b, animal c, animal d, animal e, animal f\n"
-    done = command("--db", databases / "zoo" / "zoo.sqlite", "--rows", "2", "--steps", "1000", lines=lines)
-    assert [json.loads(line)["outcome"] for line in done.stdout.splitlines()] == ["row_limit", "timeout"]
+def test_equal_results_are_one_group_whatever_the_order(shop: Path) -> None:
+    assert groups(
+        shop,
+        "SELECT nothing FROM nowhere",
+        "SELECT name, price FROM item",
+        "SELECT price FROM item",
+        "SELECT price, name FROM item ORDER BY price DESC",
+        "SELECT name, price FROM item WHERE price < 9",
+        ";",
+    ) == [None, 1, 2, 1, 1, None]
 
 
-@pytest.mark.parametrize("bad", ["missing", "text", "limit"])
-def test_command_errors_are_one_line(databases: Path, bad: str) -> None:
-    path = databases / "zoo" / "zoo.sqlite"
-    if bad == "missing":
-        shutil.rmtree(path.parent)
-    elif bad == "text":
-        path.write_text("nothing of the kind" * 100)
-    done = command("--db", path, *(["--rows", "0"] if bad == "limit" else []), lines=b"SELECT 1\n")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.startswith(b"error: ") and done.stderr.count(b"\n") == 1
+def test_results_that_differ_after_the_rows_that_are_kept_differ(shop: Path) -> None:
+    first = "SELECT name FROM item ORDER BY name"
+    last = "SELECT CASE WHEN name = 'i9' THEN 'other' ELSE name END FROM item ORDER BY name"
+    assert groups(shop, first, last) == [0, 1]
+
+
+def test_values_count_as_often_as_they_stand(shop: Path) -> None:
+    united = "SELECT 0 UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"
+    low, shifted = "SELECT price FROM item WHERE price < 2", "SELECT price + 2 FROM item WHERE price < 2"
+    assert groups(shop, low, shifted, "SELECT DISTINCT price FROM item", united) == [0, 1, 2, 2]
+
+
+def test_empty_results_are_equal(shop: Path) -> None:
+    assert groups(shop, "SELECT name FROM item WHERE 0", "SELECT * FROM item WHERE price > 9") == [0, 0]
+
+
+def test_what_is_missing_is_named(shop: Path) -> None:
+    sets = [CandidateSet(3, (Candidate("SELECT 1"),))]
+    with pytest.raises(DataError, match="question 3: no execution of candidate 'SELECT 1'"):
+        group_results([ITEMS], sets, [], shop)
+    with pytest.raises(DataError, match="question 3: no such question"):
+        group_results([], sets, [], shop)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pools_executions_and_groups_are_written(databases: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = {name: str(databases / f"{name}.jsonl") for name in ("questions", "candidates", "executions")}
+    groups = str(databases / "groups.jsonl")
+    sets = [CandidateSet(7, tuple(map(Candidate, (GOLD, "SELECT name FROM animal WHERE age IN (3, 2)", "SELECT x"))))]
+    write_jsonl(files["questions"], [question(7), question(8)])
+    write_jsonl(files["candidates"], sets)
+    how: dict[str, Any] = {"databases": str(databases), "comparison": TEST_SUITE, "limits": {"rows": 2}, "workers": 1}
+    with caplog.at_level("INFO"):
+        execute_pool(**files, **how)
+    found = read_jsonl(files["executions"], Execution)
+    assert [(one.outcome, one.correct, one.rows) for one in found] == [
+        *[("ok", True, (("Tia",), ("Uno",)))] * 2,
+        ("error", False, ()),
+    ]
+    assert caplog.messages == ["3 candidates, 2 equal to the gold: {'ok': 2, 'error': 1}"]
+    group_pool(**files, groups=groups, **how)
+    assert [(one.sql, one.group) for one in read_jsonl(groups, ResultGroup)] == [
+        (candidate.sql, group) for candidate, group in zip(sets[0].candidates, (0, 0, None), strict=True)
+    ]
+    how["limits"] = {"rows": 1}
+    with pytest.raises(DataError, match=r"question 7 .*row_limit"):
+        execute_pool(**files, **how)

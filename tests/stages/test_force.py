@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,26 @@ import pytest
 import torch
 from conftest import ROOT
 from sqljudge.core.errors import ConfigError, DataError, ModelError
-from sqljudge.core.records import UNANSWERED, Candidate, CandidateSet, ForcedVerdict, Judgment, Question, Score
+from sqljudge.core.parquet import write_judgments
+from sqljudge.core.records import (
+    UNANSWERED,
+    Candidate,
+    CandidateSet,
+    Execution,
+    ForcedVerdict,
+    Judgment,
+    Question,
+    Score,
+    read_json,
+    read_jsonl,
+    write_jsonl,
+)
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import ChoiceRequest, Failure, Prompt
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, read_closing
-from sqljudge.stages.judge import Pair, judge
+from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, force_pool, read_closing
+from sqljudge.stages.judge import METHODS, Pair, judge
 from sqljudge.stages.prompts import PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
 
@@ -25,6 +39,7 @@ CLOSING = PromptTemplate("\n</think>\n", '{"correct":')
 CLOSED = '\n</think>\n\n{"correct":'
 TEMPLATE = PromptTemplate("${question}|${sql}", "<think>")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (0, 1)]
+SETS = [CandidateSet(0, (Candidate("a;"), Candidate("b;"))), CandidateSet(1, (Candidate("a;"),))]
 PAIRS: list[Pair] = [(QUESTIONS[0], "a;"), (QUESTIONS[0], "b;"), (QUESTIONS[1], "a;")]
 
 
@@ -68,11 +83,13 @@ def test_a_special_prompt_stays_one() -> None:
     assert thought.forced(0)[0].special is False
 
 
-def verdicts(backend: ScriptedBackend, budgets: list[int], kind: str = "reasoning", **how: Any) -> list[ForcedVerdict]:
+def verdicts(
+    backend: ScriptedBackend, budgets: list[int], method: str = "reasoning", **how: Any
+) -> list[ForcedVerdict]:
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, kind=kind, template=TEMPLATE, prompt_format="raw", budget=8)
+    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, prompt_format="raw", budget=8)
     settings = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw", "budgets": budgets, **how}
-    return force(session, PAIRS, judgments, kind=kind, **settings)
+    return force(session, PAIRS, judgments, method=method, **settings)
 
 
 RULES: list[dict[str, Any]] = [
@@ -93,7 +110,7 @@ def test_verdicts_come_pair_by_pair_and_budget_by_budget(scripted: Rules) -> Non
     assert [v.mass for v in found] == pytest.approx([0.4, 0.5, 0, 0, 0.5, 0.5])
 
 
-def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
+def test_extras_are_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
     """The judgments answer a prompt with extras; the forced verdict's begins with the same."""
     shown = {
         "template": PromptTemplate("${sql} ${result}", "<think>"),
@@ -105,7 +122,7 @@ def test_evidence_is_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None
     )
     session = Session(backend, None, "job")
     judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
-    how: dict[str, Any] = {"kind": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
+    how: dict[str, Any] = {"method": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
@@ -113,7 +130,7 @@ def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
     judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
     before = session.usage.distinct
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
     assert session.usage.distinct - before == 3
 
@@ -134,7 +151,7 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
     inner = scripted(*RULES)
     session = Session(Failing(inner.spec, inner.rules), None, "job", tolerated=0.5)
     judgments = [judgment("x"), Judgment(0, "b;", finish_reason=UNANSWERED), judgment("x", question_id=1)]
-    how: dict[str, Any] = {"kind": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     found = force(session, PAIRS, judgments, **how, budgets=[0])
     assert [(v.probability is None, v.tokens) for v in found] == [(False, 0), (True, 0), (True, 0)]
 
@@ -142,12 +159,48 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
     how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
-    with pytest.raises(ConfigError, match=f"kind 'x' is unknown; known: {', '.join(KINDS)}"):
-        force(session, PAIRS, [], kind="x", budgets=[0], **how)
+    with pytest.raises(ConfigError, match=f"method 'x' is unknown; known: {', '.join(METHODS)}"):
+        force(session, PAIRS, [], method="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
         force(session, PAIRS, [], method="reasoning", budgets=[0], **how)
     with pytest.raises(DataError, match="cut at 1 tokens, 2 asked for"):
         force(session, PAIRS[:1], [judgment("x", finish="length")], method="reasoning", budgets=[2], **how)
+
+
+def test_a_pools_forced_verdicts_are_written_with_what_they_cost(scripted: Rules, tmp_path: Path) -> None:
+    """Of a shard's questions alone, after the prompt that the judgments answer, extras and all."""
+    files = {name: str(tmp_path / name) for name in ("questions", "candidates", "judgments", "executions")}
+    write_jsonl(files["questions"], QUESTIONS)
+    write_jsonl(files["candidates"], SETS)
+    write_jsonl(files["executions"], [Execution(q.id, sql, "ok", "", (), 0, 0, 0.0, None) for q, sql in PAIRS])
+    write_judgments(files["judgments"], [judgment(" I", " think", question_id=q.id, sql=sql) for q, sql in PAIRS])
+    shown = "${question}|${sql}|${result}\n=== answer ===\n<think>"
+    for name, text in (("prompt", shown), ("closing", "</think>\n=== answer ===\n{")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    said = r"^q0\|[ab];\|It runs and gives no rows.\n<think>( I)?</think>\n\{$"
+    backend = scripted({"match": said, "probabilities": {"true": 0.3, "false": 0.1}})
+    made = {name: str(tmp_path / name) for name in ("prompt", "closing", "forced", "run")}
+    force_pool(
+        **files,
+        **made,
+        weights=[],
+        model=asdict(backend.spec),
+        method="reasoning",
+        prompt_format="raw",
+        budgets=[0, 1],
+        extras={"result": {}},
+        label="forced.pool",
+        shard="1-of-2",
+        journal=str(tmp_path / "journal"),
+        failures_tolerated=0.0,
+    )
+    found = read_jsonl(made["forced"], ForcedVerdict)
+    assert [(v.question_id, v.sql, v.budget, v.tokens) for v in found] == [
+        (0, sql, budget, budget) for sql in ("a;", "b;") for budget in (0, 1)
+    ]
+    assert [v.probability for v in found] == pytest.approx([0.75] * 4)
+    assert read_json(made["run"])["requests"] == 4
+    assert (tmp_path / "journal" / backend.spec.name / "forced.pool.1-of-2.jsonl").is_file()
 
 
 @pytest.mark.parametrize("text", ["\n=== answer ===\n{", "</think>\n=== answer ===\n"])
@@ -157,7 +210,6 @@ def test_a_closing_needs_both_parts(tmp_path: Path, text: str) -> None:
         read_closing(tmp_path / "forced.txt")
 
 
-SETS = [CandidateSet(0, (Candidate("a;"), Candidate("b;"))), CandidateSet(1, (Candidate("a;"),))]
 FORCED = [ForcedVerdict(0, "a;", 4, 4, 0.75), ForcedVerdict(0, "b;", 4, 2, 0.5), ForcedVerdict(1, "a;", 4, 3)]
 
 
@@ -206,7 +258,7 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
     judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
-    how: dict[str, Any] = {"kind": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
+    how: dict[str, Any] = {"method": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []
     for (_, sql), said in zip(pairs, judgments, strict=True):

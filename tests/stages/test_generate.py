@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_json, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import Completion
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.generate import EXTRACTIONS, Decoding, collect, extract_sql, generate_candidates
+from sqljudge.stages.generate import (
+    EXTRACTIONS,
+    Decoding,
+    collect,
+    extract_sql,
+    generate_candidates,
+    generate_pool,
+)
 from sqljudge.stages.prompts import PromptTemplate
 
 TEMPLATE = PromptTemplate("${question}", "SELECT")
@@ -142,12 +151,12 @@ def test_greedy_generation_asks_once(backend: ScriptedBackend) -> None:
     assert session.usage.distinct == 6
 
 
-def test_the_budget_and_the_frame_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
+def test_the_budget_and_the_prompt_format_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted({"match": r"^\[INST\] q\d \[/INST\] SELECT$", "response": " abcdefgh"})
     sets = generated(Session(backend, None, "job"), prompt_format="inst", decoding=Decoding(1, 0, 4))
     assert [group.candidates[0].sql for group in sets] == ["SELECT abc;"] * 3
-    framed = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
-    assert len(generated(Session(framed, None, "job"), prompt_format="chat")) == 3
+    chat = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
+    assert len(generated(Session(chat, None, "job"), prompt_format="chat")) == 3
 
 
 def test_requests_carry_seed_sample_temperature_and_stops(
@@ -192,3 +201,47 @@ def test_no_questions(backend: ScriptedBackend) -> None:
         )
         == []
     )
+
+
+def test_a_pools_candidates_are_written_with_what_they_cost(backend: ScriptedBackend, tmp_path: Path) -> None:
+    """Of a shard's questions alone, through a journal of the job's own."""
+    write_jsonl(tmp_path / "questions", QUESTIONS[::-1])
+    (tmp_path / "prompt").write_text("${question}${schema}\n=== answer ===\nSELECT\n", encoding="utf-8")
+    how: dict[str, Any] = {
+        "prompt_format": "raw",
+        "extraction": "continuation",
+        "decoding": {"samples": 4, "temperature": 0.7, "max_new_tokens": 50},
+        "quoted_names": False,
+        "seed": 1,
+        "label": "writer.sample",
+        "journal": str(tmp_path / "journal"),
+        "failures_tolerated": 0.0,
+    }
+    whole = {group.question_id: group for group in generated(Session(backend, None, "job"))}
+    for shard, asked in (("1-of-3", [0]), ("2-of-3", [2, 1]), ("3-of-3", []), ("", [2, 1, 0])):
+        files = {name: str(tmp_path / name) for name in ("questions", "prompt", "candidates", "run")}
+        generate_pool(**files, weights=[], model=asdict(backend.spec), shard=shard, **how)
+        assert read_jsonl(files["candidates"], CandidateSet) == [whole[number] for number in asked]
+        report = read_json(files["run"])
+        assert (report["requests"], report["model"]) == (4 * len(asked), backend.identity())
+    folder = tmp_path / "journal" / backend.spec.name
+    assert sorted(path.name for path in folder.iterdir()) == [f"writer.sample.{n}-of-3.jsonl" for n in (1, 2)]
+
+
+def test_a_generators_prompt_must_hold_question_and_schema(backend: ScriptedBackend, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "questions", [])
+    (tmp_path / "prompt").write_text("${question}\n=== answer ===\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"the field \$\{schema\} is missing"):
+        generate_pool(
+            **{name: str(tmp_path / name) for name in ("questions", "prompt", "candidates", "run")},
+            weights=[],
+            model=asdict(backend.spec),
+            prompt_format="raw",
+            extraction="fenced",
+            decoding={"samples": 1, "temperature": 0, "max_new_tokens": 5},
+            quoted_names=False,
+            seed=1,
+            label="job",
+            journal="",
+            failures_tolerated=0.0,
+        )

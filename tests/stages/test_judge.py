@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -9,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import Judgment, Question
+from sqljudge.core.errors import ConfigError, DataError, ModelError
+from sqljudge.core.parquet import read_judgments
+from sqljudge.core.records import (
+    Candidate,
+    CandidateSet,
+    Execution,
+    Judgment,
+    Question,
+    read_json,
+    write_jsonl,
+)
 from sqljudge.models.engines import load_backend
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.judge import Pair, judge
+from sqljudge.stages.judge import METHODS, Pair, judge, judge_pool, judged_pairs
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import read_verdict
 
@@ -26,9 +36,11 @@ PAIRS: list[Pair] = [
 ]
 
 
-def judged(backend: ScriptedBackend, kind: str, budget: int = 0, **how: Any) -> list[Judgment]:
+def judged(backend: ScriptedBackend, method: str, budget: int = 0, **how: Any) -> list[Judgment]:
     session = Session(backend, None, "job")
-    return judge(session, PAIRS, **{"kind": kind, "template": TEMPLATE, "prompt_format": "raw", "budget": budget, **how})
+    return judge(
+        session, PAIRS, **{"method": method, "template": TEMPLATE, "prompt_format": "raw", "budget": budget, **how}
+    )
 
 
 def test_yes_no_judgments(scripted: Rules) -> None:
@@ -69,12 +81,12 @@ def test_reasoning_judgments(scripted: Rules) -> None:
     assert read_verdict(judgments[2], 40).value is None
 
 
-def test_frames_reach_the_model(scripted: Rules) -> None:
+def test_prompt_formats_reach_the_model(scripted: Rules) -> None:
     backend = scripted({"match": r"^<user>q\d\|[ab];</user>A:$", "probabilities": {"Yes": 0.5}})
     assert [j.p_yes for j in judged(backend, "yes_no", prompt_format="chat")] == [0.5] * 4
 
 
-def test_evidence_reaches_the_model(scripted: Rules) -> None:
+def test_extras_reach_the_model(scripted: Rules) -> None:
     template = PromptTemplate("${sql} ${result}", "A:")
     backend = scripted({"match": r"^(a|b); \d/\1;\nA:$", "probabilities": {"Yes": 0.5}})
     shown = judged(backend, "yes_no", template=template, extras=lambda q, sql: {"result": f"{q.id}/{sql}"})
@@ -93,15 +105,15 @@ def test_a_budget_below_1(scripted: Rules, budget: int) -> None:
         judged(scripted(), "reasoning", budget)
 
 
-def test_an_unknown_kind(scripted: Rules) -> None:
-    with pytest.raises(ConfigError, match=f"kind 'yesno' is unknown; known: {', '.join(KINDS)}"):
+def test_an_unknown_method(scripted: Rules) -> None:
+    with pytest.raises(ConfigError, match=f"method 'yesno' is unknown; known: {', '.join(METHODS)}"):
         judged(scripted(), "yesno")
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_pairs(scripted: Rules, kind: str) -> None:
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_no_pairs(scripted: Rules, method: str) -> None:
     session = Session(scripted(), None, "job")
-    assert judge(session, [], kind=kind, template=TEMPLATE, prompt_format="raw", budget=1) == []
+    assert judge(session, [], method=method, template=TEMPLATE, prompt_format="raw", budget=1) == []
 
 
 @pytest.mark.parametrize("script", ["", "{}x", "[1]", '[{"response": "x"}]', '[{"match": "("}]', "5", None])
@@ -119,3 +131,75 @@ def test_a_script_is_its_own_identity(scripted: Rules) -> None:
     assert json.loads(identity["script"]) == [{"match": "a", "response": "x"}]
     assert scripted({"match": "a", "response": "y"}).identity() != identity
     assert one.describe() == {"device": "script"}
+
+
+def test_candidates_stand_with_their_questions() -> None:
+    questions = [question for question, _ in PAIRS[1:3]]
+    sets = [
+        CandidateSet(1, (Candidate("b;"), Candidate("a;"))),
+        CandidateSet(0, (Candidate("a;"),)),
+        CandidateSet(1, ()),
+    ]
+    assert judged_pairs(questions, sets) == [(questions[1], "b;"), (questions[1], "a;"), (questions[0], "a;")]
+    with pytest.raises(DataError, match="candidates name question 7, which is not among the questions"):
+        judged_pairs(questions, [CandidateSet(7, ())])
+
+
+def test_a_pools_judgments_are_written_with_what_they_cost(scripted: Rules, tmp_path: Path) -> None:
+    """Of a shard's questions alone, with the extras of the context, through a journal of the job's own."""
+    sets = [CandidateSet(1, (Candidate("a;"),)), CandidateSet(0, (Candidate("b;"), Candidate("a;")))]
+    runs = [Execution(i, sql, "ok", "", ((i,),), 1, 0, 0.0, None) for i, sql in ((0, "a;"), (0, "b;"), (1, "a;"))]
+    files = {name: str(tmp_path / f"{name}.jsonl") for name in ("questions", "candidates", "executions")}
+    for name, some in zip(files, ([PAIRS[0][0], PAIRS[2][0]], sets, runs), strict=True):
+        write_jsonl(files[name], some)
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("${question}|${sql}|${result}\n=== answer ===\nA:\n", encoding="utf-8")
+    backend = scripted({"match": r"^q(\d)\|[ab];\|1 row:\n\1\nA:$", "probabilities": {"Yes": 0.75}})
+    how: dict[str, Any] = {
+        **files,
+        "prompt": str(prompt),
+        "weights": [],
+        "model": dataclasses.asdict(backend.spec),
+        "method": "yes_no",
+        "prompt_format": "raw",
+        "budget": 0,
+        "extras": {"result": {}},
+        "label": "judge.pool",
+        "journal": str(tmp_path / "journal"),
+        "failures_tolerated": 0.0,
+    }
+    for shard, asked in (("1-of-3", [0, 0]), ("2-of-3", [1]), ("", [1, 0, 0])):
+        made = {name: str(tmp_path / f"{name}{shard}") for name in ("judgments", "run")}
+        judge_pool(**how, **made, shard=shard)
+        found = read_judgments(made["judgments"])
+        assert [(one.question_id, one.p_yes) for one in found] == [(number, 0.75) for number in asked]
+        report = read_json(made["run"])
+        assert (report["requests"], report["from_journal"]) == (len(asked), 0 if shard else len(asked))
+        assert report["model"] == backend.identity()
+    assert [one.sql for one in read_judgments(tmp_path / "judgments")] == ["a;", "b;", "a;"]
+    journal = tmp_path / "journal" / backend.spec.name
+    assert sorted(path.name for path in journal.glob("*.jsonl")) == [f"judge.pool.{n}-of-3.jsonl" for n in (1, 2)]
+
+
+def test_the_prompt_of_a_pool_must_hold_what_the_context_shows(scripted: Rules, tmp_path: Path) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("${question}|${sql}\n=== answer ===\n", encoding="utf-8")
+    for name in ("questions", "executions"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [])
+    with pytest.raises(ConfigError, match=r"prompt.txt: the field \$\{result\} is missing"):
+        judge_pool(
+            **{name: str(tmp_path / f"{name}.jsonl") for name in ("questions", "executions")},
+            candidates=str(tmp_path / "questions.jsonl"),
+            prompt=str(prompt),
+            weights=[],
+            judgments=str(tmp_path / "judgments"),
+            run=str(tmp_path / "run"),
+            model=dataclasses.asdict(scripted().spec),
+            method="yes_no",
+            prompt_format="raw",
+            budget=0,
+            extras={"result": {}},
+            label="job",
+            journal="",
+            failures_tolerated=0.0,
+        )

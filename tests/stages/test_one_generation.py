@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqljudge.data.datasets import candidate_questions
 from sqljudge.data.pool import read_pool
 from sqljudge.models.session import Session
-from sqljudge.stages.judge import judge
+from sqljudge.stages.judge import judge, judged_pairs
 from sqljudge.stages.prompts import read_template
 from sqljudge.stages.score import MODES, SCORINGS, score_judgments
 
@@ -22,7 +21,7 @@ PROMPTS = 30
 def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs(embedded: Any) -> None:
     mini = ROOT / "resources/mini_spider"
     questions, groups = read_pool(mini / "pool.json", mini / "tables.json", questions=8, seed=7)
-    pairs = candidate_questions(questions, groups)[:PROMPTS]
+    pairs = judged_pairs(questions, groups)[:PROMPTS]
     assert len(pairs) == PROMPTS
     kept = {(question.id, sql) for question, sql in pairs}
     groups = [

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
 from sqljudge.models.engines.base import Prompt
-from sqljudge.stages.extras import KINDS
+from sqljudge.stages.extras import EXTRAS
 from sqljudge.stages.prompts import FIELDS, PromptTemplate, fill, read_template
 
-FURTHER = (*KINDS, "answer")
+FURTHER = (*EXTRAS, "answer")
 QUESTION = Question(0, "shop", "How much is $5 & ${sql}?", "SELECT 1", "-- Table item: id", "easy")
 
 
@@ -87,7 +87,7 @@ def test_all_fields_are_filled_once() -> None:
     )
 
 
-def test_evidence_fills_further_fields(tmp_path: Path) -> None:
+def test_extras_fill_further_fields(tmp_path: Path) -> None:
     template = read_template(write(tmp_path, "${sql}: ${result}\n=== answer ===\n"), required=(), further=("result",))
     assert template.fields == {"sql", "result"}
     shown = fill(
@@ -118,11 +118,11 @@ def test_an_unknown_further_field(tmp_path: Path) -> None:
         ("chat", "", Prompt("<Ask>", special=False)),
     ],
 )
-def test_frames(prompt_format: str, opening: str, expected: Prompt) -> None:
+def test_prompt_formats(prompt_format: str, opening: str, expected: Prompt) -> None:
     assert filled(PromptTemplate("Ask", opening), prompt_format) == expected
 
 
-def test_an_unknown_frame() -> None:
+def test_an_unknown_prompt_format() -> None:
     with pytest.raises(ConfigError, match="prompt_format 'chats' is unknown; known: raw, inst, chat"):
         filled(PromptTemplate("Ask", ""), "chats")
 
@@ -134,7 +134,9 @@ def test_shipped_prompts(path: Path) -> None:
     template = read_template(path, required=required, further=FURTHER)
     assert template.opening
     asked = Question(0, "d", "q", "s", "t", "easy")
-    text = fill(template, asked, sql="s", prompt_format="inst", chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")).text
+    text = fill(
+        template, asked, sql="s", prompt_format="inst", chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")
+    ).text
     assert "$" not in text
 
 

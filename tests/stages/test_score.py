@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import FAILURE_SCORE, NOT_EXECUTABLE_SCORE, Candidate, CandidateSet, Judgment
-from sqljudge.stages.score import Reading, read_verdict, score_judgments, text_within
+from sqljudge.core.parquet import read_judgments, write_judgments
+from sqljudge.core.records import (
+    FAILURE_SCORE,
+    NOT_EXECUTABLE_SCORE,
+    Candidate,
+    CandidateSet,
+    Execution,
+    ForcedVerdict,
+    Judgment,
+    Outcome,
+    Score,
+    read_jsonl,
+    write_jsonl,
+)
+from sqljudge.stages.score import (
+    Reading,
+    mode_of,
+    read_executable,
+    read_verdict,
+    score_forced_pool,
+    score_judgments,
+    score_pool,
+    text_within,
+)
 
 SQL = "SELECT 1 ;"
 
@@ -267,3 +290,56 @@ def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], 
     }  # fmt: skip
     with pytest.raises(error, match=message):
         score_judgments(POOL, **asked)  # type: ignore[arg-type]
+
+
+def ran(question_id: int, sql: str, outcome: Outcome) -> Execution:
+    return Execution(question_id, sql, outcome, "", (), 0, 0, 0.0, None)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """The files of a pool, in which one candidate does not execute."""
+    paths = {name: str(tmp_path / name) for name in ("candidates", "judgments", "forced", "executions", "scores")}
+    write_jsonl(paths["candidates"], POOL)
+    write_judgments(paths["judgments"], JUDGED)
+    verdicts = [ForcedVerdict(7, "A", budget, budget, budget / 10) for budget in (2, 8)]
+    verdicts += [ForcedVerdict(0, sql, budget, budget, 0.75) for sql in "AB" for budget in (2, 8)]
+    write_jsonl(paths["forced"], verdicts)
+    write_jsonl(paths["executions"], [ran(0, "A", "ok"), ran(0, "B", "timeout"), ran(7, "A", "ok")])
+    return paths
+
+
+RUNS = {(0, "A"): True, (0, "B"): False, (7, "A"): True}
+
+
+def test_a_pools_scores_are_written(files: dict[str, str]) -> None:
+    paths = {name: files[name] for name in ("candidates", "judgments", "scores")}
+    kept = read_judgments(files["judgments"])
+    for mode, executions in (("naive", []), ("check", [files["executions"]])):
+        score_pool(**paths, executions=executions, budget=9, scoring="soft", mode=mode)
+        expected = score_judgments(POOL, kept, budget=9, scoring="soft", mode=mode, executable=RUNS)
+        assert read_jsonl(files["scores"], Score) == expected
+    with pytest.raises(ConfigError, match="needs the candidates' executions"):
+        score_pool(**paths, executions=[], budget=9, scoring="soft", mode="check")
+
+
+def test_a_pools_forced_scores_are_those_at_one_budget(files: dict[str, str]) -> None:
+    paths = {name: files[name] for name in ("candidates", "forced", "scores")}
+    score_forced_pool(**paths, executions=[files["executions"]], budget=8, mode="check")
+    found = read_jsonl(files["scores"], Score)
+    assert [(score.score, score.asked, score.tokens) for score in found] == [
+        (-1, False, 0),
+        (0.75, True, 8),
+        (0.8, True, 8),
+    ]
+    score_forced_pool(**paths, executions=[], budget=2, mode="naive")
+    assert [score.score for score in read_jsonl(files["scores"], Score)] == [0.75, 0.75, 0.2]
+    with pytest.raises(DataError, match="question 0: no forced verdict of candidate 'B'"):
+        score_forced_pool(**paths, executions=[], budget=3, mode="naive")
+
+
+def test_which_candidates_execute_is_read_from_files(files: dict[str, str]) -> None:
+    assert read_executable([]) is None
+    assert read_executable([files["executions"]]) == RUNS
+    with pytest.raises(ConfigError, match="mode 'checks': not known; choose one of naive, check"):
+        mode_of("checks")

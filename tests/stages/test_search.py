@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import pytest
-from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate
-from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.search.correction import Correction, correction
 from sqljudge.stages.search.driver import Outcome, Plan, Step, best_of, search
-from sqljudge.stages.search.run import KINDS, settings_of
 from sqljudge.stages.search.tree import Node, Tree, child, tree
 
 Answers = Mapping[str, Sequence[str] | None]
@@ -231,36 +228,3 @@ def test_what_was_tried_is_a_set_of_candidates() -> None:
     (found,) = made.run(correcting())
     assert found.candidates().candidates == (Candidate("a;", 3), Candidate("b;", 1))
     assert found.selection().reason == "best of 2 queries; positive verdict"
-
-
-# --- kinds ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_the_generator_is_asked() -> None:
-    plain, correct = PromptTemplate("Q ${question}", "SELECT"), PromptTemplate("fix ${sql}", "SELECT")
-    first, later = (KINDS["correction"].ask(plain, correct, start) for start in ("", "a;"))
-    assert (first.template, first.sql, first.opening) == (plain, "", "SELECT")
-    assert (later.template, later.sql, later.opening) == (correct, "a;", "SELECT")
-    root, inner = (KINDS["tree"].ask(plain, None, start) for start in ("", "SELECT '$'"))
-    assert (root.template, root.opening) == (plain, "SELECT")
-    assert (inner.template, inner.opening) == (PromptTemplate("Q ${question}", "SELECT '$$'"), "SELECT '$'")
-
-
-def test_a_planners_numbers() -> None:
-    entry = {"kind": "correction", "label": "L", "prompt": "p.txt", "rounds": 3}
-    assert settings_of(entry) == Correction(rounds=3)
-    assert settings_of(entry).most(4) == 4 + 3 * 5
-    assert settings_of({"kind": "tree", "completions": 2}).most(4) == 100
-
-
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        ({"kind": "tree", "rounds": 3}, "the kind 'tree' has no 'rounds'; it has expansions, completions"),
-        ({"kind": "tree", "prompt": "p"}, "the kind 'tree' has no 'prompt'"),
-        ({"kind": "correction"}, "the key 'prompt' is missing"),
-    ],
-)
-def test_a_number_of_another_kind_is_refused(entry: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        settings_of(entry)

@@ -1,4 +1,4 @@
-"""Questions are in_shard to shards by their id, and what the shards make is what one job would have made."""
+"""Questions fall into shards by their id, and what the shards make is what one job would have made."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
 from sqljudge.core.parquet import read_judgments, write_judgments
-from sqljudge.core.records import Judgment, Question, write_jsonl
+from sqljudge.core.records import (
+    Candidate,
+    CandidateSet,
+    ForcedVerdict,
+    Judgment,
+    Question,
+    read_json,
+    write_json,
+    write_jsonl,
+)
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, Prompt, silent
 from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
-from sqljudge.stages.judge import judge
+from sqljudge.stages.judge import METHODS, judge
 from sqljudge.stages.prompts import PromptTemplate
-from sqljudge.stages.shards import in_shard, merge_shards, sum_runs
+from sqljudge.stages.shards import in_shard, merge_files, merge_shards, sum_runs
 
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (5, 3, 11, 0, 7, 8, 2)]
 TEMPLATE = PromptTemplate("${question}", "SELECT")
@@ -38,7 +47,7 @@ def test_a_question_falls_into_exactly_one_shard(question: int, shards: int) -> 
     assert sum(in_shard(question, f"{number}-of-{shards}") for number in range(1, shards + 1)) == 1
 
 
-def test_without_shards_every_question_is_dealt() -> None:
+def test_without_shards_every_question_is_in_the_one_job() -> None:
     assert all(in_shard(question, "") for question in range(20))
 
 
@@ -48,7 +57,7 @@ def test_shards_are_of_about_equal_size() -> None:
         assert max(sizes) < 1.2 * 4000 / shards, sizes
 
 
-def test_the_deal_does_not_depend_on_the_other_questions() -> None:
+def test_a_questions_shard_does_not_depend_on_the_other_questions() -> None:
     """A journal of one sample serves a larger one only if its questions stay in their shards."""
     assert [number for number in range(12) if in_shard(number, "1-of-3")] == [0, 6, 8, 9, 10]
 
@@ -63,7 +72,12 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
 ) -> None:
     def written(shards: int) -> bytes:
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
-        settings: dict[str, Any] = {"template": TEMPLATE, "prompt_format": "raw", "extraction": "continuation", "seed": 1}
+        settings: dict[str, Any] = {
+            "template": TEMPLATE,
+            "prompt_format": "raw",
+            "extraction": "continuation",
+            "seed": 1,
+        }
         decoding = Decoding(3, 0.5, 40)
         sets = shared(
             shards,
@@ -76,9 +90,9 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
     assert written(1) == written(2) == written(3) == written(9)
 
 
-@pytest.mark.parametrize("kind", ["yes_no", "reasoning"])
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_judgments_do_not_depend_on_the_number_of_shards(
-    scripted: Callable[..., ScriptedBackend], tmp_path: Path, kind: str
+    scripted: Callable[..., ScriptedBackend], tmp_path: Path, method: str
 ) -> None:
     rules = [{**rule, "probabilities": {"Yes": 0.1 * i}} for i, rule in enumerate(SCRIPT)]
     pairs = [(question, sql) for question in QUESTIONS for sql in ("b;", "a;", "c;")[: question.id % 4]]
@@ -90,7 +104,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
             lambda mine: judge(
                 session,
                 [pair for pair in pairs if pair[0] in mine],
-                kind=kind,
+                method=method,
                 template=PromptTemplate("${question} ${sql}", ""),
                 prompt_format="raw",
                 budget=30,
@@ -166,7 +180,7 @@ def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., Scripted
     ("expected", "said"),
     [([1, 2], "question 2: the shards hold 2 records, but 1 are due"), ([1, 2, 2, 4], "question 4: ")],
 )
-def test_shards_of_another_deal_are_refused(expected: list[int], said: str) -> None:
+def test_shards_of_other_questions_are_refused(expected: list[int], said: str) -> None:
     with pytest.raises(DataError, match=said):
         merge_shards(expected, [[Judgment(1, "a")], [Judgment(2, "a"), Judgment(2, "b")]])
 
@@ -189,3 +203,36 @@ def test_costs_add_up() -> None:
         "shards": 3,
         **lost,
     }
+
+
+SETS = [CandidateSet(q.id, tuple(map(Candidate, ("b;", "a;", "c;")[: q.id % 4]))) for q in QUESTIONS]
+CANDIDATES = [(each.question_id, one.sql) for each in SETS for one in each.candidates]
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "times", "whole"),
+    [
+        ("candidates", QUESTIONS, 1, SETS),
+        ("judgments", SETS, 1, [Judgment(*key, p_yes=0.5) for key in CANDIDATES]),
+        ("forced", SETS, 2, [ForcedVerdict(*key, budget, budget, 0.5) for key in CANDIDATES for budget in (0, 8)]),
+    ],
+)
+def test_the_files_of_shards_are_merged_into_what_one_job_would_have_written(
+    tmp_path: Path, kind: str, order: list[Any], times: int, whole: list[Any]
+) -> None:
+    write: Any = write_judgments if kind == "judgments" else write_jsonl
+    runs = [run_of(number, 80.0, "A") for number in (2, 3, 4)]
+    for name, run in zip(names(3), runs, strict=True):
+        write(tmp_path / name, [one for one in whole if in_shard(one.question_id, name)])
+        write_json(tmp_path / f"{name}.run", run)
+    write_jsonl(tmp_path / "order", order)
+    write(tmp_path / "alone", whole)
+    given: dict[str, Any] = {name: str(tmp_path / name) for name in ("order", "merged", "run")}
+    given |= {"shards": [str(tmp_path / name) for name in names(3)]}
+    given |= {"runs": [str(tmp_path / f"{name}.run") for name in names(3)]}
+    merge_files(kind=kind, times=times, **given)
+    assert (tmp_path / "merged").read_bytes() == (tmp_path / "alone").read_bytes()
+    assert read_json(tmp_path / "run") == sum_runs(runs)
+    if times > 1:
+        with pytest.raises(DataError, match=r"the shards hold \d records, but \d are due; delete results/shards"):
+            merge_files(kind=kind, **given)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqljudge.core.parquet import read_judgments, write_judgments
-from sqljudge.core.planners import PLANNERS
 from sqljudge.core.records import (
     EMPTY_SQL,
     UNANSWERED,
@@ -37,10 +36,10 @@ from sqljudge.models.engines.base import (
 )
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.report.notes import _left_out
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.stages.generate import Decoding, generate_candidates
-from sqljudge.stages.judge import judge
+from sqljudge.stages.judge import METHODS, judge
+from sqljudge.stages.plan import PLANNERS, rerank
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import score_judgments
 
@@ -91,21 +90,21 @@ def test_a_question_with_a_failed_sample_has_no_candidates(session: Callable[[st
     assert [(len(group.candidates), group.unanswered) for group in sets] == [(1, False), (0, True), (1, False)]
     write_jsonl(tmp_path / "sets.jsonl", sets)
     assert read_jsonl(tmp_path / "sets.jsonl", CandidateSet) == sets
-    for planner in PLANNERS.values():
+    for plan in PLANNERS.values():
         scores = [Score(i, sets[i].candidates[0].sql, 0.5, True, failure=False) for i in (0, 2)]
         groups = [ResultGroup(score.question_id, score.sql, 0) for score in scores]
-        assert [choice.reason == UNANSWERED for choice in planner.choose(sets, scores, groups)] == [False, True, False]
+        assert [choice.reason == UNANSWERED for choice in plan(sets, scores, groups)] == [False, True, False]
     executions = [Execution(i, sets[i].candidates[0].sql, "ok", "", (), 1, 1, 0.1, True) for i in (0, 2)]
     assert [group.question_id for group in label_candidates(sets, executions)] == [0, 2]
 
 
-@pytest.mark.parametrize("kind", ["reasoning", "yes_no"])
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_question_with_a_failed_judgment_is_left_out(
-    session: Callable[[str], Session], tmp_path: Path, kind: str
+    session: Callable[[str], Session], tmp_path: Path, method: str
 ) -> None:
     pairs = [(QUESTIONS[group.question_id], each.sql) for group in POOL for each in group.candidates]
     template = PromptTemplate("${question}|${sql}", "A:")
-    judgments = judge(session("q1|b"), pairs, kind=kind, template=template, prompt_format="raw", budget=99)
+    judgments = judge(session("q1|b"), pairs, method=method, template=template, prompt_format="raw", budget=99)
     assert [judgment.finish_reason == UNANSWERED for judgment in judgments] == [False] * 3 + [True] + [False] * 2
     assert judgments[3] == Judgment(1, "b;", finish_reason=UNANSWERED)
     write_judgments(tmp_path / "j.parquet", judgments)
@@ -116,7 +115,7 @@ def test_a_question_with_a_failed_judgment_is_left_out(
     assert (found["questions"], found["left_out"], found["candidates"]) == (2, 1, 4)
     assert [row["question_id"] for row in found["per_question"]] == [0, 2]
     assert found["metrics"]["failure_rate"]["value"] == 0
-    assert PLANNERS["rerank"].choose(POOL, scores, [])[1] == Selection(1, EMPTY_SQL, None, UNANSWERED)
+    assert rerank(POOL, scores)[1] == Selection(1, EMPTY_SQL, None, UNANSWERED)
 
 
 def test_the_check_does_not_ask_what_was_not_answered() -> None:
@@ -137,8 +136,3 @@ def test_a_choice_without_an_answer_is_not_wrong() -> None:
     assert (found["questions"], found["left_out"]) == (2, 1)
     assert found["metrics"]["all"]["ex"] == {"value": 0.5, "n": 2}
     assert [row["question_id"] for row in found["per_question"]] == [0, 2]
-
-
-def test_tables_say_what_was_left_out() -> None:
-    assert _left_out([{"left_out": 0}, {}]) == ""
-    assert "up to 3 questions" in _left_out([{"left_out": 1}, {"left_out": 3}])

@@ -51,7 +51,9 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     terminal = sys.stderr
     with path.open("w", encoding="utf-8") as handle:
         sys.stderr = _Tee(terminal, handle)
-        show_messages()
+        library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
+        library.addHandler(lines)
+        library.setLevel(logging.INFO)
         try:
             files = {name: part for parts in (snakemake.input, snakemake.output) for name, part in parts.items()}
             paths = {name: str(one) if isinstance(one, str) else [*map(str, one)] for name, one in files.items()}
@@ -60,21 +62,9 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
         finally:
+            library.removeHandler(lines)
+            library.setLevel(logging.NOTSET)
             sys.stderr = terminal
-
-
-class _ToStandardError(logging.Handler):
-    """Writes messages as plain lines to what standard error is at the moment."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
-
-
-def show_messages() -> None:
-    """Show the library's messages as plain lines on standard error; called again, it changes nothing."""
-    logger = logging.getLogger("sqljudge")
-    logger.setLevel(logging.INFO)
-    logger.handlers = [_ToStandardError()]
 
 
 def command(main: Callable[[], int | None]) -> NoReturn:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
-from sqljudge.core.planners import PLANNERS
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, ResultGroup, Score, Selection
-from sqljudge.stages.plan import greedy, majority, rerank
+from sqljudge.core.records import (
+    EMPTY_SQL,
+    Candidate,
+    CandidateSet,
+    ResultGroup,
+    Score,
+    Selection,
+    read_jsonl,
+    write_jsonl,
+)
+from sqljudge.stages.plan import PLANNERS, greedy, plan_pool, rerank, vote
 
 
 def pool(*sqls: str, question_id: int = 0) -> CandidateSet:
@@ -38,7 +48,7 @@ def test_no_candidates() -> None:
 
 def test_greedy_takes_the_first_whatever_the_scores() -> None:
     scores = [score("A", 0.9), score("B", 0.1)]
-    assert PLANNERS["greedy"].choose([pool("B", "A")], scores, []) == [Selection(0, "B", None, "first candidate")]
+    assert PLANNERS["greedy"]([pool("B", "A")], scores, []) == [Selection(0, "B", None, "first candidate")]
 
 
 def test_scores_belong_to_their_question() -> None:
@@ -66,33 +76,50 @@ def grouped(groups: dict[str, int | None], question_id: int = 0) -> list[ResultG
     return [ResultGroup(question_id, sql, group) for sql, group in groups.items()]
 
 
-def test_majority_weighs_groups_by_the_scores_of_their_samples() -> None:
+def test_a_vote_weighs_groups_by_the_scores_of_their_samples() -> None:
     candidates = [CandidateSet(0, (Candidate("A", 1), Candidate("B", 2), Candidate("C", 1), Candidate("D", 9)))]
     scores = [score("A", 0.9), score("B", 0.3), score("C", 0.4), score("D", -0.5)]
-    (selection,) = majority(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
+    (selection,) = vote(candidates, scores, grouped({"A": 0, "B": 1, "C": 1, "D": 3}))
     assert (selection.sql, selection.score) == ("C", 0.4), "2 x 0.3 + 0.4 is more than 0.9; C beats B"
     assert selection.reason == "group of 53% of the weight: highest score 0.40"
-    (selection,) = PLANNERS["majority"].choose(candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
+    (selection,) = PLANNERS["vote"](candidates, scores, grouped({"A": 0, "B": 1, "C": 2, "D": 3}))
     assert selection.sql == "A"
 
 
-def test_majority_leaves_out_what_does_not_execute() -> None:
+def test_a_vote_leaves_out_what_does_not_execute() -> None:
     scores = [score("A", 0.9), score("B", 0.2)]
-    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": 1}))[0].sql == "B"
+    assert vote([pool("A", "B")], scores, grouped({"A": None, "B": 1}))[0].sql == "B"
 
 
-def test_majority_without_weight_is_a_rerank() -> None:
+def test_a_vote_without_weight_is_a_rerank() -> None:
     scores = [score("A", -0.5), score("B", 0.0)]
-    assert majority([pool("A", "B")], scores, grouped({"A": 0, "B": 1})) == rerank([pool("A", "B")], scores)
-    assert majority([pool("A", "B")], scores, grouped({"A": None, "B": None})) == rerank([pool("A", "B")], scores)
-    assert majority([pool(question_id=3)], [], []) == [Selection(3, EMPTY_SQL, None, "no candidates")]
+    assert vote([pool("A", "B")], scores, grouped({"A": 0, "B": 1})) == rerank([pool("A", "B")], scores)
+    assert vote([pool("A", "B")], scores, grouped({"A": None, "B": None})) == rerank([pool("A", "B")], scores)
+    assert vote([pool(question_id=3)], [], []) == [Selection(3, EMPTY_SQL, None, "no candidates")]
 
 
 def test_equally_heavy_groups_go_to_the_one_seen_first() -> None:
     scores = [score("B", 0.5), score("A", 0.5)]
-    assert majority([pool("B", "A")], scores, grouped({"B": 0, "A": 1}))[0].sql == "B"
+    assert vote([pool("B", "A")], scores, grouped({"B": 0, "A": 1}))[0].sql == "B"
 
 
 def test_a_missing_group_is_named() -> None:
     with pytest.raises(DataError, match="question 0: no result group of candidate 'B'"):
-        majority([pool("A", "B")], [score("A", 1.0), score("B", 1.0)], grouped({"A": 0}))
+        vote([pool("A", "B")], [score("A", 1.0), score("B", 1.0)], grouped({"A": 0}))
+
+
+@pytest.mark.parametrize(("planner", "files", "chosen"), [("rerank", 1, "A"), ("vote", 2, "B"), ("greedy", 0, "C")])
+def test_a_pools_selections_are_written(tmp_path: Path, planner: str, files: int, chosen: str) -> None:
+    """A planner is given the files that it needs, and none where it needs none."""
+    paths = {name: str(tmp_path / f"{name}.jsonl") for name in ("candidates", "scores", "groups", "selections")}
+    write_jsonl(paths["candidates"], [pool("C", "B", "A")])
+    write_jsonl(paths["scores"], [score("A", 0.6), score("B", 0.5), score("C", 0.4)])
+    write_jsonl(paths["groups"], grouped({"A": 2, "B": 0, "C": 0}))
+    plan_pool(
+        candidates=paths["candidates"],
+        scores=[paths["scores"]][:files],
+        groups=[paths["groups"]][: files - 1] if files else [],
+        selections=paths["selections"],
+        planner=planner,
+    )
+    assert [selection.sql for selection in read_jsonl(paths["selections"], Selection)] == [chosen]

@@ -1,4 +1,4 @@
-"""What planners reach and need: metrics against re-ranking, their table and their figure."""
+"""The table and the figure of planners: a row and a point for each planner with each discriminator."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from metric_files import experiment, merge, place
-from sqljudge.core import artefacts
-from sqljudge.core.errors import DataError
 from sqljudge.core.records import Cost
-from sqljudge.metrics.planner import planned_metrics
 from sqljudge.core.variants import VOTE
+from sqljudge.experiments.jobs import Needs, cells_of
+from sqljudge.metrics.planner import planned_metrics
 from sqljudge.report.cells import Results, build_table, files
 from sqljudge.report.figures import draw_figure
 from sqljudge.report.notes import findings
@@ -45,45 +44,6 @@ def costs(*tokens: float) -> list[Cost]:
 
 
 HOW = {"seed": 1, "resamples": 200}
-
-
-def test_what_a_planner_needs_is_a_mean_over_the_questions_that_it_answered() -> None:
-    found = planned_metrics(evaluated(True, False), costs(80, 160, 9999), **HOW)
-    values = {name: each["value"] for name, each in found["metrics"].items()}
-    assert (values["tokens"], values["generator_calls"], values["queries"]) == (120, 2, 4)
-    assert (values["generator_read"], values["discriminator_written"]) == (60, 15)
-    assert found["metrics"]["ex"]["value"] == 0.5
-    assert (found["questions"], found["left_out"], found["compared"]) == (2, 1, False)
-    assert {values[name] for name in ("difference", "p_value", "extra", "gain")} == {None}
-
-
-def test_the_gain_is_points_for_a_thousand_extra_tokens() -> None:
-    first, second = evaluated(True, True, True, False), evaluated(False, True, False, False)
-    found = planned_metrics(first, costs(*[600] * 4), (second, costs(*[100] * 4)), **HOW)["metrics"]
-    assert found["difference"]["value"] == 0.5
-    assert found["difference"]["deciding"] == 2
-    assert found["p_value"]["value"] == pytest.approx(0.5)
-    assert found["extra"]["value"] == 500
-    assert found["gain"]["value"] == pytest.approx(100.0)
-    assert found["gain"]["low"] <= 100 <= found["gain"]["high"]
-
-
-def test_without_extra_tokens_there_is_no_gain_for_them() -> None:
-    for spent in (100, 50):
-        found = planned_metrics(evaluated(True), costs(spent), (evaluated(False), costs(100)), **HOW)["metrics"]
-        assert (found["difference"]["value"], found["gain"]["value"]) == (1.0, None)
-
-
-def test_only_questions_that_both_answered_are_compared() -> None:
-    other = evaluated(False, True)
-    other["per_question"] = other["per_question"][1:]
-    found = planned_metrics(evaluated(True, True, None), costs(5, 20, 5), (other, costs(10, 10)), **HOW)["metrics"]
-    assert (found["difference"]["value"], found["difference"]["n"], found["extra"]["value"]) == (0.0, 1, 10)
-
-
-def test_a_question_without_a_cost_is_said() -> None:
-    with pytest.raises(DataError, match="question 1: no cost of planning it"):
-        planned_metrics(evaluated(True, True), costs(5), **HOW)
 
 
 def metric(planner: str, who: str, ex: float, tokens: float, **more: float) -> dict[str, Any]:
@@ -189,16 +149,15 @@ def test_the_files_behind_the_table() -> None:
 
 
 def test_the_model_jobs_behind_the_table() -> None:
-    before = {**SETTINGS, "planners": ["rerank", "majority", "fix"], "costless": ["oracle:0.9"]}
-    runs = artefacts.runs(before)
-    assert f"results/search/fix/{PLACE}.discriminator.run.json" in runs
-    assert "results/search/fix/oracle-0.9/g.sample.check.generator.run.json" in runs
-    assert sum("/search/" in run for run in runs) == 3
-    assert artefacts.searches({"generator": "g", "discriminators": ["d"]}) == []
-
-
-def test_a_planner_is_compared_with_re_ranking_by_the_same_discriminator() -> None:
-    assert artefacts.compared_with(f"fix/{PLACE}") == f"rerank/{PLACE}"
-    assert artefacts.compared_with("fix/oracle-0.9/g.sample.check") == "rerank/oracle-0.9/g.sample.check"
-    assert artefacts.compared_with(f"rerank/{PLACE}") is None
-    assert artefacts.compared_with("greedy/g.greedy") is None
+    """A baseline searches with the generator alone; what a search is compared with is re-ranked beside it."""
+    runs = Needs(cells_of({"search": EXPERIMENT}), frozenset({"d"})).runs()
+    assert runs == [
+        "results/candidates/g.greedy.run.json",
+        "results/candidates/g.sample.run.json",
+        "results/judgments/d/no_schema/g.sample.run.json",
+        f"results/search/fix/{PLACE}.discriminator.run.json",
+        f"results/search/fix/{PLACE}.generator.run.json",
+        f"results/search/fix/{FREE}.generator.run.json",
+    ]
+    chosen = experiment(**{**SETTINGS, "planners": ["rerank", VOTE]})
+    assert not [run for run in Needs(cells_of({"search": chosen}), frozenset({"d"})).runs() if "/search/" in run]
