@@ -43,8 +43,8 @@ class _Tee:
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a script's body; yields its named inputs, outputs and params as the arguments of the function that it calls.
 
-    A file is its path, a list of files a list of paths; NOT_ARGUMENTS are left out. Messages go to standard error and to
-    the job's log; a SqljudgeError ends the process with status 1 and one line.
+    A file is its path, a list of files a list of paths; NOT_ARGUMENTS are left out. Messages go to standard error and
+    to the job's log; a SqljudgeError ends the process with status 1 and one line.
     """
     path = Path(str(snakemake.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
