@@ -15,9 +15,8 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Question
+from sqljudge.core.records import HARDNESS, Question
 from sqljudge.data.datasets import (
-    candidate_questions,
     empty_databases,
     load_questions,
     pick_questions,
@@ -260,18 +259,6 @@ def test_a_missing_database(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such database") as error:
         empty_databases(made("easy"), tmp_path)
     assert str(database_path(tmp_path, "shop")) in one_line(error)
-
-
-def test_pairs_of_questions_and_candidates() -> None:
-    questions = made("easy", "hard", "easy")
-    sets = [
-        CandidateSet(2, (Candidate("a;"), Candidate("b;"))),
-        CandidateSet(1, ()),
-        CandidateSet(0, (Candidate("a;"),)),
-    ]
-    assert candidate_questions(questions, sets) == [(questions[2], "a;"), (questions[2], "b;"), (questions[0], "a;")]
-    with pytest.raises(DataError, match="question 7, which is not among the questions"):
-        candidate_questions(questions, [CandidateSet(7, ())])
 
 
 def test_the_real_dev_set(spider: Path) -> None:

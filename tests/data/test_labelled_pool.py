@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
-from sqljudge.core.planners import PLANNERS
 from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Execution, ResultGroup
-from sqljudge.data.datasets import candidate_questions
 from sqljudge.data.pool import label_candidates, read_pool
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.judge import judge
+from sqljudge.stages.judge import judge, judged_pairs
+from sqljudge.stages.plan import PLANNERS
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import score_judgments
 
@@ -174,14 +173,16 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
     """An empty list of candidates is allowed: nothing is judged, and the planners choose the empty query."""
     questions, sets = read(tmp_path, [changed(top_n=[], top_n_label=[]), changed(question="Second?")])
     assert sets[0] == CandidateSet(0, ())
-    pairs = candidate_questions(questions, sets)
+    pairs = judged_pairs(questions, sets)
     assert {question.id for question, _ in pairs} == {1}
     session = Session(scripted({"match": "", "probabilities": {"Yes": 0.9}}), None, "job")
-    judgments = judge(session, pairs, kind="yes_no", template=PromptTemplate("${sql}", ""), frame="raw", budget=0)
+    judgments = judge(
+        session, pairs, method="yes_no", template=PromptTemplate("${sql}", ""), prompt_format="raw", budget=0
+    )
     scores = score_judgments(sets, judgments, budget=1, scoring="soft", mode="naive", executable=None)
     assert len(scores) == 3
     for planner in PLANNERS.values():
-        empty, full = planner.choose(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
+        empty, full = planner(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
         assert (empty.question_id, empty.sql, empty.score, empty.reason) == (0, EMPTY_SQL, None, "no candidates")
         assert full.sql != EMPTY_SQL
 
@@ -189,14 +190,14 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
 def test_only_questions_without_candidates(tmp_path: Path, scripted: Callable[..., ScriptedBackend]) -> None:
     questions, sets = read(tmp_path, [changed(top_n=[], top_n_label=[])])
     session = Session(scripted(), None, "job")
-    for kind in ("yes_no", "reasoning"):
+    for method in ("yes_no", "reasoning"):
         assert (
             judge(
                 session,
-                candidate_questions(questions, sets),
-                kind=kind,
+                judged_pairs(questions, sets),
+                method=method,
                 template=PromptTemplate("", ""),
-                frame="raw",
+                prompt_format="raw",
                 budget=5,
             )
             == []

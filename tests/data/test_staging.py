@@ -359,14 +359,15 @@ def test_an_interrupted_download_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_is_shown_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     sized, unsized = staging._ProgressLines(), staging._ProgressLines()
     sized.total = 40 * staging.CHUNK
     for _ in range(80):
         sized.update(staging.CHUNK // 2)
-    assert capsys.readouterr().err.splitlines() == ["downloaded 16 of 40 MiB", "downloaded 32 of 40 MiB"]
+    assert caplog.messages == ["downloaded 16 of 40 MiB", "downloaded 32 of 40 MiB"]
     unsized.update(16 * staging.CHUNK)
-    assert capsys.readouterr().err == "downloaded 16 MiB\n"
+    assert caplog.messages[-1] == "downloaded 16 MiB"
 
 
 def test_what_downloads_is_imported_for_a_download_alone() -> None:

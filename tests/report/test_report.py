@@ -12,10 +12,8 @@ import docutils.core
 import jinja2
 import pytest
 import yaml
-from metric_files import experiment
 from sqljudge.core.variants import Experiment
-from sqljudge.experiments.checks import settled
-from sqljudge.experiments.config import check_config
+from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report import words
 from sqljudge.report.provenance import run_facts
 from sqljudge.report.specs import FIGURES, SPECS
@@ -53,7 +51,7 @@ def configuration(*names: str) -> dict[str, Any]:
         if not path.exists():
             pytest.skip(f"no {name} in config/")
         config = merged(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return check_config(config)
+    return load_config(config).model_dump()
 
 
 @pytest.fixture
@@ -64,26 +62,16 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "provenance.html"
 
 
-def experiment_of(config: dict[str, Any], table: str) -> Experiment:
-    """A table's experiment, from the names that the configuration has for its settings."""
-    table = {"contexts": "evidence", "search": "planners"}.get(table, table)
-    settings = dict(settled(config)[table])
-    names = {"costless": "baselines", "unasked": "left_out"}
-    settings.pop("beside", None)
-    return experiment(**{names.get(key, key): value for key, value in settings.items()})
-
-
 def caption(name: str, config: dict[str, Any], page: Path | None = None) -> str:
     """The caption's text, rendered with undefined names as errors."""
     spec = SPECS.get(name) or FIGURES.get(name)
-    given = experiment_of(config, spec.source) if spec else Experiment()
+    given = experiments_of(load_config(config))[spec.source] if spec else Experiment()
     display = {
         key: entry.get("label", key) for key, entry in {**config["generators"], **config["discriminators"]}.items()
     }
     params = SimpleNamespace(
         experiment=dataclasses.asdict(given),
-        phrases=words.phrases(config, given, display),
-        questions=words.question_summary(config),
+        caption={**words.phrases(config, given, display), "questions": words.question_summary(config)},
         resamples=config["resamples"],
     )
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
