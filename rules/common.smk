@@ -32,7 +32,7 @@ try:
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
-config = CONFIG.model_dump()  # with its defaults, for `lookup` and the report's captions
+config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
 SEED = CONFIG.seed
 STATISTICS = {"seed": SEED, "resamples": CONFIG.resamples}
 REQUESTS = {

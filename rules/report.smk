@@ -136,7 +136,7 @@ rule costs:
     conda:
         CPU_ENV
     params:
-        experiments=EXPERIMENTS,
+        experiments={name: EXPERIMENTS[name] for name in CONFIG.experiments},
         seed=SEED,
         code=code_digest("report.costs"),
     script:

@@ -35,8 +35,8 @@ def write(folder: Path, job: str, *answers: dict[str, Any]) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write(tmp_path / "m-1b", "generate.g.sample", answer(100, 20, 2.0), answer(140, 10, 1.0))
-    write(tmp_path / "m-1b", "discriminate.d.c.pool.1-of-2", answer(50, 30, 1.0))
-    write(tmp_path / "m-1b", "discriminate.d.c.pool.2-of-2", answer(70, 10, 1.0))
+    write(tmp_path / "m-1b", "judge.d.c.pool.1-of-2", answer(50, 30, 1.0))
+    write(tmp_path / "m-1b", "judge.d.c.pool.2-of-2", answer(70, 10, 1.0))
     write(tmp_path / "other", "generate.o.greedy", {"prompt_tokens": 7, "probabilities": [0.5]})
     return tmp_path
 
@@ -48,7 +48,7 @@ def journal(folder: Path) -> pd.DataFrame:
 
 def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
     assert journal[["model", "job", "requests", "prompt_tokens", "new_tokens", "seconds"]].to_numpy().tolist() == [
-        ["m-1b", "discriminate.d.c.pool", 2, 120, 40, 2.0],
+        ["m-1b", "judge.d.c.pool", 2, 120, 40, 2.0],
         ["m-1b", "generate.g.sample", 2, 240, 30, 3.0],
         ["other", "generate.o.greedy", 1, 7, 0, 0.0],
     ]
@@ -57,7 +57,7 @@ def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
 
 def test_the_journals_table(journal: pd.DataFrame) -> None:
     rows = journal_grid(journal).rows
-    assert rows[0][:6] == ["m-1b", "discriminate.d.c.pool", "2", "120", "40", "2.0"]
+    assert rows[0][:6] == ["m-1b", "judge.d.c.pool", "2", "120", "40", "2.0"]
     assert rows[-1][:6] == ["all", "", "5", "367", "70", "5.0"]
     assert journal_grid(read_journal("")).rows[-1][2] == "0"
 
@@ -66,7 +66,7 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: p
     jobs = [
         Job("generate.g.sample", "m-1b", 10, 99),
         Job("generate.g.greedy", "m-1b", 4, 50),
-        Job("discriminate.d.c.pool", "m-1b", 1, 99),
+        Job("judge.d.c.pool", "m-1b", 1, 99),
         Job("generate.g.other", "m-1b", 9, 50, made=True),
         Job("generate.n.greedy", "new", 2, 10),
     ]
@@ -85,9 +85,9 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: p
 
 def test_extras_make_prompts_longer_until_the_jobs_own_are_known(journal: pd.DataFrame) -> None:
     jobs = [
-        Job("discriminate.d.result.pool", "m-1b", 10, 0, extra_tokens=100),
-        Job("discriminate.d.c.pool", "m-1b", 10, 0, extra_tokens=100),
-        Job("discriminate.d.result.pool", "new", 10, 0, extra_tokens=100),
+        Job("judge.d.result.pool", "m-1b", 10, 0, extra_tokens=100),
+        Job("judge.d.c.pool", "m-1b", 10, 0, extra_tokens=100),
+        Job("judge.d.result.pool", "new", 10, 0, extra_tokens=100),
     ]
     assert list(remainders(jobs, journal)["prompt_tokens"]) == [10 * (60 + 100), 8 * 60, 10 * (250 + 100)]
 
@@ -134,8 +134,8 @@ def test_the_estimate_counts_requests_by_what_is_there(
     jobs = [
         model_job("generate.g.other"),
         model_job("force.d.c.pool", candidates=str(candidates), times=4),
-        model_job("discriminate.d.c.later", candidates="not made yet"),
-        model_job("discriminate.d.c.made", result=str(candidates)),
+        model_job("judge.d.c.later", candidates="not made yet"),
+        model_job("judge.d.c.made", result=str(candidates)),
         model_job("search.p.generator", model="new-7b"),
     ]
 
@@ -161,4 +161,4 @@ def test_the_journal_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]
     print_journal(str(folder))
     said = capsys.readouterr().out
     assert said.startswith("### What the journal holds\n")
-    assert "discriminate.d.c.pool" in said
+    assert "judge.d.c.pool" in said

@@ -69,7 +69,7 @@ def test_a_job_is_named_by_the_file_in_which_it_recorded_itself() -> None:
     free = baseline_variant("oracle-0.8", "writer.sample", "check", "tree_search")
     names = {
         ("candidates_run", Variant("writer.sample")): ("generate", "writer.sample"),
-        ("judgments_run", JOB): ("discriminate", "thinker / no_schema / pool"),
+        ("judgments_run", JOB): ("judge", "thinker / no_schema / pool"),
         ("forced_run", JOB): ("force", "thinker / no_schema / pool"),
         ("search_generator_run", searched): (
             "search",
@@ -85,7 +85,7 @@ def test_a_job_is_named_by_the_file_in_which_it_recorded_itself() -> None:
 
 
 def test_the_grid_says_how_much_sharing_saved() -> None:
-    grid = costs_grid([("discriminate", "thinker", RUN)], {"table5": 422, "table8": 312})
+    grid = costs_grid([("judge", "thinker", RUN)], {"table5": 422, "table8": 312})
     assert grid.rows[0][5:9] == ["150", "13", "2.0", "81.5"]
     assert "163 tokens" in grid.notes[1]
     assert f"{734 / 163:.1f} times" in grid.notes[1]
@@ -94,7 +94,7 @@ def test_the_grid_says_how_much_sharing_saved() -> None:
 
 
 def test_the_caption_says_what_was_spent_and_saved() -> None:
-    runs = [("discriminate", "thinker", RUN), ("generate", "writer", {**RUN, "engine": {"device": "a_GPU"}})]
+    runs = [("judge", "thinker", RUN), ("generate", "writer", {**RUN, "engine": {"device": "a_GPU"}})]
     found = costs_summary(runs, {"table5": 422, "table8": 312})
     assert found.startswith(
         "In this run 2 model jobs on cpu, a\\_GPU asked 18 requests (4 distinct, 2 of these from the journal): "
@@ -136,7 +136,7 @@ def test_the_page_is_made_from_the_files_of_a_run(tmp_path: Path, monkeypatch: p
         code="c0de",
     )
     shared = {"table5": 422}
-    grid = costs_grid([("discriminate", "thinker / no_schema / pool", RUN)], shared)
+    grid = costs_grid([("judge", "thinker / no_schema / pool", RUN)], shared)
     assert {form: Path(place).read_text(encoding="utf-8") for form, place in places.items()} == {
         form: grid.render(form) for form in FORMATS
     }

@@ -51,7 +51,7 @@ def configuration(*names: str) -> dict[str, Any]:
         if not path.exists():
             pytest.skip(f"no {name} in config/")
         config = merged(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return load_config(config).model_dump()
+    return load_config(config).model_dump(by_alias=True)
 
 
 @pytest.fixture

@@ -353,6 +353,8 @@ class Roles(Part):
     """A budget that is too short, one that is enough, and one far beyond."""
     decoding: str | None = None
     """The decoding that generators are compared under."""
+    sample_decoding: str | None = None
+    """The decoding of the samples that are re-ranked."""
 
 
 class ModelRow(Part):

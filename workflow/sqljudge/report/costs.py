@@ -17,7 +17,7 @@ from sqljudge.report.text import rst
 from sqljudge.report.write import write_beside
 from sqljudge.stages.score import which_execute
 
-STAGES = {"candidates_run": "generate", "judgments_run": "discriminate", "forced_run": "force"}
+STAGES = {"candidates_run": "generate", "judgments_run": "judge", "forced_run": "force"}
 """The stage of each kind of model job but for those of a search, which are two: its generator's and discriminator's."""
 
 Run = tuple[str, str, Mapping[str, Any]]
