@@ -26,84 +26,148 @@ def full_thought(wildcards):
     return path("scores", dataclasses.replace(found, budget=found.checkpoints[-1], scoring="soft"))
 
 
-SCORED = {"candidates": PATTERNS["candidates"], "scores": PATTERNS["scores"]}
-MEASURES = {
-    "intrinsic": (
-        "PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals.",
-        SCORED,
-        {"settings": settings},
-    ),
-    "calibration": (
-        "AUROC, average precision, F1 at a fitted threshold, Brier score and calibration error, with intervals.",
-        {**SCORED, "questions": questions_of},
-        {"settings": settings, "bins": CONFIG.calibration.bins},
-    ),
-    "contrast": (
-        "What a discriminator gains or loses in one context against another: paired differences, with intervals.",
-        {**SCORED, "base": PATTERNS["scores"].replace("{context}", "{base}")},
-        {"settings": settings},
-    ),
-    "reasoning": (
-        "Repetition, lexical variety, entropy and diversity of a reasoning discriminator's responses.",
-        {"judgments": PATTERNS["judgments"]},
-        {
-            "settings": settings,
-            "budget": lambda wildcards: int(wildcards.budget),
-            "embedder": CONFIG.embedder,
-        },
-    ),
-    "adaptive": (
-        "What stopping a thought early spends and loses, its policy fitted on other databases, with intervals.",
-        {
-            "questions": questions_of,
-            "candidates": PATTERNS["candidates"],
-            "forced": PATTERNS["forced"],
-            "scores": full_thought,
-            "executions": executions_if_checked,
-        },
-        {"settings": settings, "confidences": CONFIG.forced.confidences},
-    ),
-    "end_to_end": (
-        "Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals.",
-        {
-            "questions": path("questions", Variant(DATASET)),
-            "tables": f"{DATA}/tables.json",
-            "selections": PATTERNS["selections"],
-            "executions": chosen_executions,
-        },
-        {"settings": settings, "levels": list(FORMAT.levels), "comparison": FORMAT.comparison},
-    ),
-    "planner": (
-        "What a planner reaches and needs, and what it gains on re-ranking for its extra tokens, with intervals.",
-        {
-            "end_to_end": PATTERNS["end_to_end"],
-            "costs": PATTERNS["costs"],
-            "reference": reference_files("end_to_end"),
-            "reference_costs": reference_files("costs"),
-        },
-        {},
-    ),
-}
+rule measure_intrinsic:
+    """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
+    input:
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
+    output:
+        metrics=PATTERNS["intrinsic"],
+    log:
+        log_of(PATTERNS["intrinsic"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        code=code_digest("metrics.intrinsic"),
+    script:
+        "../scripts/measure_intrinsic.py"
 
-for KIND, (ABOUT, FILES, SETTINGS) in MEASURES.items():
 
-    rule:
-        name:
-            f"measure_{KIND}"
-        input:
-            **FILES,
-        output:
-            metrics=PATTERNS[KIND],
-        log:
-            log_of(PATTERNS[KIND]),
-        conda:
-            CPU_ENV
-        threads: 2 if KIND == "reasoning" else 1
-        params:
-            **SETTINGS,
-            **STATISTICS,
-            code=code_digest(f"metrics.{KIND}"),
-        script:
-            f"../scripts/measure_{KIND}.py"
+rule measure_calibration:
+    """AUROC, average precision, F1 at a fitted threshold, Brier score and calibration error, with intervals."""
+    input:
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
+        questions=questions_of,
+    output:
+        metrics=PATTERNS["calibration"],
+    log:
+        log_of(PATTERNS["calibration"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        bins=CONFIG.calibration.bins,
+        code=code_digest("metrics.calibration"),
+    script:
+        "../scripts/measure_calibration.py"
 
-    describe(f"measure_{KIND}", ABOUT)
+
+rule measure_contrast:
+    """What a discriminator gains or loses in one context against another: paired differences, with intervals."""
+    input:
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
+        base=PATTERNS["scores"].replace("{context}", "{base}"),
+    output:
+        metrics=PATTERNS["contrast"],
+    log:
+        log_of(PATTERNS["contrast"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        code=code_digest("metrics.contrast"),
+    script:
+        "../scripts/measure_contrast.py"
+
+
+rule measure_reasoning:
+    """Repetition, lexical variety, entropy and diversity of a reasoning discriminator's responses."""
+    input:
+        judgments=PATTERNS["judgments"],
+    output:
+        metrics=PATTERNS["reasoning"],
+    log:
+        log_of(PATTERNS["reasoning"]),
+    conda:
+        CPU_ENV
+    threads: 2
+    params:
+        **STATISTICS,
+        settings=settings,
+        budget=lambda wildcards: int(wildcards.budget),
+        embedder=CONFIG.embedder,
+        code=code_digest("metrics.reasoning"),
+    script:
+        "../scripts/measure_reasoning.py"
+
+
+rule measure_adaptive:
+    """What stopping a thought early spends and loses, its policy fitted on other databases, with intervals."""
+    input:
+        questions=questions_of,
+        candidates=PATTERNS["candidates"],
+        forced=PATTERNS["forced"],
+        scores=full_thought,
+        executions=executions_if_checked,
+    output:
+        metrics=PATTERNS["adaptive"],
+    log:
+        log_of(PATTERNS["adaptive"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        confidences=CONFIG.forced.confidences,
+        code=code_digest("metrics.adaptive"),
+    script:
+        "../scripts/measure_adaptive.py"
+
+
+rule measure_end_to_end:
+    """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
+    input:
+        questions=path("questions", Variant(DATASET)),
+        tables=f"{DATA}/tables.json",
+        selections=PATTERNS["selections"],
+        executions=chosen_executions,
+    output:
+        metrics=PATTERNS["end_to_end"],
+    log:
+        log_of(PATTERNS["end_to_end"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        levels=list(FORMAT.levels),
+        comparison=FORMAT.comparison,
+        code=code_digest("metrics.end_to_end"),
+    script:
+        "../scripts/measure_end_to_end.py"
+
+
+rule measure_planner:
+    """What a planner reaches and needs, and what it gains on re-ranking for its extra tokens, with intervals."""
+    input:
+        end_to_end=PATTERNS["end_to_end"],
+        costs=PATTERNS["costs"],
+        reference=reference_files("end_to_end"),
+        reference_costs=reference_files("costs"),
+    output:
+        metrics=PATTERNS["planner"],
+    log:
+        log_of(PATTERNS["planner"]),
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        code=code_digest("metrics.planner"),
+    script:
+        "../scripts/measure_planner.py"

@@ -53,7 +53,7 @@ for NAME, EXPERIMENT in TABLES.items():
             experiment=EXPERIMENTS[NAME],
             display=LABELS,
             uses_gold=USES_GOLD,
-            phrases=PHRASES[NAME],
+            caption=PHRASES[NAME],
             seed=SEED,
             code=code_digest("report.write"),
         script:
@@ -90,7 +90,7 @@ for NAME in DRAWN:
             experiment=EXPERIMENTS[TABLE],
             display=LABELS,
             uses_gold=USES_GOLD,
-            phrases=PHRASES[TABLE],
+            caption=PHRASES[TABLE],
             seed=SEED,
             code=code_digest("report.figures"),
         script:
@@ -115,7 +115,7 @@ rule claims:
         experiments=EXPERIMENTS,
         roles=CONFIG.roles.model_dump(exclude_none=True, by_alias=True),
         display=LABELS,
-        questions=question_summary(config),
+        caption={"questions": question_summary(config)},
         seed=SEED,
         resamples=CONFIG.resamples,
         code=code_digest("report.claims"),

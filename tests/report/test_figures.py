@@ -171,7 +171,7 @@ def test_unknown_figure_and_unfit_tables() -> None:
         draw("figure9", Experiment())
     assert set(DRAW) == set(FIGURES)
     bare = Table("table1", "T", ("Discriminator",), (Column("Naive", "PwAcc"),), (Row(("mine",), (Cell(),)),))
-    with pytest.raises(DataError, match="no columns under 'Execution accuracy'"):
+    with pytest.raises(DataError, match="no columns under 'Execution accuracy"):
         accuracy_by_hardness(bare)
     with pytest.raises(DataError, match="has no budgets"):
         curves_by_budget(bare)

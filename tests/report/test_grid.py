@@ -63,4 +63,4 @@ def test_numbers_have_no_negative_zero_and_differences_a_sign() -> None:
 
 
 def test_the_templates_are_part_of_the_code_of_every_page() -> None:
-    assert all("report" in closure([module]) for module in ("report.costs", "report.claims", "report.tables"))
+    assert all("report" in closure([module]) for module in ("report.costs", "report.claims", "report.render"))

@@ -326,6 +326,23 @@ def test_workers_do_not_import_the_callers_main(database: Path, tmp_path: Path) 
     assert done.stdout == "effect\n((1,),)\n", done.stderr
 
 
+def test_an_interrupt_ends_all_workers_at_once_and_the_next_run_is_served(database: Path) -> None:
+    with Sandbox(2, Limits(steps=10**15, seconds=60)) as sandbox:
+        sandbox.run([(database, f"SELECT {i}") for i in range(100)])
+        pids = sandbox.pids()
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        started = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.run([(database, TIMEOUT[0])] * 10)
+        timer.join()
+        assert time.perf_counter() - started < 10
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+        assert sandbox.run([(database, "SELECT 1")])[0].rows == ((1,),)
+
+
 def test_a_worker_is_light() -> None:
     heavy = ("numpy", "pyarrow", "pandas", "pydantic", "yaml", "sqlglot", "nltk")
     code = f"import sys, sqljudge.sql.sandbox.worker; print([name for name in {heavy} if name in sys.modules])"

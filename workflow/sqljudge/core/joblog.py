@@ -12,6 +12,9 @@ from typing import Any, NoReturn, TextIO
 
 from sqljudge.core.errors import SqljudgeError
 
+NOT_ARGUMENTS = ("code", "caption")
+"""Params that no function is given: the digest of the code, which Snakemake watches, and words of a caption."""
+
 
 class _Tee:
     """Writes to two streams at once."""
@@ -40,9 +43,8 @@ class _Tee:
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a script's body; yields its named inputs, outputs and params as the arguments of the function that it calls.
 
-    A file is its path, a list of files a list of paths. The digest of the job's code is left out: it is there to be
-    noticed when it changes. Messages go to standard error and to the job's log; a SqljudgeError ends the process with
-    status 1 and one line.
+    A file is its path, a list of files a list of paths; NOT_ARGUMENTS are left out. Messages go to standard error and
+    to the job's log; a SqljudgeError ends the process with status 1 and one line.
     """
     path = Path(str(snakemake.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +57,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         try:
             files = {name: part for parts in (snakemake.input, snakemake.output) for name, part in parts.items()}
             paths = {name: str(one) if isinstance(one, str) else [*map(str, one)] for name, one in files.items()}
-            yield {**paths, **{name: value for name, value in snakemake.params.items() if name != "code"}}
+            yield {**paths, **{name: value for name, value in snakemake.params.items() if name not in NOT_ARGUMENTS}}
         except SqljudgeError as error:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None

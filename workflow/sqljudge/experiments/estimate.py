@@ -59,14 +59,6 @@ def journal_grid(journal: pd.DataFrame) -> Grid:
     return Grid("journal", "What the journal holds", pd.concat([journal, total]), columns)
 
 
-def clock(seconds: float) -> str:
-    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
-
-
 def print_journal(journal: str) -> None:
     """Print what a folder of journals holds, as a table."""
     print(journal_grid(read_journal(journal)).render("md"))
@@ -150,6 +142,14 @@ def estimate_grid(left: pd.DataFrame) -> Grid:
 
 def _time(seconds: float | None, rough: bool) -> str:
     return "speed not known yet" if seconds is None else f"{'about ' if rough else ''}{clock(seconds)}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1 h 02 min`, `3 min 05 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def print_estimate(jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int) -> None:

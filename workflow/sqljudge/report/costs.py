@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from sqljudge.core import provenance
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl, write_json, write_text
+from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl
 from sqljudge.core.variants import NONE, Experiment, Variant, only, parse
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.provenance import device
+from sqljudge.report.specs import experiment_from
 from sqljudge.report.text import rst
+from sqljudge.report.write import write_beside
 from sqljudge.stages.score import which_execute
 
 STAGES = {"candidates_run": "generate", "judgments_run": "discriminate", "forced_run": "force"}
@@ -156,23 +157,10 @@ def write_costs(
     """
     executable = {parse(path)[1].pool: which_execute(read_jsonl(path, Execution)) for path in executions}
     judged = {parse(path)[1]: read_judgments(path) for path in judgments}
-    costs = {name: cost_unshared(_experiment(values), judged, executable) for name, values in experiments.items()}
+    costs = {name: cost_unshared(experiment_from(one), judged, executable) for name, one in experiments.items()}
     unshared = {name: tokens for name, tokens in costs.items() if tokens}
     jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
     costs_grid(jobs, unshared).write(**pages)
-    made = provenance.sidecar(
-        inputs=[*runs, *judgments, *executions],
-        settings=experiments,
-        code=code,
-        seed=seed,
-        runs=[dict(run) for _, _, run in jobs],
-    )
-    write_json(sidecar, made)
-    write_text(findings, provenance.with_tree(costs_summary(jobs, unshared), made))
-
-
-def _experiment(values: Mapping[str, Any]) -> Experiment:
-    """What `cost_unshared` looks at of an experiment, from plain values."""
-    axes = ("generators", "decodings", "discriminators", "contexts", "budgets", "scorings", "modes")
-    known: dict[str, Any] = {name: tuple(values.get(name, ())) for name in axes}
-    return Experiment(**known, left_out=tuple((name, context) for name, context in values.get("left_out", ())))
+    inputs = [*runs, *judgments, *executions]
+    text = costs_summary(jobs, unshared)
+    write_beside(sidecar, findings, text, inputs=inputs, runs=runs, settings=experiments, seed=seed, code=code)

@@ -14,7 +14,6 @@ from sqljudge.metrics.intervals import (
     CONFIDENCE,
     RESAMPLES,
     Array,
-    PairedTest,
     bootstrap,
     mcnemar_exact,
     paired_bootstrap,
@@ -32,8 +31,6 @@ TIE_MARGIN = 2.0
 """Points within which the interval of a difference must lie for "it ties" to hold."""
 
 UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
-
-
 _ON_POOL = {**intrinsic.METRICS, **calibration.METRICS}
 """How a question adds to each measure of the labelled pool."""
 
@@ -99,31 +96,22 @@ def _matrix(sample: _Sample, questions: Sequence[int]) -> Array:
     return np.array([sample.statistics[question] for question in questions], dtype=np.float64)
 
 
-def _change(form: Form, combine: Combine, width: int) -> Combine:
-    """From the summed statistics of two systems side by side to their difference, in per cent or points."""
-
-    def change(sums: Array) -> Array:
-        first, second = combine(sums[..., :width]), combine(sums[..., width:])
-        if form == "points":
-            return 100 * (first - second)
-        return 100 * ratio(np.stack([first - second, second], axis=-1))
-
-    return change
-
-
-def _test(first: Array, second: Array, sample: _Sample, seed: int, resamples: int) -> tuple[PairedTest, str]:
-    if sample.yes_no:
-        return mcnemar_exact([bool(x) for x in first[:, 0]], [bool(x) for x in second[:, 0]]), "McNemar, exact"
-    return paired_bootstrap(first, second, sample.combine, seed=seed, resamples=resamples), "paired bootstrap"
-
-
 def _compare(claim: Claim, statement: Statement, one: _Sample, other: _Sample, seed: int, resamples: int) -> Claim:
     questions = sorted(one.statistics.keys() & other.statistics.keys())
     if not questions:
         return replace(claim, verdict=UNDECIDED, questions=0)
     first, second = _matrix(one, questions), _matrix(other, questions)
-    test, name = _test(first, second, one, seed, resamples)
-    change = _change(statement.form, one.combine, first.shape[1])
+    if one.yes_no:
+        name, test = "McNemar, exact", mcnemar_exact(*([bool(hit) for hit in each[:, 0]] for each in (first, second)))
+    else:
+        name = "paired bootstrap"
+        test = paired_bootstrap(first, second, one.combine, seed=seed, resamples=resamples)
+
+    def change(sums: Array) -> Array:
+        """From the summed statistics of both, side by side, to their difference, in per cent or points."""
+        own, its = one.combine(sums[..., : first.shape[1]]), one.combine(sums[..., first.shape[1] :])
+        return 100 * (own - its if statement.form == "points" else ratio(np.stack([own - its, its], axis=-1)))
+
     found = bootstrap(np.hstack([first, second]), change, seed=seed, resamples=resamples)
     claim = replace(claim, value=found.value, low=found.low, high=found.high, test=name, p_value=test.p_value)
     claim = replace(claim, questions=len(one.counting & other.counting), deciding=test.deciding)
@@ -150,11 +138,11 @@ def _by_tie(claim: Claim, statement: Statement, difference: float | None) -> Ver
         return UNDECIDED
     if claim.p_value < 1 - CONFIDENCE:
         return "does not hold"
-    within = claim.low >= -TIE_MARGIN and claim.high <= TIE_MARGIN and not _untold(claim, TIE_MARGIN)
+    within = claim.low >= -TIE_MARGIN and claim.high <= TIE_MARGIN and not _hides_more(claim, TIE_MARGIN)
     return "holds" if within else UNDECIDED
 
 
-def _untold(claim: Claim, distance: float) -> bool:
+def _hides_more(claim: Claim, distance: float) -> bool:
     """Whether an interval of no width hides more than `distance`: what n equal questions leave open is 3 / n."""
     return claim.low == claim.high and 300 / (claim.questions or 1) > distance
 
@@ -162,7 +150,7 @@ def _untold(claim: Claim, distance: float) -> bool:
 def _by_bound(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
     if claim.value is None or claim.low is None or claim.high is None or statement.bound is None:
         return UNDECIDED
-    if _untold(claim, abs(statement.bound - claim.value)):
+    if _hides_more(claim, abs(statement.bound - claim.value)):
         return UNDECIDED
     above, below = claim.low > statement.bound, claim.high < statement.bound
     if not (above or below):

@@ -119,10 +119,8 @@ class _Question:
         self.verdicts = {key: some[0] for key, some in of(run.end_to_end).items()}
         dataset = next((name for name in run.questions if name != POOL), POOL)
         pools = (pool for pool in self.candidates if (pool if pool == POOL else dataset) in entry.sources)
-        self.pools = sorted(pools, key=lambda pool: (pool != POOL, pool))
-        """The pools that hold this question, the labelled one first."""
+        self.pools = sorted(pools, key=lambda pool: (pool != POOL, pool))  # the labelled one first
         self.sql = list(dict.fromkeys(each.sql for pool in self.pools for each in self.candidates[pool]))
-        """Its candidates, each once."""
 
     def page(self, variants: Numbered, gold: QueryResult) -> Page:
         """All that is shown."""
@@ -163,17 +161,17 @@ class _Question:
         """One candidate, with the pools that hold it and what came of running it."""
         found = [(pool, each) for pool in self.pools for each in self.candidates[pool] if each.sql == sql]
         ran = [self.executions[pool, sql] for pool, _ in found if (pool, sql) in self.executions]
-        run = ran[0] if ran else Execution(self.id, sql, "error", "not executed", (), 0, 0, 0.0, None)
+        execution = ran[0] if ran else Execution(self.id, sql, "error", "not executed", (), 0, 0, 0.0, None)
         return {
             "sql": sql,
             "pools": [[pool, each.count, each.label, each.mean_logprob] for pool, each in found],
             "right": self.right(found[0][0], sql),
-            "executed_right": run.correct,
-            "outcome": run.outcome,
-            "message": run.message,
-            "rows": run.rows,
-            "row_count": run.row_count,
-            "ms": run.ms,
+            "executed_right": execution.correct,
+            "outcome": execution.outcome,
+            "message": execution.message,
+            "rows": execution.rows,
+            "row_count": execution.row_count,
+            "ms": execution.ms,
         }
 
     def right(self, pool: str, sql: str) -> bool | None:
@@ -181,8 +179,8 @@ class _Question:
         labels = [each.label for each in self.candidates.get(pool, ()) if each.sql == sql and each.label is not None]
         if labels:
             return bool(labels[0])
-        run = self.executions.get((pool, sql))
-        return run.correct if run else False if sql == EMPTY_SQL else None
+        execution = self.executions.get((pool, sql))
+        return execution.correct if execution else False if sql == EMPTY_SQL else None
 
     def scores_of(self, variant: Variant) -> Sequence[Score]:
         """The scores that a choice rests on; none where no discriminator was asked."""

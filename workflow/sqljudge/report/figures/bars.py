@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sqljudge.core.errors import DataError
 from sqljudge.report.figures.style import HOLLOW, INK, arms, legend, row_label, shades
+from sqljudge.report.measures import EX
 from sqljudge.report.table import Cell, Column, Table
 
 HATCHES = ("", "////", "", "\\\\\\\\", "", "xxxx")
@@ -22,8 +23,13 @@ _WIDEST_BAR = 0.3
 
 
 def accuracy_by_hardness(table: Table) -> Figure:
-    """Bars of execution accuracy, a group per hardness, a bar per row of Table 2, 3 or 7; whiskers are intervals."""
-    positions = _group(table, "Execution accuracy")
+    """Bars of execution accuracy, a group per hardness, a bar per row of Table 2, 3 or 7; whiskers are intervals.
+
+    Raises DataError for a table without execution accuracy.
+    """
+    positions = next((positions for heading, positions in table.groups() if heading == EX), [])
+    if not positions:
+        raise DataError(f"{table.name} has no columns under {EX!r}; draw this figure from Table 2, 3 or 7")
     count = len(table.rows)
     width = min(_WIDEST_BAR, 0.8 / count)
     colours = shades(count)
@@ -57,13 +63,6 @@ def accuracy_by_hardness(table: Table) -> Figure:
     return figure
 
 
-def _group(table: Table, heading: str) -> list[int]:
-    for found, positions in table.groups():
-        if found.startswith(heading):
-            return positions
-    raise DataError(f"{table.name} has no columns under {heading!r}; draw this figure from Table 2, 3 or 7")
-
-
 def _tick(column: Column, cells: Sequence[Cell]) -> str:
     counts = {cell.n for cell in cells if cell.n}
     return f"{column.label}\nn = {counts.pop():,}" if len(counts) == 1 else column.label
@@ -83,7 +82,7 @@ def _bar(axes: Axes, place: float, width: float, cell: Cell, colour: Any, hatch:
             patch.set_hatch(hatch)
         halo = [withStroke(linewidth=2.4, foreground="white")]
         whisker: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 1.0, "capsize": min(4.0, 14 * width)}
-        axes.errorbar(place, cell.value, yerr=arms(cell), path_effects=halo, **whisker)
+        axes.errorbar(place, cell.value, yerr=arms((cell.value, cell.low, cell.high)), path_effects=halo, **whisker)
     if cell.published is not None:
         size = min(5.5, max(3.2, 22 * width))
         right = place + (0.24 * width if cell.value is not None else 0.0)

@@ -70,7 +70,8 @@ def _draw_curve(axes: Axes, points: Sequence[tuple[float, Cell]], colour: Any, m
     if ours:
         axes.plot([x for x, _, _ in ours], [y for _, _, y in ours], color=colour, marker=marker, ms=4, lw=1.4)
         for x, cell, value in ours:
-            axes.errorbar(x, value, yerr=arms(cell), fmt="none", ecolor=colour, elinewidth=1.0, capsize=2)
+            whiskers = arms((value, cell.low, cell.high))
+            axes.errorbar(x, value, yerr=whiskers, fmt="none", ecolor=colour, elinewidth=1.0, capsize=2)
     known = [(x, cell.published) for x, cell in points if cell.published is not None]
     if known:
         look = {**HOLLOW, "mfc": "none"}

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from sqljudge.core.variants import FORCED, Experiment, Variant, baseline_variant, greedy_variant
 from sqljudge.report.cells import Results
-from sqljudge.report.figures.style import INK, say, shades
+from sqljudge.report.figures.style import INK, arms, say, shades
 from sqljudge.report.words import label
 
 MARKERS = "s^vPXd<>h"
@@ -170,8 +170,7 @@ def _point(results: Results, kind: str, variant: Variant, accuracy: str, *path: 
 def _draw_series(axes: Axes, series: Series) -> Line2D:
     """Draw a series with its intervals; its key for a legend."""
     tokens, accuracy = [point.tokens for point in series.points], [point.accuracy for point in series.points]
-    arms = [[max(0.0, point.accuracy - point.low) for point in series.points]]
-    arms.append([max(0.0, point.high - point.accuracy) for point in series.points])
+    whiskers = arms(*((point.accuracy, point.low, point.high) for point in series.points))
     look: dict[str, Any] = {
         "marker": series.marker,
         "ms": 11 if series.marker == "*" else 5,
@@ -182,7 +181,7 @@ def _draw_series(axes: Axes, series: Series) -> Line2D:
         "lw": 1.2,
         "zorder": 4 if series.marker == "*" else 3,
     }
-    axes.errorbar(tokens, accuracy, yerr=arms, ecolor=series.colour, **_ARM)
+    axes.errorbar(tokens, accuracy, yerr=whiskers, ecolor=series.colour, **_ARM)
     axes.plot(tokens, accuracy, **look)
     for point in series.points if series.joined else ():
         axes.annotate(point.note, (point.tokens, point.accuracy), (3, 4), textcoords="offset points", fontsize=6.5)

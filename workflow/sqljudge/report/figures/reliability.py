@@ -15,12 +15,10 @@ from matplotlib.ticker import MultipleLocator
 
 from sqljudge.core.variants import Experiment
 from sqljudge.report.cells import Metric, Results
-from sqljudge.report.figures.style import INK, say, shades
+from sqljudge.report.figures.style import INK, arms, say, shades
 from sqljudge.report.words import label
 
 ACROSS = 3
-_RAW, _SCALED = "raw", "scaled"
-_WHISKER: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "capsize": 2}
 
 
 def reliability_diagram(experiment: Experiment, results: Results) -> Figure:
@@ -43,7 +41,12 @@ def reliability_diagram(experiment: Experiment, results: Results) -> Figure:
         axes.set_title("\n".join(names), fontsize=9, loc="left")
     figure.supxlabel("Probability that the candidate is correct, as given", fontsize=9)
     figure.supylabel("Share of candidates that are correct", fontsize=9)
-    figure.legend(handles=_keys(colour), loc="outside upper center", ncols=4, frameon=False)
+    keys = [
+        Line2D([], [], color=colour, mfc=colour, marker="o", ms=4.5, lw=1.3, label="scores as they are"),
+        Line2D([], [], color=INK, mfc="white", marker="s", ms=4.5, lw=0.9, linestyle="--", label="temperature scaled"),
+        Line2D([], [], color=INK, lw=0.8, linestyle=":", label="as often as said"),
+    ]
+    figure.legend(handles=keys, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
@@ -53,13 +56,13 @@ def _panel(axes: Axes, metric: Metric | None, colour: Any) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MultipleLocator(0.25))
     axes.tick_params(labelsize=8)
-    bins = metric["reliability"] if metric else {_RAW: [], _SCALED: []}
-    if not bins[_RAW]:
+    bins = metric["reliability"] if metric else {"raw": [], "scaled": []}
+    if not bins["raw"]:
         say(axes, "no probabilities" if metric else "not run")
         return
-    _spread(axes, bins[_RAW], colour)
-    _curve(axes, bins[_SCALED], mfc="white", color=INK, lw=0.9, linestyle="--", marker="s")
-    _curve(axes, bins[_RAW], mfc=colour, color=colour, lw=1.3, marker="o")
+    _spread(axes, bins["raw"], colour)
+    _curve(axes, bins["scaled"], mfc="white", color=INK, lw=0.9, linestyle="--", marker="s")
+    _curve(axes, bins["raw"], mfc=colour, color=colour, lw=1.3, marker="o")
 
 
 def _spread(axes: Axes, bins: Sequence[Mapping[str, Any]], colour: Any) -> None:
@@ -75,15 +78,6 @@ def _curve(axes: Axes, bins: Sequence[Mapping[str, Any]], **look: Any) -> None:
     if not bins:
         return
     across, up = [each["probability"] for each in bins], [each["correct"] for each in bins]
-    arms = [[max(0.0, each["correct"] - each["low"]) for each in bins]]
-    arms.append([max(0.0, each["high"] - each["correct"]) for each in bins])
-    axes.errorbar(across, up, yerr=arms, **{**_WHISKER, "ecolor": look["color"]})
+    whiskers = arms(*((each["correct"], each["low"], each["high"]) for each in bins))
+    axes.errorbar(across, up, yerr=whiskers, fmt="none", ecolor=look["color"], elinewidth=0.8, capsize=2)
     axes.plot(across, up, ms=4.5, **look)
-
-
-def _keys(colour: Any) -> list[Any]:
-    return [
-        Line2D([], [], color=colour, mfc=colour, marker="o", ms=4.5, lw=1.3, label="scores as they are"),
-        Line2D([], [], color=INK, mfc="white", marker="s", ms=4.5, lw=0.9, linestyle="--", label="temperature scaled"),
-        Line2D([], [], color=INK, lw=0.8, linestyle=":", label="as often as said"),
-    ]

@@ -42,11 +42,13 @@ def say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=INK, style="italic")
 
 
-def arms(cell: Cell) -> list[list[float]]:
-    """The interval as distances from the value: [[down], [up]]; zero where there is none."""
-    value = cell.value or 0.0
-    low, high = (value if bound is None else bound for bound in (cell.low, cell.high))
-    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+def arms(*bounds: tuple[float, float | None, float | None]) -> list[list[float]]:
+    """Intervals as distances from their values, each given as value, low and high; zero where there is none.
+
+    The distances down, then those up, as an error bar takes them.
+    """
+    down = [0.0 if low is None else max(0.0, value - low) for value, low, _ in bounds]
+    return [down, [0.0 if high is None else max(0.0, high - value) for value, _, high in bounds]]
 
 
 def row_label(labels: Sequence[str], cells: Sequence[Cell]) -> str:

@@ -152,30 +152,14 @@ def _bags(gold: Iterable[Any], pred: Iterable[Any]) -> tuple[int, int, int]:
     return golds.total(), preds.total(), (golds & preds).total()
 
 
-def _select(gold: Query, pred: Query) -> tuple[int, int, int]:
-    return _bags(gold.items, pred.items)
-
-
-def _select_plain(gold: Query, pred: Query) -> tuple[int, int, int]:
-    return _bags((item.unit for item in gold.items), (item.unit for item in pred.items))
-
-
-def _where(gold: Query, pred: Query) -> tuple[int, int, int]:
-    return _bags(gold.where[::2], pred.where[::2])
-
-
 def _where_plain(gold: Query, pred: Query) -> tuple[int, int, int]:
-    def units(query: Query) -> list[Unit]:
-        return [entry.unit for entry in query.where[::2] if isinstance(entry, Condition)]
-
-    return _bags(units(gold), units(pred))
+    sides = ([entry.unit for entry in query.where[::2] if isinstance(entry, Condition)] for query in (gold, pred))
+    return _bags(*sides)
 
 
 def _group_plain(gold: Query, pred: Query) -> tuple[int, int, int]:
-    def names(query: Query) -> list[str]:
-        return [column.name.split(".")[1] if "." in column.name else column.name for column in query.group_by]
-
-    return _bags(names(gold), names(pred))
+    sides = ([column.name.split(".")[:2][-1] for column in query.group_by] for query in (gold, pred))
+    return _bags(*sides)
 
 
 def _group(gold: Query, pred: Query) -> tuple[int, int, int]:
@@ -226,9 +210,9 @@ def keywords(query: Query) -> set[str]:
 
 
 COMPONENTS: Mapping[str, Callable[[Query, Query], tuple[int, int, int]]] = {
-    "select": _select,
-    "select(no AGG)": _select_plain,
-    "where": _where,
+    "select": lambda gold, pred: _bags(gold.items, pred.items),
+    "select(no AGG)": lambda gold, pred: _bags((item.unit for item in gold.items), (item.unit for item in pred.items)),
+    "where": lambda gold, pred: _bags(gold.where[::2], pred.where[::2]),
     "where(no OP)": _where_plain,
     "group(no Having)": _group_plain,
     "group": _group,

@@ -185,22 +185,16 @@ class _Parser:
             group_by=self.group_clause(),
             having=self.conditions(depth) if self.take("having") else (),
             order_by=self.order_clause(),
-            limit=self.limit_clause(),
+            limit=self.take("limit") and bool(self.next()),
         )
         self.skip_semicolons()
         if bracketed:
             self.need(")")
         self.skip_semicolons()
-        query = self.with_right_hand(query, depth)
+        if self.peek() in SET_OPERATORS:
+            query = replace(query, set_operator=self.next(), right=self.query(depth + 1))
         self.scope = outer
         return query
-
-    def with_right_hand(self, query: Query, depth: int) -> Query:
-        operator = self.peek()
-        if operator not in SET_OPERATORS:
-            return query
-        self.at += 1
-        return replace(query, set_operator=operator, right=self.query(depth + 1))
 
     def skip_semicolons(self) -> None:
         while self.take(";"):
@@ -271,12 +265,6 @@ class _Parser:
             if not self.take(","):
                 break
         return Order(direction, tuple(units))
-
-    def limit_clause(self) -> bool:
-        if not self.take("limit"):
-            return False
-        self.next()
-        return True
 
     def conditions(self, depth: int) -> tuple[Condition | str, ...]:
         found: list[Condition | str] = []

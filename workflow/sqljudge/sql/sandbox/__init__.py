@@ -5,36 +5,24 @@ Whatever the query, the databases keep their bytes, the run goes on, and the ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sqljudge.core.errors import DataError, SqlRunError
+from sqljudge.core.records import Outcome
 from sqljudge.sql.official.execution import TEST_SUITE, ExecutionMatch
 from sqljudge.sql.sandbox.engine import Limits, QueryResult, RawCell, Row, failed
-from sqljudge.sql.sandbox.pool import Batch, Pool, Reply
+from sqljudge.sql.sandbox.pool import Pool, Reply
 
-__all__ = [
-    "ExecutionMatch",
-    "Limits",
-    "MatchJob",
-    "QueryJob",
-    "QueryResult",
-    "RawCell",
-    "Row",
-    "Sandbox",
-    "failed",
-]
-
-Request = tuple[dict[str, Any], float]
+__all__ = ["ExecutionMatch", "Limits", "MatchJob", "QueryJob", "QueryResult", "RawCell", "Row", "Sandbox", "failed"]
 
 BATCH = 64
-"""Requests on the same gold query or database that one worker gets in a row."""
+"""Requests that one worker gets in a row, to profit from the gold query and the database that it has at hand."""
 
 COMPARE_SECONDS = 30.0
+_OUTCOMES: dict[str, Outcome] = {"timeout": "timeout", "memory": "memory", "crash": "error"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +32,15 @@ class QueryJob:
     database: Path
     sql: str
     keep: int | None = None
+
+    @property
+    def databases(self) -> tuple[Path, ...]:
+        """The one file."""
+        return (self.database,)
+
+    def request(self, seconds: float) -> tuple[dict[str, Any], float]:
+        """What a worker is asked, and the seconds it may take, given those of one query."""
+        return {"kind": "query", "path": str(self.database), "sql": self.sql, "keep": self.keep}, seconds
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,18 @@ class MatchJob:
     pred_sql: str
     keep_distinct: bool = False
     comparison: str = TEST_SUITE
+
+    def request(self, seconds: float) -> tuple[dict[str, Any], float]:
+        """What a worker is asked, and the seconds it may take, given those of one query."""
+        fields = {
+            "kind": "match",
+            "paths": [str(path) for path in self.databases],
+            "gold": self.gold_sql,
+            "pred": self.pred_sql,
+            "keep_distinct": self.keep_distinct,
+            "comparison": self.comparison,
+        }
+        return fields, 2 * seconds * len(self.databases) + COMPARE_SECONDS
 
 
 class Sandbox:
@@ -74,115 +83,59 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.close()
 
     def pids(self) -> list[int]:
-        """The process ids of the workers."""
+        """The process ids of the workers that are ready for work."""
         return self._pool.pids()
 
     def run(self, jobs: Sequence[tuple[Path, str] | QueryJob]) -> list[QueryResult]:
         """Run each query on its database file; results in the order of the jobs."""
-        queries = [job if isinstance(job, QueryJob) else QueryJob(*job) for job in jobs]
-        _check_files({job.database for job in queries})
-        requests = [self._query_request(job) for job in queries]
-        return [_query_result(reply) for reply in self._answers(requests, [str(job.database) for job in queries])]
+        return [
+            _result(reply) for reply in self._replies([j if isinstance(j, QueryJob) else QueryJob(*j) for j in jobs])
+        ]
 
     def match(self, jobs: Sequence[MatchJob]) -> list[ExecutionMatch]:
         """The execution match of each prediction; results in the order of the jobs.
 
-        A gold query is executed once for all the predictions that follow it.
+        A worker executes a gold query once for all the predictions that follow it.
         """
-        _check_files({database for job in jobs for database in job.databases})
-        replies = self._answers([self._match_request(job) for job in jobs], [_key(job) for job in jobs])
-        return [_match_result(job, reply) for job, reply in zip(jobs, replies, strict=True)]
+        return [_match(job, reply) for job, reply in zip(jobs, self._replies(jobs), strict=True)]
 
     def judge(self, jobs: Sequence[MatchJob], *, keep: int | None = None) -> list[tuple[QueryResult, ExecutionMatch]]:
         """As `match`, with what came of the prediction as written on the first of its databases."""
-        _check_files({database for job in jobs for database in job.databases})
-        requests = [
-            request
-            for job in jobs
-            for request in (
-                self._query_request(QueryJob(job.databases[0], job.pred_sql, keep)),
-                self._match_request(job),
-            )
-        ]
-        replies = self._answers(requests, [key for job in jobs for key in (_key(job), _key(job))])
+        replies = self._replies(
+            [each for job in jobs for each in (QueryJob(job.databases[0], job.pred_sql, keep), job)]
+        )
         return [
-            (_query_result(run), _match_result(job, matched))
-            for job, run, matched in zip(jobs, replies[::2], replies[1::2], strict=True)
+            (_result(result), _match(job, match))
+            for job, result, match in zip(jobs, replies[::2], replies[1::2], strict=True)
         ]
 
-    def _query_request(self, job: QueryJob) -> Request:
-        fields = {"kind": "query", "path": str(job.database), "sql": job.sql, "keep": job.keep}
-        return fields, self._limits.seconds
-
-    def _match_request(self, job: MatchJob) -> Request:
-        fields = {
-            "kind": "match",
-            "paths": [str(path) for path in job.databases],
-            "gold": job.gold_sql,
-            "pred": job.pred_sql,
-            "keep_distinct": job.keep_distinct,
-            "comparison": job.comparison,
-        }
-        return fields, 2 * self._limits.seconds * len(job.databases) + COMPARE_SECONDS
-
-    def _answers(self, requests: Sequence[Request], keys: Sequence[str]) -> list[Reply]:
-        """Share the requests out in runs of equal key, short enough to keep all workers busy."""
+    def _replies(self, jobs: Sequence[QueryJob | MatchJob]) -> list[Reply]:
+        """Share the jobs out in batches of neighbours, short enough to keep all workers busy."""
+        for path in dict.fromkeys(path for job in jobs for path in job.databases):
+            if not path.is_file():
+                raise DataError(f"{path}: no such database; fetch it, or correct the folder of the databases")
+        requests = [job.request(self._limits.seconds) for job in jobs]
         size = max(1, min(BATCH, len(requests) // (4 * self._workers)))
-        batches: list[Batch] = []
-        for _, group in groupby(range(len(requests)), key=lambda at: keys[at]):
-            run = [requests[at] for at in group]
-            batches += [run[start : start + size] for start in range(0, len(run), size)]
-        return self._pool.answers(_merged(batches, size))
+        return self._pool.answers([requests[start : start + size] for start in range(0, len(requests), size)])
 
 
-def _key(job: MatchJob) -> str:
-    return f"{job.databases[0]} {job.gold_sql}"
-
-
-def _merged(batches: Iterable[Batch], size: int) -> list[Batch]:
-    """Join short neighbours, so that a worker is not left waiting for its next one."""
-    merged: list[list[Request]] = []
-    for batch in batches:
-        if merged and len(merged[-1]) + len(batch) <= size:
-            merged[-1] += batch
-        else:
-            merged.append(list(batch))
-    return list(merged)
-
-
-def _check_files(databases: Iterable[Path]) -> None:
-    for path in databases:
-        if not path.is_file():
-            raise DataError(f"{path}: no such database; fetch it, or correct the folder of the databases")
-
-
-def _query_result(reply: Reply) -> QueryResult:
+def _result(reply: Reply) -> QueryResult:
     kind, value = reply
-    if kind != "query":
-        return _without_answer(kind, value)
-    outcome, message, columns, rows, row_count, steps, ms = value
-    return QueryResult(outcome, message, tuple(columns), tuple(map(tuple, rows)), row_count, steps, ms)
-
-
-def _without_answer(kind: str, message: str) -> QueryResult:
+    if kind == "query":
+        outcome, message, columns, rows, *rest = value
+        return QueryResult(outcome, message, tuple(columns), tuple(map(tuple, rows)), *rest)
     if kind == "damaged":
-        raise DataError(f"{message}; the database is damaged, fetch it again")
-    if kind == "timeout":
-        return failed("timeout", message)
-    if kind == "memory":
-        return failed("memory", message)
-    if kind == "crash":
-        return failed("error", message)
-    raise SqlRunError(f"the SQL worker gave no answer that can be read ({kind}); please report it")
+        raise DataError(f"{value}; the database is damaged, fetch it again")
+    if kind not in _OUTCOMES:
+        raise SqlRunError(f"the SQL worker gave no answer that can be read ({kind}); please report it")
+    return failed(_OUTCOMES[kind], value)
 
 
-def _match_result(job: MatchJob, reply: Reply) -> ExecutionMatch:
+def _match(job: MatchJob, reply: Reply) -> ExecutionMatch:
     kind, value = reply
     if kind == "match":
         return ExecutionMatch(*value)
@@ -192,5 +145,5 @@ def _match_result(job: MatchJob, reply: Reply) -> ExecutionMatch:
         )
     if kind == "memory":  # a query that needs too much has an outcome: this was the comparison
         return ExecutionMatch(None, f"results not compared: {value}")
-    result = _without_answer(kind, value)
+    result = _result(reply)
     return ExecutionMatch(False, f"{result.outcome}: {result.message}")

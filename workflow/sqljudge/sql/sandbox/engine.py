@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,27 +186,18 @@ class Connection:
         if self._random_used:
             self._random.seed(0)
             self._random_used = False
+        columns: tuple[str, ...] = ()
+        rows: list[Row] = []
         try:
-            columns, rows, outcome = self._fetch(sql)
+            outcome, message, columns, rows = self._fetch(sql)
         except MemoryError:
-            result = self._failed("memory", OUT_OF_MEMORY, started)
+            outcome, message = "memory", OUT_OF_MEMORY
         except Exception as error:  # whatever a query brings about, it is that query's
-            result = self._failed(*self._judged(error), started)
-        else:
-            result = self._fetched(columns, rows, outcome, started)
-        return result
-
-    def _fetched(self, columns: tuple[str, ...], rows: list[Row], outcome: Outcome, started: float) -> QueryResult:
-        if outcome == "memory":
-            return self._failed("memory", f"rows of more than {self._limits.memory_bytes:,} bytes", started)
-        message = {"error": "empty query", "row_limit": f"more than {self._limits.rows:,} rows"}.get(outcome, "")
+            outcome, message = self._judged(error)
         steps, ms = self._calls * STEP_UNIT, (time.perf_counter() - started) * 1000
         return QueryResult(outcome, message, columns, tuple(rows), len(rows), steps, ms)
 
-    def _failed(self, outcome: Outcome, message: str, started: float) -> QueryResult:
-        return failed(outcome, message, self._calls * STEP_UNIT, (time.perf_counter() - started) * 1000)
-
-    def _fetch(self, sql: str) -> tuple[tuple[str, ...], list[Row], Outcome]:
+    def _fetch(self, sql: str) -> tuple[Outcome, str, tuple[str, ...], list[Row]]:
         try:
             return self._fetch_once(sql)
         except sqlite3.OperationalError as error:
@@ -219,29 +210,24 @@ class Connection:
         finally:
             self._db.text_factory = str
 
-    def _fetch_once(self, sql: str) -> tuple[tuple[str, ...], list[Row], Outcome]:
-        cursor = self._db.execute(sql)
-        try:
+    def _fetch_once(self, sql: str) -> tuple[Outcome, str, tuple[str, ...], list[Row]]:
+        limits = self._limits
+        with closing(self._db.execute(sql)) as cursor:
             if cursor.description is None:
-                return (), [], "error"
+                return "error", "empty query", (), []
             columns = tuple(str(column[0]) for column in cursor.description)
-            return columns, *self._rows(cursor)
-        finally:
-            cursor.close()
-
-    def _rows(self, cursor: sqlite3.Cursor) -> tuple[list[Row], Outcome]:
-        rows: list[Row] = []
-        size = 0
-        while chunk := cursor.fetchmany(CHUNK_ROWS):
-            rows += chunk
-            if len(rows) > self._limits.rows:
-                return rows[: self._limits.rows], "row_limit"
-            if len(chunk) < CHUNK_ROWS:
-                break
-            size += _size(chunk)
-            if size > self._limits.memory_bytes:
-                return [], "memory"
-        return rows, "ok"
+            rows: list[Row] = []
+            size = 0
+            while chunk := cursor.fetchmany(CHUNK_ROWS):
+                rows += chunk
+                if len(rows) > limits.rows:
+                    return "row_limit", f"more than {limits.rows:,} rows", columns, rows[: limits.rows]
+                if len(chunk) < CHUNK_ROWS:
+                    break
+                size += _size(chunk)
+                if size > limits.memory_bytes:
+                    return "memory", f"rows of more than {limits.memory_bytes:,} bytes", (), []
+            return "ok", "", columns, rows
 
     def _judged(self, error: Exception) -> tuple[Outcome, str]:
         """What an exception of SQLite's says of the query. Raises DamagedDatabase if it is the file's fault."""

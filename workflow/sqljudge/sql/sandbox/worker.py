@@ -1,4 +1,4 @@
-"""The process that runs queries: reads one JSON request a line, writes one JSON reply a line, in order.
+"""The process that runs queries: reads JSON lists of requests, one a line; writes one JSON reply a line, in order.
 
 It may be killed at any moment. Replies are data only, so that nothing a query does to this process can make the
 parent run code: lists of [kind, value], where an object with the one key `blob` stands for bytes.
@@ -14,12 +14,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from sqljudge.sql.official.execution import COMPARISONS, GoldFailure
-from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine, Limits, QueryResult, failed
+from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine, Limits, failed
 
 Request = dict[str, Any]
 READY = ["ready", None]
@@ -30,12 +29,10 @@ def main(limits_json: str) -> None:
     limits = Limits(**json.loads(limits_json))
     _bound_process(limits)
     engine = Engine(limits)
-    replies = sys.stdout
-    _send(replies.write, READY)
-    replies.flush()
+    _send(READY)
     for line in sys.stdin:
-        _send(replies.write, answer(engine, json.loads(line)))
-        replies.flush()
+        for request in json.loads(line):
+            _send(answer(engine, request))
 
 
 def answer(engine: Engine, request: Request) -> list[Any]:
@@ -53,43 +50,29 @@ def answer(engine: Engine, request: Request) -> list[Any]:
         return ["bug", traceback.format_exc()]
 
 
-def _query(engine: Engine, request: Request) -> Any:
-    """Run `sql` on `path`; at most `keep` rows are sent back (all if null)."""
-    result = engine.run(request["path"], request["sql"])
-    keep = request["keep"]
-    return astuple_shallow(result if keep is None else _first_rows(result, keep))
+def _query(engine: Engine, request: Request) -> list[Any]:
+    """The fields of the result of `sql` on `path`, with at most `keep` rows (all if null)."""
+    fields = vars(engine.run(request["path"], request["sql"]))
+    return list({**fields, "rows": fields["rows"][: request["keep"]]}.values())
 
 
-def _match(engine: Engine, request: Request) -> Any:
-    """The execution match of `pred` with `gold` on all of `paths`."""
+def _match(engine: Engine, request: Request) -> list[Any]:
+    """The fields of the execution match of `pred` with `gold` on all of `paths`."""
     match = COMPARISONS[request["comparison"]].match
-    gold, pred = request["gold"], request["pred"]
-    return astuple(match(engine.run, request["paths"], gold, pred, request["keep_distinct"]))
+    found = match(engine.run, request["paths"], request["gold"], request["pred"], request["keep_distinct"])
+    return list(vars(found).values())
 
 
-KINDS: dict[str, Callable[[Engine, Request], Any]] = {"query": _query, "match": _match}
+KINDS: dict[str, Callable[[Engine, Request], list[Any]]] = {"query": _query, "match": _match}
 """What can be asked of a worker."""
 
 
-def astuple_shallow(result: QueryResult) -> list[Any]:
-    """The fields of a result in their order; rows are not copied."""
-    return list(vars(result).values())
-
-
-def _first_rows(result: QueryResult, keep: int) -> QueryResult:
-    return QueryResult(**{**vars(result), "rows": result.rows[:keep]})
-
-
-def _send(write: Callable[[str], Any], reply: list[Any]) -> None:
+def _send(reply: list[Any]) -> None:
     try:
-        text = json.dumps(reply, default=_blob)
+        text = json.dumps(reply, default=lambda value: {"blob": value.hex()})
     except MemoryError:
-        text = json.dumps(["query", astuple_shallow(failed("memory", "the rows are too many to hand over"))])
-    write(text + "\n")
-
-
-def _blob(value: bytes) -> dict[str, str]:
-    return {"blob": value.hex()}
+        text = json.dumps(["query", list(vars(failed("memory", "the rows are too many to hand over")).values())])
+    print(text, flush=True)
 
 
 def _bound_process(limits: Limits) -> None:
