@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,16 @@ def test_every_script_is_used_by_a_rule() -> None:
     scripts = [script.name for script in (ROOT / "scripts").glob("*.py")]
     assert [name for name in scripts if not any(re.fullmatch(pattern, name) for pattern in patterns)] == []
     assert {name for name in used if "{" not in name} <= set(scripts)
+
+
+def test_every_script_makes_one_call_into_the_library() -> None:
+    for script in (ROOT / "scripts").glob("*.py"):
+        tree = ast.parse(script.read_text(encoding="utf-8"))
+        (body,) = (node for node in tree.body if isinstance(node, ast.With))
+        assert (ast.unparse(body.items[0]), len(body.body)) == ("job(snakemake) as arguments", 1), script
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom):
+                assert all(hasattr(import_module(str(node.module)), alias.name) for alias in node.names), script
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.smk")), ids=lambda path: path.name)

@@ -15,7 +15,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question
+from sqljudge.core.records import HARDNESS, Question, read_jsonl
 from sqljudge.data.datasets import (
     empty_databases,
     load_questions,
@@ -23,7 +23,9 @@ from sqljudge.data.datasets import (
     sample_questions,
     schema_text,
     schema_texts,
+    write_sample,
 )
+from sqljudge.data.staging import stage_dataset
 from sqljudge.sql.databases import database_path
 
 MINI = ROOT / "resources" / "mini_spider"
@@ -274,3 +276,38 @@ def test_the_real_dev_set(spider: Path) -> None:
     sample = sample_questions(questions, per_hardness=100, seed=42, exclude={"wta_1"})
     assert len(sample) == 400
     assert questions[0].schema_text.startswith("-- Table stadium: stadium_id, location, name, capacity, highest,")
+
+
+def test_a_sample_is_written_without_questions_of_empty_databases(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or the questions whose ids a file lists, whatever their databases hold."""
+    stage_dataset(MINI, tmp_path / "mini", questions_file="dev.json")
+    files = {name: str(tmp_path / "mini" / f"{name}.json") for name in ("questions", "tables")}
+    loaded = load_questions(files["questions"], files["tables"])
+    void, other = (loaded[place].db_id for place in (0, -1))
+    with closing(sqlite3.connect(database_path(tmp_path / "mini" / "database", void))) as connection, connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            connection.execute(f'DELETE FROM "{table}"')
+
+    def sampled(*ids: str) -> list[Question]:
+        write_sample(
+            **files,
+            databases=str(tmp_path / "mini" / "database"),
+            ids=ids,
+            sample=str(tmp_path / "sample"),
+            dataset_format="spider",
+            per_hardness=2,
+            exclude=[other],
+            seed=7,
+        )
+        return read_jsonl(tmp_path / "sample", Question)
+
+    with caplog.at_level("INFO"):
+        assert sampled() == sample_questions(loaded, per_hardness=2, seed=7, exclude={void, other})
+    assert caplog.messages == [
+        f"left out, since their databases hold no rows: {void}",
+        f"8 of {len(loaded)} questions",
+    ]
+    (tmp_path / "ids").write_text(f"{loaded[3].id}\n{loaded[0].id}\n")
+    assert sampled(str(tmp_path / "ids")) == [loaded[3], loaded[0]]

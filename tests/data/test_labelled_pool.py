@@ -10,11 +10,20 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Execution, ResultGroup
-from sqljudge.data.pool import label_candidates, read_pool
+from sqljudge.core.records import (
+    EMPTY_SQL,
+    Candidate,
+    CandidateSet,
+    Execution,
+    Question,
+    ResultGroup,
+    read_jsonl,
+    write_jsonl,
+)
+from sqljudge.data.pool import label_candidates, read_pool, write_imported_pool, write_labelled_pool
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
-from sqljudge.stages.judge import judge, judged_pairs
+from sqljudge.stages.judge import METHODS, judge, judged_pairs
 from sqljudge.stages.plan import PLANNERS
 from sqljudge.stages.prompts import PromptTemplate
 from sqljudge.stages.score import score_judgments
@@ -176,13 +185,12 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
     pairs = judged_pairs(questions, sets)
     assert {question.id for question, _ in pairs} == {1}
     session = Session(scripted({"match": "", "probabilities": {"Yes": 0.9}}), None, "job")
-    judgments = judge(
-        session, pairs, method="yes_no", template=PromptTemplate("${sql}", ""), prompt_format="raw", budget=0
-    )
+    how: dict[str, Any] = {"template": PromptTemplate("${sql}", ""), "prompt_format": "raw"}
+    judgments = judge(session, pairs, method="yes_no", budget=0, **how)
     scores = score_judgments(sets, judgments, budget=1, scoring="soft", mode="naive", executable=None)
     assert len(scores) == 3
-    for planner in PLANNERS.values():
-        empty, full = planner(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
+    for plan in PLANNERS.values():
+        empty, full = plan(sets, scores, [ResultGroup(score.question_id, score.sql, 0) for score in scores])
         assert (empty.question_id, empty.sql, empty.score, empty.reason) == (0, EMPTY_SQL, None, "no candidates")
         assert full.sql != EMPTY_SQL
 
@@ -190,7 +198,7 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
 def test_only_questions_without_candidates(tmp_path: Path, scripted: Callable[..., ScriptedBackend]) -> None:
     questions, sets = read(tmp_path, [changed(top_n=[], top_n_label=[])])
     session = Session(scripted(), None, "job")
-    for method in ("yes_no", "reasoning"):
+    for method in METHODS:
         assert (
             judge(
                 session,
@@ -230,3 +238,28 @@ def test_questions_without_rows_to_compare_are_left_out() -> None:
 def test_a_candidate_that_was_never_executed() -> None:
     with pytest.raises(DataError, match=r"question 1: no execution of 'a;'; re-run the rule execute"):
         label_candidates([CandidateSet(1, (Candidate("a;"),))], [execution(2, "a;", True)])
+
+
+def test_a_labelled_pool_is_written_with_its_questions(tmp_path: Path) -> None:
+    """Those of databases without rows to compare are in neither file."""
+    sets = [CandidateSet(1, (Candidate("a;"),)), CandidateSet(2, (Candidate("a;"), Candidate("b;")))]
+    questions = [Question(number, "shop", "?", "SELECT 1", "", "easy") for number in (1, 2, 3)]
+    done = [execution(1, "a;", None), execution(2, "a;", True), execution(2, "b;", False)]
+    names = ("questions", "candidates", "executions", "pool_questions", "pool_candidates")
+    files = {name: str(tmp_path / name) for name in names}
+    for name, some in zip(names, (questions, sets, done), strict=False):
+        write_jsonl(files[name], some)
+    write_labelled_pool(**files)
+    assert read_jsonl(files["pool_questions"], Question) == [questions[1]]
+    assert read_jsonl(files["pool_candidates"], CandidateSet) == label_candidates(sets, done)
+
+
+def test_a_users_pool_is_written_as_questions_and_candidates(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    questions, sets = read(tmp_path, [changed(question=f"q{i}") for i in range(9)], questions=4, seed=5)
+    files = {name: str(tmp_path / name) for name in ("questions", "candidates")}
+    given = {name: str(tmp_path / f"{name}.json") for name in ("pool", "tables")}
+    with caplog.at_level("INFO"):
+        write_imported_pool(**given, **files, dataset_format="spider", limit=4, seed=5)
+    assert read_jsonl(files["questions"], Question) == questions
+    assert read_jsonl(files["candidates"], CandidateSet) == sets
+    assert caplog.messages == ["4 questions, 12 candidates"]

@@ -20,7 +20,7 @@ import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
 from sqljudge.data import staging
-from sqljudge.data.staging import download, stage_dataset, stage_training
+from sqljudge.data.staging import download, stage_dataset, stage_training, write_dataset, write_training
 
 SQL = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('é');\n"
 
@@ -360,14 +360,14 @@ def test_an_interrupted_download_leaves_nothing(
 
 
 def test_progress_is_shown_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
     sized, unsized = staging._ProgressLines(), staging._ProgressLines()
     sized.total = 40 * staging.CHUNK
+    caplog.set_level("INFO")
     for _ in range(80):
         sized.update(staging.CHUNK // 2)
     assert caplog.messages == ["downloaded 16 of 40 MiB", "downloaded 32 of 40 MiB"]
     unsized.update(16 * staging.CHUNK)
-    assert caplog.messages[-1] == "downloaded 16 MiB"
+    assert caplog.messages[2:] == ["downloaded 16 MiB"]
 
 
 def test_what_downloads_is_imported_for_a_download_alone() -> None:
@@ -398,3 +398,19 @@ def test_a_dataset_without_training_questions(source: Path, tmp_path: Path) -> N
     assert not (tmp_path / "t.json").exists()
     with pytest.raises(DataError, match=r"holds no spider_data/train\.json"):
         stage_training(zipped(source, tmp_path / "s.zip", inside="spider_data/"), tmp_path / "t.json", **HOW)
+
+
+def test_a_job_stages_into_the_folder_of_its_outputs(
+    source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The files of the source are its inputs, so that a change of one of them is noticed."""
+    (source / "train.json").write_text("[1]")
+    files, out = [str(path) for path in source.glob("*.json")], tmp_path / "out"
+    given = {"files": files, "source": str(source), "questions_file": "dev.json", "dataset_format": "spider"}
+    made = {"questions": "questions.json", "tables": "tables.json", "databases": "database"}
+    with caplog.at_level("INFO"):
+        write_dataset(**given, **{name: str(out / file) for name, file in made.items()})
+    assert staged(out) == WHOLE
+    assert caplog.messages == [f"staged 2 databases from {source}"]
+    write_training(**given, training=str(tmp_path / "t.json"), training_file="train.json")
+    assert (tmp_path / "t.json").read_text() == "[1]"
