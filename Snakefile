@@ -14,6 +14,7 @@ configfile: Path(workflow.snakefile).parent / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/functions.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/shards.smk"

@@ -15,7 +15,6 @@ from sqljudge.core.variants import (
     VOTE,
     Variant,
     path,
-    reference,
     variant_of,
 )
 from sqljudge.data.datasets import FORMATS
@@ -32,7 +31,9 @@ try:
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
-config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
+config = CONFIG.model_dump(
+    by_alias=True
+)  # with its defaults, for `lookup` and the report's captions
 SEED = CONFIG.seed
 STATISTICS = {"seed": SEED, "resamples": CONFIG.resamples}
 REQUESTS = {

@@ -1,19 +1,4 @@
 # The dataset: fetched where no source is named, brought into one plain layout, and sampled.
-SOURCE = CONFIG.dataset.source
-
-
-def in_source(names, endings=()):
-    """The dataset's archive, its download, or of a folder the files with some names or endings."""
-    if not SOURCE:
-        return [f"results/downloads/{DATASET}.zip"]
-    source = resolve(SOURCE)
-    if source.is_file():
-        return [str(source)]
-    return [
-        str(file)
-        for file in sorted(source.rglob("*"))
-        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
-    ]
 
 
 rule download_dataset:

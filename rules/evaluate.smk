@@ -1,31 +1,4 @@
 # Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what planners chose.
-def settings(wildcards):
-    """A job's variant as it is written into metric files."""
-    return variant(wildcards).settings()
-
-
-def reference_files(kind):
-    """An input function: the file of the re-ranking that a planner is compared with; none for what has none."""
-
-    def found(wildcards):
-        compared = reference(variant(wildcards))
-        return [path(kind, compared)] if compared else []
-
-    return found
-
-
-def chosen_executions(wildcards):
-    """The executions of the queries that a planner chose from."""
-    tried = wildcards.planner in CONFIG.planners
-    return path("tried_executions" if tried else "executions", variant(wildcards))
-
-
-def full_thought(wildcards):
-    """The scores of the responses' own verdicts at the last checkpoint."""
-    found = variant(wildcards)
-    return path("scores", dataclasses.replace(found, budget=found.checkpoints[-1], scoring="soft"))
-
-
 rule measure_intrinsic:
     """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
     input:

@@ -1,9 +1,4 @@
 # The one query that a planner chooses for each question, and what it takes to choose it.
-def scores_to_plan(wildcards):
-    """The scores that a planner chooses by; none for the generator alone."""
-    return [path("scores", variant(wildcards))] if wildcards.discriminator != NONE else []
-
-
 rule plan:
     """Choose a candidate by its score, by a vote of equal results that scores weigh, or the first one as it is."""
     input:

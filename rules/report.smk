@@ -11,28 +11,6 @@ DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
 PUBLISHED = str(ROOT / FORMAT.published)
 
 
-def page(name, category, label, **more):
-    """The outputs of a table: its page and its values in the report, and the same for a text and for a paper."""
-    reported = {
-        form: report(
-            f"results/tables/{name}.{form}",
-            caption=f"../workflow/report/{name}.rst",
-            category=category,
-            labels={**label, "Format": words},
-        )
-        for form, words in (("html", "page"), ("csv", "values (csv)"))
-    }
-    plain = {form: f"results/tables/{name}.{form}" for form in ("md", "tex")}
-    return {
-        **reported,
-        **plain,
-        **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
-    }
-
-
-BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
-
-
 for NAME, EXPERIMENT in TABLES.items():
 
     rule:

@@ -3,18 +3,6 @@ scattergather:
     shards=1,
 
 
-def shard_of(pattern):
-    """The file that one shard makes in the place of a job's file."""
-    stem, dot, ending = pattern.rpartition(".run.json" if pattern.endswith(".run.json") else ".")
-    return f"{stem}.{{scatteritem}}{dot}{ending}".replace("results/", "results/shards/", 1)
-
-
-def all_shards(pattern):
-    """The files of all shards that are merged into a job's file."""
-    doubled = shard_of(pattern).replace("{", "{{").replace("}", "}}")
-    return gather.shards(doubled.replace("{{scatteritem}}", "{scatteritem}"))
-
-
 if len(gather.shards("{scatteritem}")) > 1:
 
     ruleorder: merge_candidates > generate

@@ -1,0 +1,190 @@
+# What one file of rules alone computes from wildcards: inputs, models, environments, outputs.
+from sqljudge.core.variants import only, reference
+from sqljudge.stages.extras import EXTRAS
+
+SOURCE = CONFIG.dataset.source
+BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
+
+
+def in_source(names, endings=()):
+    """The dataset's archive, its download, or of a folder the files with some names or endings."""
+    if not SOURCE:
+        return [f"results/downloads/{DATASET}.zip"]
+    source = resolve(SOURCE)
+    if source.is_file():
+        return [str(source)]
+    return [
+        str(file)
+        for file in sorted(source.rglob("*"))
+        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
+    ]
+
+
+def entry_of(role):
+    """A function: the configuration of a job's generator or discriminator."""
+    return lambda wildcards: getattr(CONFIG, f"{role}s")[wildcards[role]]
+
+
+def model_row(role):
+    """A params function: the row of the models table of a job's generator or discriminator."""
+    return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
+
+
+def weights_of(role):
+    """An input function: the folder of a model that comes as a GGUF file; nothing for others."""
+
+    def folder(wildcards):
+        model = MODELS[entry_of(role)(wildcards).model]
+        packed = model.source.endswith(".gguf") and model.backend == "transformers"
+        return [f"results/models/{model.name}"] if packed else []
+
+    return folder
+
+
+def backend_of(role):
+    """The name of the backend of a job's generator or discriminator."""
+    return lambda wildcards: MODELS[entry_of(role)(wildcards).model].backend
+
+
+def model_gpus(*roles):
+    """A resources function: no GPU for models behind a server."""
+    return lambda wildcards: max(
+        0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles
+    )
+
+
+def model_env(*roles):
+    """A conda function: the environment that holds the backends of all of a job's models."""
+    order = ["cpu", "gpu", "vllm"]
+    return lambda wildcards: "../envs/{}.yaml".format(
+        max((BACKENDS[backend_of(role)(wildcards)].environment for role in roles), key=order.index)
+    )
+
+
+def model_code(stage, *roles):
+    """A params function: the digest of a model stage's code, its backends included."""
+    return lambda wildcards: code_digest(
+        stage, *(f"models.engines.{backend_of(role)(wildcards)}" for role in roles)
+    )
+
+
+def model_threads(wildcards):
+    """A model job on a GPU leaves the cores to others; on the CPU it takes them all."""
+    offered = dict(workflow.global_resources.unwrapped_items())
+    return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
+
+
+def decoding_of(wildcards):
+    """How a job's completions are drawn: the decoding, with the generator's own limit in place of its limit."""
+    own = entry_of("generator")(wildcards).max_new_tokens
+    decoding = config["decodings"][wildcards.decoding]
+    return {**decoding, "max_new_tokens": own} if own else decoding
+
+
+def discriminator_prompt(wildcards):
+    """The prompt template of a job's context and discriminator."""
+    method = entry_of("discriminator")(wildcards).method
+    return str(resolve(config["contexts"][wildcards.context][method]))
+
+
+def extra_files(wildcards):
+    """The files that the extras of a job's prompts are taken from, by name."""
+    own = CONFIG.demonstrations.file
+    files = {
+        "executions": path("executions", variant(wildcards)),
+        "training": str(resolve(own)) if own else f"{DATA}.training.json",
+        "demonstration": str(resolve(CONFIG.demonstrations.prompt)),
+    }
+    return {
+        name: files[name]
+        for extra in extras_of(wildcards.context, CONFIG)
+        for name in EXTRAS[extra].files
+    }
+
+
+def judged_budget(wildcards):
+    """The largest budget that any table takes from these judgments; 0 for a discriminator that writes no response.
+
+    A response has one token where verdicts are forced before the first alone.
+    """
+    responds = entry_of("discriminator")(wildcards).responds
+    return max(1, NEEDS.budgets().get(only("judgments", variant(wildcards)), 1)) if responds else 0
+
+
+def forced_budgets(wildcards):
+    """All budgets at which tables want forced verdicts of these judgments."""
+    return NEEDS.checkpoints().get(only("judgments", variant(wildcards)), [])
+
+
+def search_roles(wildcards):
+    """Which models a search asks: a baseline is none."""
+    judges = not CONFIG.discriminators[wildcards.discriminator].is_baseline
+    return ["generator", "discriminator"] if judges else ["generator"]
+
+
+def of_search(make):
+    """A function of wildcards, from one that is made for the roles whose models a search asks."""
+    return lambda wildcards: make(*search_roles(wildcards))(wildcards)
+
+
+def scores_to_plan(wildcards):
+    """The scores that a planner chooses by; none for the generator alone."""
+    return [path("scores", variant(wildcards))] if wildcards.discriminator != NONE else []
+
+
+def shard_of(pattern):
+    """The file that one shard makes in the place of a job's file."""
+    stem, dot, ending = pattern.rpartition(".run.json" if pattern.endswith(".run.json") else ".")
+    return f"{stem}.{{scatteritem}}{dot}{ending}".replace("results/", "results/shards/", 1)
+
+
+def all_shards(pattern):
+    """The files of all shards that are merged into a job's file."""
+    doubled = shard_of(pattern).replace("{", "{{").replace("}", "}}")
+    return gather.shards(doubled.replace("{{scatteritem}}", "{scatteritem}"))
+
+
+def settings(wildcards):
+    """A job's variant as it is written into metric files."""
+    return variant(wildcards).settings()
+
+
+def reference_files(kind):
+    """An input function: the file of the re-ranking that a planner is compared with; none for what has none."""
+
+    def found(wildcards):
+        compared = reference(variant(wildcards))
+        return [path(kind, compared)] if compared else []
+
+    return found
+
+
+def chosen_executions(wildcards):
+    """The executions of the queries that a planner chose from."""
+    tried = wildcards.planner in CONFIG.planners
+    return path("tried_executions" if tried else "executions", variant(wildcards))
+
+
+def full_thought(wildcards):
+    """The scores of the responses' own verdicts at the last checkpoint."""
+    found = variant(wildcards)
+    return path("scores", dataclasses.replace(found, budget=found.checkpoints[-1], scoring="soft"))
+
+
+def page(name, category, label, **more):
+    """The outputs of a table: its page and its values in the report, and the same for a text and for a paper."""
+    reported = {
+        form: report(
+            f"results/tables/{name}.{form}",
+            caption=f"../workflow/report/{name}.rst",
+            category=category,
+            labels={**label, "Format": words},
+        )
+        for form, words in (("html", "page"), ("csv", "values (csv)"))
+    }
+    plain = {form: f"results/tables/{name}.{form}" for form in ("md", "tex")}
+    return {
+        **reported,
+        **plain,
+        **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
+    }
