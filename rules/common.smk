@@ -1,4 +1,4 @@
-# What several rule files share: the checked configuration, the names of files, and the entries of a job's models.
+# What several files of rules share: the checked configuration, names of files, constraints.
 import dataclasses
 import re
 import sys
