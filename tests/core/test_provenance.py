@@ -47,8 +47,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest(*modules: str) -> str:
     """Read from the files anew."""
-    provenance._imports.cache_clear()
-    provenance._normal_form.cache_clear()
+    provenance._read.cache_clear()
     return code_digest(*modules)
 
 

@@ -11,6 +11,7 @@ import pytest
 from harness import Project, scripted, tracked_copy
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share the finished project run in one process, so that it is made once."""
     for item in items:

@@ -83,7 +83,7 @@ def test_a_truncated_database(new_project: NewProject) -> None:
     (victim / built.name).write_bytes(built.read_bytes()[:5000])
     line = project.refused("results/questions/mini_spider.jsonl")
     assert built.name in line
-    assert "not a whole SQLite database" in line
+    assert "the database is damaged, fetch it again" in line
 
 
 def test_questions_that_are_not_utf8(new_project: NewProject) -> None:

@@ -36,7 +36,7 @@ def code_digest(*modules: str) -> str:
     digest = hashlib.sha256()
     for name in sorted(closure(modules)):
         path = _path(name)
-        digest.update(f"{name}\0{_normal_form(path)}\0".encode())
+        digest.update(f"{name}\0{_read(path)[1]}\0".encode())
         for data in _data_files(path):
             digest.update(f"{data.name}\0{file_digest(data)}\0".encode())
     return digest.hexdigest()[:16]
@@ -50,7 +50,7 @@ def closure(modules: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += _imports(_path(name))
+            waiting += _read(_path(name))[0]
     return found
 
 
@@ -67,34 +67,29 @@ def _data_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob("templates/*")) if path.name == "__init__.py" else []
 
 
-@cache
-def _imports(path: Path) -> tuple[str, ...]:
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    inside = (name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}."))
-    return tuple(sorted({name for name in inside if _exists(name)}))
-
-
 def _exists(name: str) -> bool:
     plain = ROOT.joinpath(*name.split("."))
     return plain.is_dir() or plain.with_suffix(".py").is_file()
 
 
 @cache
-def _normal_form(path: Path) -> str:
+def _read(path: Path) -> tuple[tuple[str, ...], str]:
+    """The library modules that a module imports, and a digest of its code without docstrings; both from one parse."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = []
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             first = body[0].value
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 body[:1] = [] if len(body) > 1 else [ast.Pass()]
-    return ast.dump(tree)
+    inside = {name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")}
+    return tuple(sorted(filter(_exists, inside))), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def file_digest(path: str | Path) -> str:
