@@ -18,7 +18,7 @@ from sqljudge.core.errors import ModelError
 from sqljudge.models.engines import openai as module
 from sqljudge.models.engines.base import Completion, Failure
 from sqljudge.models.engines.openai import OpenAIBackend
-from sqljudge.models.session import HOPELESS, Session
+from sqljudge.models.session import MOST_FAILURES, Session
 
 KEY = "sk-very-secret-0123456789"
 
@@ -274,13 +274,13 @@ def test_a_share_of_failures_may_be_tolerated(server: Server, share: float, fail
 def test_a_server_that_has_gone_is_not_asked_for_all_the_rest(server: Server) -> None:
     server.faults = [None, *[status(500)] * 500]
     made = Session(model(server, "tries=1&concurrency=4"), None, "job", tolerated=1.0)
-    with pytest.raises(ModelError, match=f"{HOPELESS} requests in a row got no answer, last: status 500"):
+    with pytest.raises(ModelError, match=f"{MOST_FAILURES} requests in a row got no answer, last: status 500"):
         made.complete([request(f"say {i}") for i in range(200)])
-    assert len(server.asked) < HOPELESS + 10
+    assert len(server.asked) < MOST_FAILURES + 10
 
 
 def test_an_answer_between_failures_gives_hope(server: Server) -> None:
-    server.faults = [*[status(500)] * (HOPELESS - 1), None, *[status(500)] * (HOPELESS - 1)]
+    server.faults = [*[status(500)] * (MOST_FAILURES - 1), None, *[status(500)] * (MOST_FAILURES - 1)]
     made = Session(model(server, "tries=1&concurrency=1"), None, "job", tolerated=1.0)
-    found = made.complete([request(f"say {i}") for i in range(2 * HOPELESS)])
-    assert sum(isinstance(answer, Failure) for answer in found) == 2 * HOPELESS - 2
+    found = made.complete([request(f"say {i}") for i in range(2 * MOST_FAILURES)])
+    assert sum(isinstance(answer, Failure) for answer in found) == 2 * MOST_FAILURES - 2

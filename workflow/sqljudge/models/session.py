@@ -40,7 +40,7 @@ Answer = TypeVar("Answer", Completion, Choice)
 Ask = Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]]
 SECONDS = "seconds"
 """What a journalled answer says of its cost: its share of the wall seconds of its batch, so that a job's add up."""
-HOPELESS = 20
+MOST_FAILURES = 20
 """So many failures in a row, and the rest are not tried: whatever answers has gone away."""
 SHOWN = 160
 """Characters of a prompt's end by which a failed request is listed."""
@@ -142,7 +142,7 @@ class Session:
                 for i, answer in group:
                     if isinstance(answer, Failure):
                         failed += 1
-                        self._failed(requests[i], answer, last_one=failed >= HOPELESS)
+                        self._failed(requests[i], answer, last_one=failed >= MOST_FAILURES)
                         progress.add(0, 0)
                     else:
                         failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
@@ -168,7 +168,7 @@ class Session:
         self.failures.append({"reason": failure.reason, "prompt_end": request.prompt.text[-SHOWN:]})
         log.warning(f"{self.writer}: no answer: {failure.reason}; to: ...{request.prompt.text[-SHOWN:]!r}")
         if last_one:
-            raise ModelError(f"{HOPELESS} requests in a row got no answer, last: {failure.reason}; {RESUME}")
+            raise ModelError(f"{MOST_FAILURES} requests in a row got no answer, last: {failure.reason}; {RESUME}")
 
     def _check_failures(self) -> None:
         """Raise ModelError where more of the job's distinct requests failed than are tolerated."""

@@ -57,18 +57,18 @@ class Grid:
         """The text of every cell, row by row."""
         return [[column.text(row) for column in self.columns] for row in self.data.to_dict("records")]
 
-    def render(self, form: str) -> str:
+    def render(self, file_format: str) -> str:
         """The grid as the text of a file of one of FORMATS. Raises ConfigError for another format."""
-        if form == "csv":
+        if file_format == "csv":
             rows = self.data.astype(object).to_numpy()
             rounded = [[round(value, 6) if isinstance(value, float) else value for value in row] for row in rows]
             frame = pd.DataFrame(rounded, columns=self.data.columns, dtype=object)
             return str(frame.to_csv(index=False, lineterminator="\n"))
-        if form == "md":
+        if file_format == "md":
             return self._markdown()
-        if form not in FORMATS:
-            raise ConfigError(f"table format {form!r}: not known; choose one of {', '.join(FORMATS)}")
-        return template(f"grid.{form}").render(table=self)
+        if file_format not in FORMATS:
+            raise ConfigError(f"table format {file_format!r}: not known; choose one of {', '.join(FORMATS)}")
+        return template(f"grid.{file_format}").render(table=self)
 
     def _markdown(self) -> str:
         body = [[plain(text) for text in row] for row in self.rows]
@@ -80,5 +80,5 @@ class Grid:
 
     def write(self, **paths: str) -> None:
         """Write the grid to a file of each format that is named."""
-        for form, path in paths.items():
-            write_text(path, self.render(form))
+        for file_format, path in paths.items():
+            write_text(path, self.render(file_format))

@@ -19,21 +19,21 @@ CSV_COLUMNS = (
 )
 
 
-def render(table: Table, form: str) -> str:
+def render(table: Table, file_format: str) -> str:
     """A table as the text of a file of one of FORMATS. Raises ConfigError for another format."""
-    if form not in FORMATS:
-        raise ConfigError(f"table format {form!r}: not known; choose one of {', '.join(FORMATS)}")
-    if form == "csv":
+    if file_format not in FORMATS:
+        raise ConfigError(f"table format {file_format!r}: not known; choose one of {', '.join(FORMATS)}")
+    if file_format == "csv":
         return frame(table).to_csv(index=False, lineterminator="\n")
-    if form == "md":
+    if file_format == "md":
         return _markdown(table)
-    return template(f"table.{form}").render(table=table)
+    return template(f"table.{file_format}").render(table=table)
 
 
 def write_formats(table: Table, **paths: str) -> None:
     """Write a table to a file of each format that is named."""
-    for form, path in paths.items():
-        write_text(path, render(table, form))
+    for file_format, path in paths.items():
+        write_text(path, render(table, file_format))
 
 
 def frame(table: Table) -> pandas.DataFrame:

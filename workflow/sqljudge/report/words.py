@@ -111,9 +111,9 @@ def question_summary(config: Mapping[str, Any]) -> str:
     data = config["dataset"]
     if data.get("question_ids"):
         return f"the questions of ``{data['name']}`` listed in ``{data['question_ids']}``"
-    form, each = FORMATS[data["format"]], data["per_hardness"]
-    sampled = f"{each} of each {form.level_word}, seed {config['seed']}"
-    return f"{len(form.levels) * each} questions of ``{data['name']}`` ({sampled})"
+    known, each = FORMATS[data["format"]], data["per_hardness"]
+    sampled = f"{each} of each {known.level_word}, seed {config['seed']}"
+    return f"{len(known.levels) * each} questions of ``{data['name']}`` ({sampled})"
 
 
 def _pool(config: Mapping[str, Any], display: Display) -> str:

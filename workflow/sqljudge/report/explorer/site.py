@@ -6,8 +6,8 @@ A page that is opened from disk may not fetch files, but may load scripts; so ea
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
 from sqljudge.sql.sandbox import Limits
+
+log = logging.getLogger(__name__)
 
 PAGE = "index.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -72,4 +74,4 @@ def write_explorer(
     run = read_run(files)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
     count = write_site(Path(page).parent, summary(run, display, levels), question_pages(run, golds))
-    print(f"{count} questions; open {page}", file=sys.stderr)
+    log.info("%d questions; open %s", count, page)
