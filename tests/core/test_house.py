@@ -57,6 +57,23 @@ def test_the_vllm_environment_differs_only_in_what_vllm_asks_for() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*", line) for line in pip)
 
 
+USED_BY_OTHERS = {
+    "accelerate": "transformers places weights with it",
+    "gguf": "transformers reads GGUF files with it",
+    "pygments": "Snakemake's report colours code with it",
+    "pyyaml": "Snakemake reads the configuration with it",
+}
+
+
+def test_what_is_pinned_is_imported() -> None:
+    """By the library, a rule or a script, but for what a library of ours needs without asking for it."""
+    files = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "rules").glob("*.smk"), ROOT / "Snakefile"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    for package in (line.partition("==")[0] for line in pins("requirements.txt")):
+        imported = re.search(rf"^\s*(?:import|from) {package.replace('-', '_')}\b", text, re.MULTILINE)
+        assert imported or package in USED_BY_OTHERS, package
+
+
 def test_every_requirement_is_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt", "requirements-quantized.txt"):
         for line in pins(name):

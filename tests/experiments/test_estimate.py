@@ -48,8 +48,8 @@ def journal(folder: Path) -> pd.DataFrame:
 
 def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
     assert journal[["model", "job", "requests", "prompt_tokens", "new_tokens", "seconds"]].to_numpy().tolist() == [
-        ["m-1b", "judge.d.c.pool", 2, 120, 40, 2.0],
         ["m-1b", "generate.g.sample", 2, 240, 30, 3.0],
+        ["m-1b", "judge.d.c.pool", 2, 120, 40, 2.0],
         ["other", "generate.o.greedy", 1, 7, 0, 0.0],
     ]
     assert (journal["size"] > 0).all()
@@ -57,7 +57,7 @@ def test_a_jobs_shards_are_added_up(journal: pd.DataFrame) -> None:
 
 def test_the_journals_table(journal: pd.DataFrame) -> None:
     rows = journal_grid(journal).rows
-    assert rows[0][:6] == ["m-1b", "judge.d.c.pool", "2", "120", "40", "2.0"]
+    assert rows[1][:6] == ["m-1b", "judge.d.c.pool", "2", "120", "40", "2.0"]
     assert rows[-1][:6] == ["all", "", "5", "367", "70", "5.0"]
     assert journal_grid(read_journal("")).rows[-1][2] == "0"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 PACKAGE = "sqljudge"
 RECORDED = (
-    *("jinja2", "matplotlib", "nltk", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sentence-transformers"),
+    *("jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sentence-transformers"),
     *("snakemake", "sqlglot", "sqlparse", "tabulate", "torch", "transformers"),
 )
 """Packages whose versions are recorded beside a result, where they were imported to make it."""
