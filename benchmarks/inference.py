@@ -6,8 +6,8 @@ in turns, each run in a process of its own; loading the model is not timed. Ques
 benchmark's; with `--shape` they are random words, for a model of that shape with random weights, and the times are also
 compared with what the machine's measured memory bandwidth (for answers) or matrix products (for one pass) allow:
 
-    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --kinds reasoning --budget 512 --questions 400
-    python benchmarks/inference.py --shape llama-13b --device cuda --kinds yes_no --questions 400
+    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --methods reasoning --budget 512 --questions 400
+    python benchmarks/inference.py --shape llama-13b --device cuda --methods yes_no --questions 400
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
         what = f"{options.questions} questions x {options.candidates} candidates, {options.dtype}, {options.device}"
         print(f"{what}, {os.cpu_count()} cores" + (f", shape {options.shape}" if options.shape else ""))
         seconds = {}
-        for kind in options.kinds:
+        for kind in options.methods:
             seconds[kind] = compare(options, kind, options.budget if kind == "reasoning" else 0)
             if options.shape:
                 against_bound(options, kind, seconds[kind]["ours"])
@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--prompt-tokens", type=int, default=250, help="of a random prompt")
     parser.add_argument("--dtype", help="default: float32, and bfloat16 with --shape")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(TARGETS), default=["reasoning", "yes_no"])
+    parser.add_argument("--methods", nargs="+", choices=sorted(TARGETS), default=["reasoning", "yes_no"])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--questions", type=int, default=16)
     parser.add_argument(
@@ -80,8 +80,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.dtype = options.dtype or ("bfloat16" if options.shape else "float32")
-    if options.variants and "reasoning" not in options.kinds:
-        parser.error("--variants needs reasoning among --kinds")
+    if options.variants and "reasoning" not in options.methods:
+        parser.error("--variants needs reasoning among --methods")
     options.loop_questions = options.loop_questions or (4 if options.shape else options.questions)
     return options
 

@@ -222,4 +222,4 @@ def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path:
     assert "<svg" in Path(outputs["svg"]).read_text(encoding="utf-8")
     assert Path(outputs["pdf"]).read_bytes().startswith(b"%PDF")
     assert "(EX) of *Mine* is 50.0 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
-    assert {"snakemake", "matplotlib", "numpy"} <= set(read_json(outputs["sidecar"])["versions"])
+    assert {"matplotlib", "numpy"} <= set(read_json(outputs["sidecar"])["versions"])

@@ -12,9 +12,9 @@ from typing import Any
 from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
 from sqljudge.metrics.calibration import auroc, level_counts
 from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_bootstrap
-from sqljudge.metrics.intrinsic import compare, question_rows
+from sqljudge.metrics.intrinsic import METRICS, compare, question_rows
 
-COMPARED = ("pwacc", "f1", "hit1", "mrr", "failure_rate")
+COMPARED = tuple(name for name in METRICS if name != "tokens")
 """The intrinsic metrics that are compared; AUROC comes beside them."""
 
 
