@@ -27,6 +27,15 @@ TINY_VOCABULARY = 61
 torch.set_num_threads(1)  # what the tests compute is too small for threads to pay, above all beside other work
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first; tests that share the finished project run in one process: it is made once."""
+    for item in items:
+        if "finished" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("finished"))
+    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "workflow" not in item.path.parts))
+
+
 def tiny_model(kind: str, seed: int = 0) -> Any:
     """A random two-layer causal language model in float32, with weights wide enough to say varied things."""
     torch.manual_seed(seed)

@@ -145,3 +145,9 @@ def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
 def test_paths_know_every_scoring_and_mode() -> None:
     assert CONSTRAINTS["scoring"].split("|") == [*SCORINGS, FORCED]
     assert CONSTRAINTS["mode"].split("|") == [*MODES]
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports a test file by its name alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -11,14 +11,6 @@ import pytest
 from harness import Project, scripted, tracked_copy
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the finished project run in one process, so that it is made once."""
-    for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished"))
-
-
 @pytest.fixture
 def new_project(tmp_path: Path) -> Callable[[], Project]:
     """Makes a fresh scripted project."""
