@@ -487,9 +487,10 @@ def test_what_is_read_is_what_was_made(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_explorer_is_made_from_the_files_of_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO")
     (tmp_path / "databases/shop").mkdir(parents=True)
     sqlite3.connect(tmp_path / "databases/shop/shop.sqlite").close()
     page = "results/explorer/index.html"
@@ -503,7 +504,7 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
         levels=["easy"],
         limits={"rows": 5},
     )
-    assert capsys.readouterr().err == f"1 questions; open {page}\n"
+    assert caplog.messages == [f"1 questions; open {page}"]
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")
     assert '"names":{"judge":"The judge"}' in index
     assert '"rows":[[1]]' in Path("results/explorer/data/questions/shop-set-7.js").read_text(encoding="utf-8")

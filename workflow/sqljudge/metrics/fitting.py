@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from sqljudge.core.records import CORRECT_THRESHOLD
@@ -65,6 +64,8 @@ def best_temperature(probability: Array, label: Labels) -> float | None:
     """The temperature under which the labels are most likely; None unless there are labels of both kinds."""
     if not label.any() or label.all():
         return None
+    from scipy.optimize import minimize_scalar  # here, since it takes long and a job without labels needs none
+
     margin = logit(np.clip(probability, CLIP, 1 - CLIP)) * np.where(label, 1.0, -1.0)
 
     def surprise(log_temperature: float) -> float:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from sqljudge.core.errors import DataError
 
@@ -109,6 +108,8 @@ def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> PairedTest:
         return PairedTest(None, None, None, None, 0, 0)
     if deciding == 0:
         return PairedTest(0.0, 0.0, 0.0, 1.0, n, 0)
+    from scipy.stats import binomtest  # here, since it takes a second and most metrics do without it
+
     test = binomtest(won, deciding)
     share = test.proportion_ci(CONFIDENCE, method="exact")
     low, high = ((2 * bound - 1) * deciding / n for bound in (share.low, share.high))
