@@ -31,9 +31,7 @@ try:
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
-config = CONFIG.model_dump(
-    by_alias=True
-)  # with its defaults, for `lookup` and the report's captions
+config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
 SEED = CONFIG.seed
 STATISTICS = {"seed": SEED, "resamples": CONFIG.resamples}
 REQUESTS = {
@@ -51,8 +49,7 @@ NEEDS = needs_of(TABLES, CONFIG)
 LABELS = {
     **{name: entry.label or name for name, entry in CONFIG.planners.items()},
     **{
-        name: (entry.label or name)
-        + (weights_label(MODELS[entry.model]) if entry.model in MODELS else "")
+        name: (entry.label or name) + (weights_label(MODELS[entry.model]) if entry.model in MODELS else "")
         for name, entry in {**CONFIG.generators, **CONFIG.discriminators}.items()
     },
 }

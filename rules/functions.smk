@@ -25,6 +25,13 @@ def entry_of(role):
     return lambda wildcards: getattr(CONFIG, f"{role}s")[wildcards[role]]
 
 
+def unlabelled(part):
+    """A params function: the configuration of a job's planner, generator or discriminator, but for its label."""
+    return lambda wildcards: {
+        key: value for key, value in config[f"{part}s"][wildcards[part]].items() if key != "label"
+    }
+
+
 def model_row(role):
     """A params function: the row of the models table of a job's generator or discriminator."""
     return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
@@ -48,9 +55,7 @@ def backend_of(role):
 
 def model_gpus(*roles):
     """A resources function: no GPU for models behind a server."""
-    return lambda wildcards: max(
-        0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles
-    )
+    return lambda wildcards: max(0 if BACKENDS[backend_of(role)(wildcards)].remote else 1 for role in roles)
 
 
 def model_env(*roles):
@@ -63,9 +68,7 @@ def model_env(*roles):
 
 def model_code(stage, *roles):
     """A params function: the digest of a model stage's code, its backends included."""
-    return lambda wildcards: code_digest(
-        stage, *(f"models.engines.{backend_of(role)(wildcards)}" for role in roles)
-    )
+    return lambda wildcards: code_digest(stage, *(f"models.engines.{backend_of(role)(wildcards)}" for role in roles))
 
 
 def model_threads(wildcards):
@@ -95,11 +98,7 @@ def extra_files(wildcards):
         "training": str(resolve(own)) if own else f"{DATA}.training.json",
         "demonstration": str(resolve(CONFIG.demonstrations.prompt)),
     }
-    return {
-        name: files[name]
-        for extra in extras_of(wildcards.context, CONFIG)
-        for name in EXTRAS[extra].files
-    }
+    return {name: files[name] for extra in extras_of(wildcards.context, CONFIG) for name in EXTRAS[extra].files}
 
 
 def judged_budget(wildcards):

@@ -138,14 +138,10 @@ rule plan_by_search:
         candidates=of_samples("candidates"),
         generator_prompt=lambda wildcards: str(resolve(entry_of("generator")(wildcards).prompt)),
         planner_prompt=lambda wildcards: [
-            str(resolve(file))
-            for file in [config["planners"][wildcards.planner].get("prompt")]
-            if file
+            str(resolve(file)) for file in [config["planners"][wildcards.planner].get("prompt")] if file
         ],
         discriminator_prompt=lambda wildcards: [
-            discriminator_prompt(wildcards)
-            for role in search_roles(wildcards)
-            if role == "discriminator"
+            discriminator_prompt(wildcards) for role in search_roles(wildcards) if role == "discriminator"
         ],
         closing=str(resolve(CONFIG.forced.prompt)),
         databases=DATABASES,
@@ -176,12 +172,10 @@ rule plan_by_search:
     params:
         **EXECUTION,
         **REQUESTS,
-        planner=lookup(dpath="planners/{planner}", within=config),
-        models=lambda wildcards: {
-            role: model_row(role)(wildcards) for role in search_roles(wildcards)
-        },
-        generator=lookup(dpath="generators/{generator}", within=config),
-        discriminator=lookup(dpath="discriminators/{discriminator}", within=config),
+        planner=unlabelled("planner"),
+        models=lambda wildcards: {role: model_row(role)(wildcards) for role in search_roles(wildcards)},
+        generator=unlabelled("generator"),
+        discriminator=unlabelled("discriminator"),
         decoding=decoding_of,
         budget=lambda wildcards: int(wildcards.budget),
         scoring="{scoring}",

@@ -4,9 +4,7 @@ rule plan:
     input:
         candidates=PATTERNS["candidates"],
         scores=scores_to_plan,
-        groups=lambda wildcards: (
-            [path("groups", variant(wildcards))] if wildcards.planner == VOTE else []
-        ),
+        groups=lambda wildcards: ([path("groups", variant(wildcards))] if wildcards.planner == VOTE else []),
     output:
         selections=PATTERNS["selections"],
     log:
@@ -29,9 +27,7 @@ rule cost:
         run=PATTERNS["candidates_run"],
         scores=scores_to_plan,
         judgments=lambda wildcards: (
-            [path("judgments", variant(wildcards))]
-            if wildcards.discriminator in NEEDS.models
-            else []
+            [path("judgments", variant(wildcards))] if wildcards.discriminator in NEEDS.models else []
         ),
     output:
         costs=PATTERNS["costs"],

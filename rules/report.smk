@@ -124,9 +124,7 @@ rule costs:
 rule provenance:
     """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
     input:
-        sidecars=[
-            f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]
-        ]
+        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]]
         + [f"results/figures/{name}.provenance.json" for name in DRAWN],
         runs=NEEDS.runs(),
     output:

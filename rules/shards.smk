@@ -51,11 +51,7 @@ if len(gather.shards("{scatteritem}")) > 1:
             name:
                 f"merge_{KIND}"
             input:
-                order=(
-                    PATTERNS["candidates"]
-                    if KIND != "candidates"
-                    else path("questions", Variant(DATASET))
-                ),
+                order=(PATTERNS["candidates"] if KIND != "candidates" else path("questions", Variant(DATASET))),
                 shards=all_shards(PATTERN),
                 runs=all_shards(RUN),
             output:
