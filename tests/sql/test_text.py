@@ -16,6 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.sql.databases import build_database
+from sqljudge.sql.official.matching import as_official
+from sqljudge.sql.official.parse import parse
+from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.text import clause_starts, first_clauses, normalize_sql
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +136,17 @@ def test_the_evaluators_cases_mean_the_same_on_spider() -> None:
         with closing(sqlite3.connect(path, uri=True)) as connection:
             compiled += check_same_code(connection, queries[folder.name])
     assert compiled > 2500
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no shared folder with the evaluator's cases")
+def test_the_official_parser_reads_the_normal_form_of_what_it_reads() -> None:
+    schemas = load_schemas(SHARED / "spider/tables.json")
+    with gzip.open(SHARED / "evaluator/official_scores.jsonl.gz", "rt", encoding="utf-8") as lines:
+        read = {(row["db_id"], row["pred"]) for row in map(json.loads, lines) if row["parsed"]}
+    found = sorted((db_id, sql) for db_id, sql in read if db_id in schemas)
+    assert len(found) > 2000
+    for db_id, sql in found:
+        parse(as_official(normalize_sql(sql)), schemas[db_id])
 
 
 _PIECES = ["'", "x", "1", "2.", ".5", "e", "-", "+", "~", "*", "/", "(", ")", ",", "<", ">", "=", "!", "|", "$", " "]
