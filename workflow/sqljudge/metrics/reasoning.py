@@ -1,26 +1,23 @@
 """How a discriminator reasons: repetition, and lexical and semantic variety, of its responses (paper, section 6).
 
-Knows no model: sentence embeddings come from a function that is given. Definitions that the paper leaves open:
-- sentence: what the rules of pysbd (English) give, white space around it removed, empty ones left out. Two sentences
-  are the same when their characters are;
-- word: a run of letters, digits and underscores, apostrophes inside it included, in lower case; bigrams run across
-  sentence ends;
+Knows no language model: sentence embeddings come from a function that is given. Definitions, as in the authors' code:
+- sentence: what NLTK's Punkt gives for the text as it is, with its model of English. A line break does not end a
+  sentence. Two sentences are the same when their characters are;
+- word: what stands between white space, with its case and punctuation; bigrams run across sentence ends;
 - a response without a sentence (or without a bigram) repeats nothing: 0, entropy 0, diversity 1.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pysbd
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
@@ -30,25 +27,38 @@ from sqljudge.metrics.intervals import RESAMPLES, bootstrap, ratio
 from sqljudge.models.embedding import embedder as load_embedder
 from sqljudge.stages.score import text_within
 
+if TYPE_CHECKING:
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
 Embed = Callable[[list[str]], NDArray[np.floating[Any]]]
 """Sentences -> their vectors [sentences, dimensions], of any length above zero."""
-
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of a text in their order (see above for what a sentence is)."""
-    return [sentence for raw in _segmenter().segment(text) if (sentence := raw.strip())]
+    return list(_punkt().tokenize(text))
 
 
-@lru_cache(maxsize=1)
-def _segmenter() -> Any:
-    return pysbd.Segmenter(language="en", clean=False)
+@cache
+def _punkt() -> PunktSentenceTokenizer:
+    """NLTK's tokenizer with the model that NLTK downloads as `punkt_tab`, taken from a package instead.
+
+    Made when first needed: the import takes about a second.
+    """
+    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
+    from punkt.data import english
+
+    model = PunktParameters()
+    model.abbrev_types.update(english.ABBREV_TYPES)
+    model.collocations.update(english.COLLOCATIONS)
+    model.sent_starters.update(english.SENT_STARTERS)
+    model.ortho_context.update(english.ORTHO_CONTEXT)
+    return PunktSentenceTokenizer(model)
 
 
 def split_words(text: str) -> list[str]:
     """The words of a text in their order (see above for what a word is)."""
-    return cast("list[str]", _WORD.findall(text.lower()))
+    return text.split()
 
 
 def repeated_share(items: Sequence[object]) -> float:

@@ -22,10 +22,15 @@ NULLS OFFSET ON OR ORDER OUTER OVER PARTITION RECURSIVE REGEXP RIGHT SELECT SET 
 WHEN WHERE WITH
 """
 KEYWORDS = frozenset(_WORDS.split())
-"""The words written in upper case: those that structure a query. Function names are not among them.
+"""The words that structure a query; they are written in upper case.
 
 sqlglot's own keywords will not do: they lack some of these, and hold names of types, which are also names of columns.
 """
+
+AGGREGATES = frozenset({"COUNT", "MAX", "MIN", "SUM", "AVG"})
+"""The functions written in upper case, wherever their names stand, as the paper's printed queries have them."""
+
+_BEFORE_A_SIGN = KEYWORDS - {"END", "NULL"}
 
 _MORE_RESERVED = """
 ADD AUTOINCREMENT CHECK COMMIT CONSTRAINT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DEFAULT DEFERRABLE FOREIGN INDEX
@@ -43,6 +48,14 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _SPACE = " \t\n\r\f\v"
 _IN_WORDS = re.compile(r"[0-9\u0080-\U0010ffff]")
 _ALONE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f{]")
+_ID = r"[0-9A-Za-z_$\x80-\U0010ffff]"
+_UNIT = re.compile(
+    rf"(?P<number>(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?{_ID}*)"
+    rf"|(?P<word>[A-Za-z_\x80-\U0010ffff]{_ID}*)"
+    rf"|(?P<variable>\?[0-9]*|[$@:#]{_ID}+)"
+    r"|(?P<operator>->>?|<[<=>]?|>[>=]?|==?|!=|\|\|?|[-+*/%&~])"
+)
+"""A token of SQLite that holds no quote; the tokenizer cuts some of them."""
 _MISSING = re.compile(r"Missing (.) from \d+:(\d+)")
 
 
@@ -50,21 +63,56 @@ def normalize_sql(sql: str, *, quoted_names: bool = False) -> str:
     """The normal form of `sql` (method, section 2): idempotent, total, and the same query to SQLite up to quoting.
 
     String values keep their case and inner spaces; double quotes become single unless `quoted_names` says that they may
-    hold names, which only SQLite can tell from values: then they are left as they are. Structural keywords are upper
-    case and all other text is lower case (ASCII letters only, as SQLite folds them); white space and comments become
-    single spaces; exactly one semicolon ends it. A text with no query in it gives EMPTY_SQL. After a quote that is
-    never closed the text is left as it is. Never raises.
+    hold names, which only SQLite can tell from values: then they are left as they are. Structural keywords and
+    aggregates are upper case and all other text is lower case (ASCII letters only, as SQLite folds them). Comments are
+    dropped, and one space stands between tokens (see `_spaced` for where none does); exactly one semicolon ends the
+    query. A text with no query in it gives EMPTY_SQL. After a quote that is never closed the text is left as it is.
+    Never raises.
     """
     found, rest = _tokens(sql)
     pieces: list[str] = []
-    end = 0
-    for start, text in [*found, (rest, sql[rest:])]:
-        piece = text if start == rest else _rewritten(text, quoted_names)
-        if start > end or (pieces and pieces[-1].endswith("'") and piece.startswith("'")):
-            pieces.append(" ")  # two values side by side must not become one
+    end, last, operand = 0, "(", False
+    for start, token in found:
+        kind = _kind(token)
+        if not operand and token in ("+", "-", "~"):
+            kind = "sign"
+        adjacent = start == end
+        blob = adjacent and token[0] == "'" and pieces != [] and pieces[-1] == "x"
+        if not blob and _spaced(last, pieces[-1] if pieces else "", kind, token, adjacent):
+            pieces.append(" ")
+        piece = _rewritten(token, quoted_names)
         pieces.append(piece)
-        end = start + len(text)
-    return "".join(pieces).strip(_SPACE).rstrip(";" + _SPACE) + EMPTY_SQL
+        end, last = start + len(token), kind
+        operand = kind in ("number", "quoted", "variable", ")") or (kind == "word" and piece not in _BEFORE_A_SIGN)
+    if rest > end or last == "quoted":
+        pieces.append(" ")
+    return ("".join(pieces) + sql[rest:]).strip(_SPACE).rstrip(";" + _SPACE) + EMPTY_SQL
+
+
+def _spaced(last: str, piece: str, kind: str, token: str, adjacent: bool) -> bool:
+    """Whether a space stands between two tokens, by the kinds of both, the first's text and the second's.
+
+    As the paper's printed queries show: none before a comma or semicolon, inside parentheses, around the dot of a name,
+    after a sign, and between an aggregate and its parenthesis. Characters that SQL does not know stay as they stand.
+    """
+    if last == "(" or kind in (",", ";", ")"):
+        return False
+    if "odd" in (last, kind):
+        return not adjacent
+    if last == "sign":
+        return kind in ("operator", "sign", ".")
+    if kind == "(":
+        return piece not in AGGREGATES
+    if kind == ".":
+        return last not in ("word", "quoted")
+    return last != "." or (kind not in ("word", "quoted") and token != "*")
+
+
+def _kind(token: str) -> str:
+    if len(token) > 1 and token[0] in "'\"`[":
+        return "quoted"
+    unit = _UNIT.match(token)
+    return str(unit.lastgroup) if unit else token if token in ",;()." else "odd"
 
 
 def _rewritten(token: str, quoted_names: bool) -> str:
@@ -72,7 +120,7 @@ def _rewritten(token: str, quoted_names: bool) -> str:
         return token
     if token[0] == '"':
         return "'" + token[1:-1].replace('""', '"').replace("'", "''") + "'"
-    if token.isascii() and token.upper() in KEYWORDS:
+    if token.isascii() and token.upper() in KEYWORDS | AGGREGATES:
         return token.upper()
     return token.translate(_LOWER)
 
@@ -134,7 +182,15 @@ def _tokens(sql: str) -> tuple[list[tuple[int, str]], int]:
             else:
                 text = text[:at] + text[at:].replace(text[at], "?")
         else:
-            return [(token.start, sql[token.start : token.end + 1]) for token in found if token.start < rest], rest
+            break
+    tokens: list[tuple[int, str]] = []
+    end = 0
+    for token in found:
+        if end <= token.start < rest:
+            unit = _UNIT.match(sql, token.start)
+            end = max(token.end + 1, unit.end() if unit else 0)
+            tokens.append((token.start, sql[token.start : end]))
+    return tokens, rest
 
 
 @cache
