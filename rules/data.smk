@@ -81,7 +81,6 @@ rule sample_questions:
         per_hardness=CONFIG.dataset.per_hardness,
         exclude=CONFIG.dataset.exclude_databases,
         empty_golds=CONFIG.dataset.empty_golds,
-        limits=EXECUTION["limits"],
         seed=SEED,
         code=code_digest("data.sample"),
     script:
