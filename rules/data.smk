@@ -63,7 +63,7 @@ rule stage_training:
 
 
 rule sample_questions:
-    """Sample the evaluation questions, equally many of each hardness, or take the ids that a user lists."""
+    """Take the questions that a list names, or sample them, equally many of each hardness."""
     input:
         questions=f"{DATA}/questions.json",
         tables=f"{DATA}/tables.json",
@@ -75,12 +75,14 @@ rule sample_questions:
         log_of(path("questions", Variant(DATASET))),
     conda:
         CPU_ENV
+    threads: 2
     params:
         dataset_format=CONFIG.dataset.format,
         per_hardness=CONFIG.dataset.per_hardness,
         exclude=CONFIG.dataset.exclude_databases,
+        empty_golds=CONFIG.dataset.empty_golds,
         seed=SEED,
-        code=code_digest("data.datasets"),
+        code=code_digest("data.sample"),
     script:
         "../scripts/sample_questions.py"
 

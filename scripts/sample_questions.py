@@ -1,7 +1,8 @@
 """Sample the evaluation questions."""
 
 from sqljudge.core.joblog import job
-from sqljudge.data.datasets import write_sample
+from sqljudge.data.sample import write_sample
 
 with job(snakemake) as arguments:
-    write_sample(**arguments)
+    # The limits are no param: other limits alone are no reason to ask models again.
+    write_sample(**arguments, limits=snakemake.config["execution"], workers=snakemake.threads)

@@ -150,6 +150,7 @@ def test_tables_and_figures_know_no_model() -> None:
 def test_cheap_stages_know_no_model() -> None:
     for stage in (
         "data.datasets",
+        "data.sample",
         "data.staging",
         "data.pool",
         "stages.score",
@@ -184,6 +185,7 @@ def test_the_real_library_has_digests() -> None:
         "stages.score",
         "stages.plan",
         "data.datasets",
+        "data.sample",
         "data.staging",
         "data.pool",
     ]

@@ -15,7 +15,8 @@ from metric_files import experiment, place
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Candidate, CandidateSet, Question, Selection
 from sqljudge.data import datasets
-from sqljudge.data.datasets import BIRD, FORMATS, DatasetFormat, load_questions, sample_questions, schema_text
+from sqljudge.data.datasets import BIRD, FORMATS, DatasetFormat, load_questions, schema_text
+from sqljudge.data.sample import sample_questions
 from sqljudge.data.staging import stage_dataset
 from sqljudge.experiments.config import ROOT
 from sqljudge.metrics.end_to_end import evaluate_selections

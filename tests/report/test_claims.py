@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from metric_files import Metric, experiment, merge, place
-from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_json
+from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Score, read_json, write_json
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.report.cells import Results, all_files, build_table
 from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims, write_claims
@@ -19,6 +19,7 @@ from sqljudge.report.specs import SPECS
 from sqljudge.report.text import FORMATS
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "resources" / "published.json").read_text(encoding="utf-8"))
+SCORINGS = ("hard", "soft")
 REASONING, SMALL, LARGE = ROLES["reasoning"], ROLES["7b"], ROLES["13b"]
 RESAMPLES = 500
 
@@ -85,7 +86,23 @@ def test_published_figures_follow_from_the_published_tables() -> None:
     assert one(claims, 6, "PwAcc").published == relative(table4["schema"][0], table4["no_schema"][0])
     assert one(claims, 6, "failure").published == pytest.approx(relative(19.24, 6.1), abs=0.5)
     assert one(claims, 7, "PwAcc").published == pytest.approx(relative(table5["naive"]["hard"][0], 51.34), abs=0.15)
-    assert one(claims, 8, "tinyllama").published == relative(greedy["tinyllama-1.1b"]["all"], greedy[REASONING]["all"])
+    hard, soft = (sum(PUBLISHED["table6"]["naive"][scoring]["ex"][level] for level in HARDNESS) for scoring in SCORINGS)
+    assert one(claims, 7, "EX").published == round(100 * (hard - soft) / soft, 2)
+    assert f"(published: {hard} against {soft} of 400 right; the text gives a bound" in one(claims, 7, "EX").statement
+    right = {name: sum(levels[level] for level in HARDNESS) for name, levels in greedy.items()}
+    for name in ROLES["generators"]:
+        claim = one(claims, 8, f" {name}'s")
+        assert claim.published == relative(right[name], right[REASONING])
+        assert f"(published: {right[name]} against {right[REASONING]} of 400 right" in claim.statement
+
+
+def test_a_note_says_what_the_published_f1_of_the_large_model_is() -> None:
+    """Of 501 correct and 720 wrong candidates none is called correct."""
+    notes = " ".join(claims_grid(evaluate()).notes)
+    assert "none of the 1,221 candidates correct" in notes
+    calling_all_wrong = 2 * 720 / (2 * 720 + 501)
+    assert round(calling_all_wrong, 4) == 0.7419
+    assert round(50 * calling_all_wrong, 1) == round(PUBLISHED["table1"]["check"][LARGE][1], 1) == 37.1
 
 
 def test_clear_win_holds_and_its_opposite_does_not() -> None:

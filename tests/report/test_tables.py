@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -346,7 +348,34 @@ def test_published_copy_holds_all_that_was_published() -> None:
     if not shared.exists():
         pytest.skip("no shared folder with the published figures beside the project")
     source = json.loads(shared.read_text(encoding="utf-8"))
+    further = json.loads(shared.with_name("published_partial.json").read_text(encoding="utf-8"))
+    names = {"partial_acc": "accuracy", "partial_recall": "recall", "partial_f1": "f1"}
+    for table in ("table2", "table3", "table7"):
+        whole = source[table].pop("partial_all")
+        for index, (name, theirs) in enumerate(names.items()):
+            source[table][name] = {system: cells[theirs] for system, cells in further[table].items()}
+            assert {who: cells["all"] for who, cells in source[table][name].items()} == {
+                who: cells[index] for who, cells in whole.items() if who != "columns"
+            }
+    for mode, scoring in product(("naive", "check"), ("soft", "hard")):
+        cells = further["table6"][mode][scoring]
+        source["table6"][mode][scoring] |= {name: cells[theirs] for name, theirs in names.items()}
     assert {key: PUBLISHED[key] for key in source} == source
+
+
+def test_partial_match_by_hardness_is_in_the_csv_file_alone() -> None:
+    given = experiment(discriminators=["distill-r1-1.5b"], **SAMPLES, **SCORED, mode="naive")
+    table = make("table2", given, rerank("distill-r1-1.5b", 0.5))
+    rows = [row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["group"] == "Partial match, recall"]
+    assert [(row["metric"], float(row["published"])) for row in rows] == [
+        ("Easy", 70.98),
+        ("Medium", 41.91),
+        ("Hard", 45.04),
+        ("Extra", 28.54),
+    ]
+    assert all(row["value"] for row in rows)
+    for form in ("md", "tex", "html"):
+        assert "Partial match, recall" not in render(table, form)
 
 
 def test_baselines_stand_in_blocks_below_the_models() -> None:

@@ -37,6 +37,7 @@ SCRIPTED: dict[str, Any] = {
         "name": "mini_spider",
         "source": "resources/mini_spider",
         "training_file": "train.json",
+        "question_ids": "",
         "per_hardness": 2,
     },
     "pool": {"file": "resources/mini_spider/pool.json", "questions": 6},

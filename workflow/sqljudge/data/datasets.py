@@ -1,27 +1,21 @@
-"""A dataset's format and its files: questions, schema text, and the stratified sample. Knows no model.
+"""A dataset's format and its files: questions and schema text. Knows no model.
 
 The files are as `staging` leaves them, in one layout; a format says in what datasets differ.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question, read_json, write_jsonl
-from sqljudge.sql.databases import database_path, databases_with_rows
+from sqljudge.core.records import HARDNESS, Question, read_json
 from sqljudge.sql.official.hardness import hardness
 from sqljudge.sql.official.schema import Schema, load_schemas
-from sqljudge.sql.sandbox import Sandbox
 from sqljudge.sql.text import name_text
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,97 +136,3 @@ def load_questions(
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
     return questions
-
-
-def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
-    """The db_ids among the questions whose database holds no rows: their execution results mean nothing.
-
-    Raises DataError, naming the file, where one is missing or damaged or has no table at all.
-    """
-    files = {db_id: (database_path(databases, db_id),) for db_id in sorted({q.db_id for q in questions})}
-    with Sandbox() as sandbox:
-        return set(files) - databases_with_rows(sandbox, files)
-
-
-def sample_questions(
-    questions: Sequence[Question],
-    *,
-    per_hardness: int,
-    seed: int,
-    exclude: Collection[str] = (),
-    levels: Sequence[str] = HARDNESS,
-) -> list[Question]:
-    """A random sample with equally many questions of each hardness (paper, section 2; `levels`), in order of id.
-
-    A question's rank is a hash of the seed and the question, so a larger `per_hardness` keeps the smaller sample's
-    questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
-    Raises DataError where a hardness has fewer than `per_hardness` questions.
-    """
-
-    def rank(question: Question) -> str:
-        return hashlib.sha256(f"{seed}/{question.db_id}/{question.id}".encode()).hexdigest()
-
-    usable = [question for question in questions if question.db_id not in exclude]
-    pools = {level: [question for question in usable if question.hardness == level] for level in levels}
-    scarce = min(levels, key=lambda level: len(pools[level]))
-    least = len(pools[scarce])
-    if least < per_hardness:
-        advice = f"set it to {least} or less" if least else "list the questions you want in dataset.question_ids"
-        raise DataError(
-            f"dataset.per_hardness is {per_hardness}, but only {least} usable questions are {scarce}; {advice}"
-        )
-    chosen = [q for pool in pools.values() for q in sorted(pool, key=rank)[:per_hardness]]
-    return sorted(chosen, key=lambda q: q.id)
-
-
-def pick_questions(questions: Sequence[Question], ids_file: str | Path) -> list[Question]:
-    """The questions whose ids (0-based positions) a text file lists, one a line, in the file's order.
-
-    Raises DataError, naming file and line, for what is not a number, not an id of the dataset, or listed twice.
-    """
-    by_id = {question.id: question for question in questions}
-    picked: dict[int, Question] = {}
-    try:
-        lines = Path(ids_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"dataset.question_ids: {ids_file} cannot be read as UTF-8 text ({error})") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        where = f"{ids_file}, line {number}: '{line.strip()}'"
-        if not line.strip().isdecimal() or int(line) not in by_id:
-            raise DataError(f"{where} is not a question id of this dataset (0 to {len(questions) - 1})")
-        if int(line) in picked:
-            raise DataError(f"{where} is listed twice; keep one")
-        picked[int(line)] = by_id[int(line)]
-    if not picked:
-        raise DataError(f"{ids_file}: lists no question ids; one 0-based position a line is expected")
-    return list(picked.values())
-
-
-def write_sample(
-    *,
-    questions: str,
-    tables: str,
-    databases: str,
-    ids: Sequence[str],
-    sample: str,
-    dataset_format: str,
-    per_hardness: int,
-    exclude: Sequence[str],
-    seed: int,
-) -> None:
-    """Write the evaluation questions: those whose ids a file lists (`ids`), else a sample of each level."""
-    chosen_format = FORMATS[dataset_format]
-    loaded = load_questions(questions, tables, chosen_format)
-    if ids:
-        chosen = pick_questions(loaded, ids[0])
-    else:
-        empty = empty_databases(loaded, databases)
-        if empty:
-            log.info("left out, since their databases hold no rows: %s", ", ".join(sorted(empty)))
-        chosen = sample_questions(
-            loaded, per_hardness=per_hardness, seed=seed, exclude={*exclude, *empty}, levels=chosen_format.levels
-        )
-    log.info("%d of %d questions", len(chosen), len(loaded))
-    write_jsonl(sample, chosen)

@@ -141,7 +141,11 @@ class Dataset(Part):
     per_hardness: Positive = 100
     """How many questions of each hardness (BIRD: difficulty) are sampled."""
     question_ids: str = ""
-    """A text file of question ids (0-based positions), one a line, to use instead of a sample."""
+    """The questions to use instead of a sample: a text file of ids (0-based positions), one a line; or a .tsv like
+    resources/paper_questions.tsv, of which the first `per_hardness` of each hardness count, and which leaves some to be
+    drawn. Empty: a sample."""
+    empty_golds: bool = False
+    """Also draw questions whose gold query returns nothing, on which many a wrong query is right."""
     exclude_databases: Listed[str] = ()
     """Databases whose questions are left out. Databases without any row are always left out."""
     mirrors: Listed[str] = ()

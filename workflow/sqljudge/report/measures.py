@@ -18,7 +18,7 @@ class Measure:
     """One column, or one for each level of difficulty, of a kind of metric file.
 
     `kind`: a key of PATTERNS. `path`: where the measure stands under "metrics" in such a file. `unit`: "%" where the
-    file holds shares, else what its numbers are.
+    file holds shares, else what its numbers are. `in_csv`: in the CSV file alone.
     """
 
     kind: str
@@ -27,10 +27,11 @@ class Measure:
     unit: str = "%"
     decimals: int = 2
     better: Better = "high"
+    in_csv: bool = False
 
     def column(self, heading: str) -> Column:
         """The column that shows it under a heading."""
-        return Column(heading, self.label, self.unit, self.decimals, self.better)
+        return Column(heading, self.label, self.unit, self.decimals, self.better, self.in_csv)
 
     def each(self, levels: Sequence[str]) -> list[Measure]:
         """The measure, or one for each level if it stands for them all."""
@@ -66,6 +67,13 @@ MATCHES = {
         Measure("end_to_end", ("all", "partial_f1"), "F1"),
     ),
 }
+
+_partial = partial(Measure, "end_to_end", in_csv=True)
+PARTIAL_BY_LEVEL = {
+    f"Partial match, {name}": (_partial((EACH_LEVEL, key)),)
+    for key, name in (("partial_acc", "accuracy"), ("partial_recall", "recall"), ("partial_f1", "F1"))
+}
+"""What the paper's notebooks print and its tables do not show."""
 
 _calibration = partial(Measure, "calibration")
 _probability = partial(_calibration, unit="0–1", decimals=3)

@@ -38,9 +38,6 @@ def by_system(figures: Figures, variant: Variant, path: Path) -> float | None:
     alone = greedy if greedy in figures["ex"] else variant.generator if "decoding" in figures else None
     system = {RERANK: variant.discriminator, GREEDY: alone}.get(variant.planner)
     level, name = path
-    if name.startswith("partial_"):
-        partial = figures["partial_all"]
-        return _column(partial, partial.get(system), name.removeprefix("partial_"))
     found: float | None = figures[name].get(system, {}).get(level)
     return found
 

@@ -20,7 +20,8 @@ Better = Literal["high", "low"] | None
 class Column:
     """One column of values. `group` is the heading that it shares with its neighbours ("" for none).
 
-    `unit` is "%" or "bits"; `decimals` digits are shown after the point; `better` is the good direction, if any.
+    `unit` is "%" or "bits"; `decimals` digits are shown after the point; `better` is the good direction, if any;
+    `in_csv` columns, the last of a table, are in the CSV file alone.
     """
 
     group: str
@@ -28,6 +29,7 @@ class Column:
     unit: str = "%"
     decimals: int = 2
     better: Better = None
+    in_csv: bool = False
 
     @property
     def heading(self) -> str:
@@ -94,8 +96,9 @@ class Table:
     spoken_of: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
-        """The column groups from left to right, each as its heading and the positions of its columns."""
-        runs = groupby(range(len(self.columns)), key=lambda position: self.columns[position].group)
+        """The column groups that a page shows, left to right, each as its heading and the positions of its columns."""
+        shown = (position for position, column in enumerate(self.columns) if not column.in_csv)
+        runs = groupby(shown, key=lambda position: self.columns[position].group)
         return [(heading, list(positions)) for heading, positions in runs]
 
     def blocks(self) -> list[tuple[str, list[int]]]:

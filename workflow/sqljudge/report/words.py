@@ -109,10 +109,12 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display)
 def question_summary(config: Mapping[str, Any]) -> str:
     """Which questions a run asks."""
     data = config["dataset"]
-    if data.get("question_ids"):
-        return f"the questions of ``{data['name']}`` listed in ``{data['question_ids']}``"
-    known, each = FORMATS[data["format"]], data["per_hardness"]
+    known, each, listed = FORMATS[data["format"]], data["per_hardness"], data.get("question_ids", "")
+    if listed and not listed.endswith(".tsv"):
+        return f"the questions of ``{data['name']}`` listed in ``{listed}``"
     sampled = f"{each} of each {known.level_word}, seed {config['seed']}"
+    if listed:
+        return f"the questions of ``{data['name']}`` listed in ``{listed}``, completed by drawing ({sampled})"
     return f"{len(known.levels) * each} questions of ``{data['name']}`` ({sampled})"
 
 

@@ -82,6 +82,41 @@ def database_files(folder: Path, users: Mapping[str, str]) -> Files:
     return files
 
 
+def gold_runs(
+    sandbox: Sandbox,
+    golds: Sequence[tuple[str, str, str]],
+    files: Files,
+    *,
+    keep_distinct: bool = False,
+    comparison: str = TEST_SUITE,
+) -> list[tuple[str, int]]:
+    """Run every gold query (where it is from, its db_id, its SQL) on all files of its database, as `comparison` does.
+
+    For each, in their order: why it does not run to its end ("" if it does), and its rows on the first of the files.
+    Raises DataError, naming a query on it, for a damaged database.
+    """
+    found = [("", 0)] * len(golds)
+    by_database: dict[str, list[int]] = {}
+    for place, (_, db_id, _) in enumerate(golds):
+        by_database.setdefault(db_id, []).append(place)
+    for db_id, places in by_database.items():
+        queries = [COMPARISONS[comparison].gold(golds[place][2], keep_distinct) for place in places]
+        try:
+            results = sandbox.run([QueryJob(path, sql, keep=0) for sql in queries for path in files[db_id]])
+        except DataError as error:
+            raise DataError(f"{golds[places[0]][0]} (database {db_id}): {error}") from error
+        each = len(files[db_id])
+        for number, place in enumerate(places):
+            runs = results[number * each : (number + 1) * each]
+            faults = [
+                f"{path}: {run.outcome}: {run.message}"
+                for path, run in zip(files[db_id], runs, strict=True)
+                if run.outcome != "ok"
+            ]
+            found[place] = (faults[0] if faults else "", runs[0].row_count)
+    return found
+
+
 def gold_faults(
     sandbox: Sandbox,
     golds: Sequence[tuple[str, str, str]],
@@ -90,24 +125,15 @@ def gold_faults(
     keep_distinct: bool = False,
     comparison: str = TEST_SUITE,
 ) -> None:
-    """Run every gold query (where it is from, its db_id, its SQL) on all files of its database, as `comparison` does.
+    """Run every gold query, as `gold_runs` does.
 
     Raises DataError naming the first that does not run to its end, or whose database is damaged.
     """
-    by_database: dict[str, list[tuple[str, str]]] = {}
-    for where, db_id, sql in golds:
-        by_database.setdefault(db_id, []).append((where, COMPARISONS[comparison].gold(sql, keep_distinct)))
-    for db_id, queries in by_database.items():
-        jobs = [QueryJob(path, sql, keep=0) for path in files[db_id] for _, sql in queries]
-        try:
-            results = sandbox.run(jobs)
-        except DataError as error:
-            raise DataError(f"{queries[0][0]} (database {db_id}): {error}") from error
-        for at, (job, result) in enumerate(zip(jobs, results, strict=True)):
-            if result.outcome != "ok":
-                what = f"{queries[at % len(queries)][0]} (database {db_id}): the gold query does not run"
-                why = f"{job.database}: {result.outcome}: {result.message}"
-                raise DataError(f"{what} on {why}; fetch the database again, or raise the limits")
+    runs = gold_runs(sandbox, golds, files, keep_distinct=keep_distinct, comparison=comparison)
+    for (where, db_id, _), (fault, _) in zip(golds, runs, strict=True):
+        if fault:
+            what = f"{where} (database {db_id}): the gold query does not run on {fault}"
+            raise DataError(f"{what}; fetch the database again, or raise the limits")
 
 
 def databases_with_rows(sandbox: Sandbox, files: Files) -> set[str]:

@@ -201,5 +201,7 @@ def evaluate_claims(
     labels, figures = display or {}, published.get("claims", {})
     found = statements({**ROLES, **(roles or {})}, figures, lambda name: labels.get(name, name))
     levels = levels_of(metrics.values())
-    blank = [Claim(s.number, s.text, UNITS[s.form], figures.get(s.key)) for s in found]
+    basis: Mapping[str, str] = figures.get("basis", {})  # what a published figure is, where it is not as printed
+    texts = [f"{s.text} (published: {basis[s.key]})" if s.key in basis else s.text for s in found]
+    blank = [Claim(s.number, text, UNITS[s.form], figures.get(s.key)) for s, text in zip(found, texts, strict=True)]
     return [_check(s, metrics, levels, claim, seed, resamples) for s, claim in zip(found, blank, strict=True)]
