@@ -81,10 +81,15 @@ def decoding_of(wildcards):
     return {**decoding, "max_new_tokens": own} if own else decoding
 
 
+def prompt_of(discriminator, context):
+    """The prompt template of a discriminator in a context."""
+    method = CONFIG.discriminators[discriminator].method
+    return str(resolve(config["contexts"][context][method]))
+
+
 def discriminator_prompt(wildcards):
-    """The prompt template of a job's context and discriminator."""
-    method = entry_of("discriminator")(wildcards).method
-    return str(resolve(config["contexts"][wildcards.context][method]))
+    """The prompt template of a job's discriminator and context."""
+    return prompt_of(wildcards.discriminator, wildcards.context)
 
 
 def extra_files(wildcards):
