@@ -31,10 +31,12 @@ def model_row(role):
 
 
 def weights_of(role):
-    """An input function: the folder of a model that comes as a GGUF file; nothing for others."""
+    """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
 
     def folder(wildcards):
         model = MODELS[entry_of(role)(wildcards).model]
+        if model.backend == "recorded":
+            return [str(resolve(model.source))]
         packed = model.source.endswith(".gguf") and model.backend == "transformers"
         return [f"results/models/{model.name}"] if packed else []
 

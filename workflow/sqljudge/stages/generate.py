@@ -9,7 +9,7 @@ from typing import Any
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
-from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
+from sqljudge.models.engines.base import About, Completion, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import normalize_sql
 from sqljudge.stages.echoes import first_block
@@ -90,7 +90,7 @@ def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Can
 
 
 def sample_requests(
-    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, first: int = 0
+    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, about: About, first: int = 0
 ) -> list[GenerationRequest]:
     """A decoding's samples of one prompt, the indices from `first` on.
 
@@ -99,7 +99,13 @@ def sample_requests(
     stop = _extraction(extraction).stop
     return [
         GenerationRequest(
-            prompt, decoding.max_new_tokens, temperature=decoding.temperature, seed=seed, sample=sample, stop=stop
+            prompt,
+            decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            seed=seed,
+            sample=sample,
+            stop=stop,
+            about=about,
         )
         for sample in range(first, first + decoding.samples)
     ]
@@ -127,8 +133,10 @@ def generate_candidates(
     ]
     requests = [
         request
-        for prompt in prompts
-        for request in sample_requests(prompt, extraction=extraction, decoding=decoding, seed=seed)
+        for question, prompt in zip(questions, prompts, strict=True)
+        for request in sample_requests(
+            prompt, extraction=extraction, decoding=decoding, seed=seed, about=(question.id, "")
+        )
     ]
     completions = session.complete(requests)
     sets = []

@@ -139,6 +139,7 @@ def model_proposals(writer: Writer, questions: Questions, ledger: Ledger) -> Pro
                 extraction=writer.extraction,
                 decoding=replace(writer.decoding, samples=step.samples),
                 seed=writer.seed,
+                about=(question_id, step.start),
                 first=step.first,
             )
         answers = iter(writer.session.complete(requests))
