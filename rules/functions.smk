@@ -38,10 +38,12 @@ def model_row(role):
 
 
 def weights_of(role):
-    """An input function: the folder of a model that comes as a GGUF file; nothing for others."""
+    """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
 
     def folder(wildcards):
         model = MODELS[entry_of(role)(wildcards).model]
+        if model.backend == "recorded":
+            return [str(resolve(model.source))]
         packed = model.source.endswith(".gguf") and model.backend == "transformers"
         return [f"results/models/{model.name}"] if packed else []
 
@@ -84,10 +86,15 @@ def decoding_of(wildcards):
     return {**decoding, "max_new_tokens": own} if own else decoding
 
 
+def prompt_of(discriminator, context):
+    """The prompt template of a discriminator in a context."""
+    method = CONFIG.discriminators[discriminator].method
+    return str(resolve(config["contexts"][context][method]))
+
+
 def discriminator_prompt(wildcards):
-    """The prompt template of a job's context and discriminator."""
-    method = entry_of("discriminator")(wildcards).method
-    return str(resolve(config["contexts"][wildcards.context][method]))
+    """The prompt template of a job's discriminator and context."""
+    return prompt_of(wildcards.discriminator, wildcards.context)
 
 
 def extra_files(wildcards):

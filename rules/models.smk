@@ -179,6 +179,7 @@ rule plan_by_search:
         decoding=decoding_of,
         budget=lambda wildcards: int(wildcards.budget),
         scoring="{scoring}",
+        verdicts=CONFIG.verdicts,
         mode="{mode}",
         quoted_names=FORMAT.quoted_names,
         seed=SEED,

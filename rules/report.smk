@@ -165,6 +165,10 @@ rule explorer:
         display=LABELS,
         levels=list(FORMAT.levels),
         limits=config["execution"],
+        prompts=sorted(
+            {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}
+        ),
+        verdicts=CONFIG.verdicts,
         code=code_digest("report.explorer"),
     script:
         "../scripts/explorer.py"

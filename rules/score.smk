@@ -4,6 +4,7 @@ rule score:
     input:
         candidates=PATTERNS["candidates"],
         judgments=PATTERNS["judgments"],
+        prompt=discriminator_prompt,
         executions=executions_if_checked,
     output:
         scores=PATTERNS["scores"],
@@ -18,6 +19,7 @@ rule score:
         budget=lambda wildcards: int(wildcards.budget),
         scoring="{scoring}",
         mode="{mode}",
+        verdicts=CONFIG.verdicts,
         code=code_digest("stages.score"),
     script:
         "../scripts/score.py"

@@ -40,6 +40,7 @@ from sqljudge.report.explorer.show import (
 )
 from sqljudge.report.explorer.site import as_script, write_site
 from sqljudge.sql.sandbox import QueryResult
+from sqljudge.stages.score import Rules
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -144,6 +145,15 @@ def test_a_cut_inside_a_later_verdict_keeps_both_halves_marked() -> None:
     kinds = [piece.get("text", piece.get("cut")) for piece in shown["answer"]]
     assert kinds == ['{"correct": ', "tr", [14], "ue", "}"]
     assert [piece.get("mark") for piece in shown["answer"]] == [None, 0, None, 0, None]
+
+
+def test_a_verdict_is_marked_where_the_score_reads_it() -> None:
+    said = 'Asked for {"correct": true} or {"correct": false}. '
+    rules = Rules(template='Say {"correct": true} or {"correct": false}.')
+    shown = shown_response(judgment(said + '{"correct": true}'), [len(said), 99], rules)
+    assert [verdict["value"] for verdict in shown["verdicts"]] == [True]
+    assert shown["readings"] == [[len(said), None], [99, 0]]
+    assert [piece["text"] for piece in [*shown["thought"], *shown["answer"]] if "mark" in piece] == ["true"]
 
 
 def test_the_thought_ends_with_its_closing_mark() -> None:
@@ -494,6 +504,7 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
     (tmp_path / "databases/shop").mkdir(parents=True)
     sqlite3.connect(tmp_path / "databases/shop/shop.sqlite").close()
     page = "results/explorer/index.html"
+    Path("prompt.txt").write_text("Judge ${sql}\n", encoding="utf-8")
     write_explorer(
         **write_run(all_planners()),
         databases="databases",
@@ -503,6 +514,8 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
         display={"judge": "The judge"},
         levels=["easy"],
         limits={"rows": 5},
+        prompts=[("judge", "plain", "prompt.txt")],
+        verdicts="any",
     )
     assert caplog.messages == [f"1 questions; open {page}"]
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")

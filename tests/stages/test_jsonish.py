@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqljudge.stages.jsonish import find_objects
+from sqljudge.stages.jsonish import find_objects, find_plain_objects
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
@@ -88,6 +88,16 @@ def test_of_a_repeated_key_the_last_value_counts() -> None:
     assert found.values == {"a": (14, 15)}
 
 
+@settings(deadline=None)
+@given(st.text(alphabet="{}[]\"':, \\a1\n"))
+def test_a_plain_object_is_an_object_with_the_same_values(text: str) -> None:
+    """Where it is nested in another, or stands in a string of another, the other reading sees that one."""
+    for found in find_plain_objects(text):
+        (alone,) = [one for one in find_objects(text[found.start : found.end]) if one.start == 0]
+        shifted = {key: span and (span[0] + found.start, span[1] + found.start) for key, span in alone.values.items()}
+        assert (found.end - found.start, found.values) == (alone.end, shifted)
+
+
 @pytest.mark.parametrize(
     "unit",
     [
@@ -114,4 +124,5 @@ def test_the_time_is_linear(unit: str) -> None:
     text = unit * 100_000
     started = time.perf_counter()
     find_objects(text)
+    find_plain_objects(text)
     assert time.perf_counter() - started < 10  # linear: half a second; quadratic: minutes

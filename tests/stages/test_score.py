@@ -26,6 +26,7 @@ from sqljudge.core.records import (
 )
 from sqljudge.stages.score import (
     Reading,
+    Rules,
     mode_of,
     read_executable,
     read_verdict,
@@ -100,6 +101,47 @@ def read(text: str) -> bool | None:
 )
 def test_which_verdict_is_read(text: str, value: bool | None) -> None:
     assert read(text) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"correct": true}', True),
+        ('{"correct": True}', True),
+        ('{"correct": "False"}', False),
+        ('{"correct": "true",}', True),
+        ('{"correct": true, }', True),
+        ('```json\n{\n  "why": [1, 2],\n  "correct": false\n}\n```', False),
+        ('{"correct": true} Wait, no. {"correct": false} Done.', False),
+        ('{"correct": true} {"correct": null}', True),
+        ('{"correct": true} {"correct": TRUE}', True),
+        ('[{"correct": true}, {"correct": false}]', False),
+        ("{'correct': true}", None),
+        ('{"correct": TRUE}', None),
+        ('{"correct": "FALSE"}', None),
+        ('{"correct": "tRUE"}', None),
+        ('{"answer": {"correct": true}}', None),
+        ('{"correct": false, "detail": {"correct": true}}', None),
+        ('{"correct": true, "detail": {}}', None),
+        ('{"correct": true, "why": "a } in text"}', None),
+        ('{"why": "a { in text", "correct": true}', True),
+        ('{the set of {"correct": true}', None),
+        ('{the set of {"correct": true} so {"correct": false}', False),
+        ('{"correct": true', None),
+        ('{"correct": 1}', None),
+        ("", None),
+    ],
+)
+def test_which_verdict_the_papers_program_reads(text: str, value: bool | None) -> None:
+    reading = read_verdict(judgment(*text), len(text) or 1, Rules("paper"))
+    assert reading.value is value
+    if reading.span is not None:
+        assert text[slice(*reading.span)].lower() == str(value).lower()
+
+
+def test_an_unknown_way_of_reading() -> None:
+    with pytest.raises(ConfigError, match="verdicts 'all': not known; choose one of any, paper"):
+        read_verdict(judgment("x"), 1, Rules("all"))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +341,9 @@ def ran(question_id: int, sql: str, outcome: Outcome) -> Execution:
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
     """The files of a pool, in which one candidate does not execute."""
-    paths = {name: str(tmp_path / name) for name in ("candidates", "judgments", "forced", "executions", "scores")}
+    names = ("candidates", "judgments", "prompt", "forced", "executions", "scores")
+    paths = {name: str(tmp_path / name) for name in names}
+    Path(paths["prompt"]).write_text("Judge ${sql}\n=== answer ===\n", encoding="utf-8")
     write_jsonl(paths["candidates"], POOL)
     write_judgments(paths["judgments"], JUDGED)
     verdicts = [ForcedVerdict(7, "A", budget, budget, budget / 10) for budget in (2, 8)]
@@ -313,14 +357,26 @@ RUNS = {(0, "A"): True, (0, "B"): False, (7, "A"): True}
 
 
 def test_a_pools_scores_are_written(files: dict[str, str]) -> None:
-    paths = {name: files[name] for name in ("candidates", "judgments", "scores")}
+    paths = {name: files[name] for name in ("candidates", "judgments", "prompt", "scores")}
     kept = read_judgments(files["judgments"])
     for mode, executions in (("naive", []), ("check", [files["executions"]])):
-        score_pool(**paths, executions=executions, budget=9, scoring="soft", mode=mode)
+        score_pool(**paths, executions=executions, budget=9, scoring="soft", mode=mode, verdicts="any")
         expected = score_judgments(POOL, kept, budget=9, scoring="soft", mode=mode, executable=RUNS)
         assert read_jsonl(files["scores"], Score) == expected
+    Path(files["prompt"]).write_text('such as {"correct": true} or {"correct": false}.\n=== answer ===\n')
+    said = 'It was said: {"correct": true} or {"correct": false}. So'
+    answers = [replace(one, response=said, token_ids=(1,), token_ends=(len(said),), logprobs=(0.0,)) for one in JUDGED]
+    write_judgments(files["judgments"], answers)
+    score_pool(**paths, executions=[], budget=9, scoring="soft", mode="naive", verdicts="any")
+    assert all(score.failure for score in read_jsonl(files["scores"], Score)), "the prompt's own objects are no verdict"
+    write_judgments(
+        files["judgments"], [judgment("{'correct': true}", sql=one.sql, question_id=one.question_id) for one in JUDGED]
+    )
+    for verdicts, failures in (("any", 0), ("paper", 3)):
+        score_pool(**paths, executions=[], budget=1, scoring="soft", mode="naive", verdicts=verdicts)
+        assert sum(score.failure for score in read_jsonl(files["scores"], Score)) == failures
     with pytest.raises(ConfigError, match="needs the candidates' executions"):
-        score_pool(**paths, executions=[], budget=9, scoring="soft", mode="check")
+        score_pool(**paths, executions=[], budget=9, scoring="soft", mode="check", verdicts="any")
 
 
 def test_a_pools_forced_scores_are_those_at_one_budget(files: dict[str, str]) -> None:

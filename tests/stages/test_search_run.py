@@ -274,6 +274,7 @@ def test_a_search_leaves_its_files(scripted: Callable[..., ScriptedBackend], tmp
             decoding={"samples": 2, "temperature": 0.5, "max_new_tokens": 9},
             budget=1,
             scoring="soft",
+            verdicts="any",
             mode="check",
             quoted_names=False,
             comparison=TEST_SUITE,

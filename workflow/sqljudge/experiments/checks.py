@@ -172,8 +172,10 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
                 read_demonstration(resolve(config.demonstrations.prompt))
     for (who, _), wanted in forced.items():
         entry = config.discriminators[who]
-        if wanted and entry.responds and BACKENDS[models[entry.model].backend].remote:
+        engine = BACKENDS[models[entry.model].backend]
+        if wanted and entry.responds and engine.remote:
             what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
+            what = what if engine.reads else "records hold no forced verdicts"
             _refuse(f"discriminators.{who}", f"{what}; use the backend transformers or vllm")
 
 

@@ -28,6 +28,7 @@ from sqljudge.experiments.parts import Part, nearest, refusal
 from sqljudge.models.engines import BACKENDS, check_spec
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.specs import SPECS, TableSpec
+from sqljudge.stages.score import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -140,6 +141,9 @@ class Config(Part):
     installed package that holds it."""
     resamples: Annotated[int, Field(ge=100)] = 10_000
     """Bootstrap resamples of questions behind every interval."""
+    verdicts: Annotated[str, parts.one_of(VERDICTS)] = "any"
+    """How a verdict is found in a response: any JSON object, or those alone that the paper's program finds
+    (docs/method.md)."""
     calibration: parts.Calibration = Field(default_factory=parts.Calibration)
     forced: parts.Forced = Field(default_factory=parts.Forced)
     planners: dict[parts.NameWithoutDot, parts.Planner] = Field(default_factory=dict)

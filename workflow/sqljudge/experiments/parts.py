@@ -80,7 +80,7 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
-def _one_of(names: Iterable[str]) -> GetPydanticSchema:
+def one_of(names: Iterable[str]) -> GetPydanticSchema:
     """A type for the names that a registry holds, which no Literal can spell."""
     return GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema([*names]))
 
@@ -129,7 +129,7 @@ class Dataset(Part):
 
     name: NameWithoutDot
     """A short name; it stands in file names."""
-    format: Annotated[str, _one_of(FORMATS)] = "spider"
+    format: Annotated[str, one_of(FORMATS)] = "spider"
     """How its files are laid out, its questions' levels, and the rule by which results are compared
     (docs/datasets.md)."""
     source: str = ""
@@ -198,7 +198,7 @@ class Discriminator(Labelled):
 
     method: Annotated[
         str,
-        _one_of((*METHODS, *BASELINES)),
+        one_of((*METHODS, *BASELINES)),
         Field(
             description=f"How it judges. {'; '.join(f'{name}: {known.about}' for name, known in METHODS.items())}. "
             f"Baselines, which ask no model: {', '.join(BASELINES)} (docs/beyond.md)."
@@ -242,7 +242,7 @@ class Discriminator(Labelled):
 class _Context(Part):
     """What a discriminator is shown: a prompt template for each method that can be asked so."""
 
-    extras: Distinct[Annotated[str, _one_of(EXTRAS)]] = ()
+    extras: Distinct[Annotated[str, one_of(EXTRAS)]] = ()
     """What the templates show beyond question and SQL, each in the field of its name."""
 
     @property
@@ -370,7 +370,7 @@ class ModelRow(Part):
     """Hub name, local folder, GGUF file, package:MODULE/FILE, or a server's address (docs/running.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
-    backend: Annotated[str, _one_of(BACKENDS)]
+    backend: Annotated[str, one_of(BACKENDS)]
     """The inference engine."""
     dtype: Literal["float32", "bfloat16", "float16", "-"]
     """The number format that the model computes in; a dash behind a server."""

@@ -100,7 +100,14 @@ class Session:
 
     def _key(self, request: GenerationRequest | ChoiceRequest) -> str:
         self.usage.requests += 1
-        return request_key({"model": self.backend.identity(), **_content(request)})
+        return request_key({"model": self.backend.identity(), **_content(self._written(request))})
+
+    def _written(self, request: GenerationRequest | ChoiceRequest) -> dict[str, Any]:
+        """A request as the journal keeps it: what it is about belongs to it where that decides the answer."""
+        written = asdict(request)
+        if not getattr(self.backend, "by_subject", False):
+            del written["about"]
+        return written
 
     def _answers(
         self, distinct: dict[str, Request], ask: Ask[Request, Answer], kind: Callable[..., Answer]
@@ -135,7 +142,7 @@ class Session:
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
                 if journal:
                     journal.put_all(
-                        (keys[i], asdict(requests[i]), {**asdict(answer), SECONDS: round(seconds, 4)})
+                        (keys[i], self._written(requests[i]), {**asdict(answer), SECONDS: round(seconds, 4)})
                         for i, answer in group
                         if not isinstance(answer, Failure)
                     )
@@ -194,17 +201,13 @@ class Session:
         }
 
 
-def _content(request: GenerationRequest | ChoiceRequest) -> dict[str, Any]:
+def _content(written: dict[str, Any]) -> dict[str, Any]:
     """What of a request decides its answer: not the budget, and of a greedy one neither seed nor sample."""
-    content = asdict(request)
-    if isinstance(request, ChoiceRequest):
-        if not request.spellings:
-            del content["spellings"]
-        return {"kind": "choose", **content}
-    del content["max_new_tokens"]
-    if request.temperature == 0:
-        del content["seed"], content["sample"]
-    return {"kind": "generate", **content, "temperature": float(request.temperature)}
+    if "words" in written:
+        return {"kind": "choose", **{key: part for key, part in written.items() if key != "spellings" or part}}
+    greedy = ("seed", "sample") if written["temperature"] == 0 else ()
+    content = {key: part for key, part in written.items() if key not in ("max_new_tokens", *greedy)}
+    return {"kind": "generate", **content, "temperature": float(written["temperature"])}
 
 
 def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:

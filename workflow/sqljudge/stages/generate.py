@@ -9,14 +9,14 @@ from typing import Any
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
-from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
+from sqljudge.models.engines.base import About, Completion, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import normalize_sql
+from sqljudge.stages.echoes import first_block
 from sqljudge.stages.prompts import PromptTemplate, fill, read_template
 from sqljudge.stages.shards import in_shard
 
 BLANK_LINE = "\n\n"
-FENCED_SQL = re.compile(r"```sql\s(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 STATEMENT_END = re.compile(r";|```|\n\s*\n")
 
 
@@ -31,23 +31,25 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """How SQL is read from a completion, and where a completion may stop without loss."""
+    """How SQL is read from a completion, and where a completion may stop without loss.
 
-    read: Callable[[str, str], str]
+    `read`: from the opening of the answer, the completion, and the template of its prompt.
+    """
+
+    read: Callable[[str, str, str], str]
     stop: tuple[str, ...]
 
 
-def _continuation(opening: str, text: str) -> str:
+def _continuation(opening: str, text: str, _template: str) -> str:
     return opening + text.partition(BLANK_LINE)[0]
 
 
-def _statement(opening: str, text: str) -> str:
+def _statement(opening: str, text: str, _template: str) -> str:
     return opening + STATEMENT_END.split(text, maxsplit=1)[0]
 
 
-def _fenced(opening: str, text: str) -> str:
-    found = FENCED_SQL.search(text)
-    return found.group(1) if found else EMPTY_SQL
+def _fenced(_opening: str, text: str, template: str) -> str:
+    return first_block(template, text) or EMPTY_SQL
 
 
 EXTRACTIONS = {
@@ -58,8 +60,8 @@ EXTRACTIONS = {
 """How SQL is found in a completion.
 
 `continuation`: the opened answer and all up to the first blank line (paper, section 3). `statement`: the same, but it
-also ends at a semicolon or code fence, for chat models that go on talking. `fenced`: the first fenced ```sql block,
-else the empty query (paper, section 3, Distill-R1).
+also ends at a semicolon or code fence, for chat models that go on talking. `fenced`: the first fenced ```sql block
+that does not repeat the prompt, else the empty query (paper, section 3, Distill-R1).
 """
 
 
@@ -69,13 +71,13 @@ def _extraction(name: str) -> Extraction:
     return EXTRACTIONS[name]
 
 
-def extract_sql(extraction: str, opening: str, text: str, *, quoted_names: bool = False) -> str:
+def extract_sql(extraction: str, opening: str, text: str, *, template: str = "", quoted_names: bool = False) -> str:
     """The normalised SQL of one completion; EMPTY_SQL where there is none.
 
-    `opening` is what the prompt opened the answer with; `quoted_names` as in `normalize_sql`. Raises ConfigError for an
-    unknown extraction.
+    `opening` is what the prompt opened the answer with; `template` the text of its template, whose repetition is no
+    answer; `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
     """
-    return normalize_sql(_extraction(extraction).read(opening, text), quoted_names=quoted_names)
+    return normalize_sql(_extraction(extraction).read(opening, text, template), quoted_names=quoted_names)
 
 
 def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Candidate, ...]:
@@ -88,7 +90,7 @@ def collect(sqls: Sequence[str], completions: Sequence[Completion]) -> tuple[Can
 
 
 def sample_requests(
-    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, first: int = 0
+    prompt: Prompt, *, extraction: str, decoding: Decoding, seed: int, about: About, first: int = 0
 ) -> list[GenerationRequest]:
     """A decoding's samples of one prompt, the indices from `first` on.
 
@@ -97,7 +99,13 @@ def sample_requests(
     stop = _extraction(extraction).stop
     return [
         GenerationRequest(
-            prompt, decoding.max_new_tokens, temperature=decoding.temperature, seed=seed, sample=sample, stop=stop
+            prompt,
+            decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            seed=seed,
+            sample=sample,
+            stop=stop,
+            about=about,
         )
         for sample in range(first, first + decoding.samples)
     ]
@@ -125,8 +133,10 @@ def generate_candidates(
     ]
     requests = [
         request
-        for prompt in prompts
-        for request in sample_requests(prompt, extraction=extraction, decoding=decoding, seed=seed)
+        for question, prompt in zip(questions, prompts, strict=True)
+        for request in sample_requests(
+            prompt, extraction=extraction, decoding=decoding, seed=seed, about=(question.id, "")
+        )
     ]
     completions = session.complete(requests)
     sets = []
@@ -136,7 +146,8 @@ def generate_candidates(
         if len(answers) < len(samples):
             sets.append(CandidateSet(question.id, (), unanswered=True))
             continue
-        sqls = [extract_sql(extraction, template.opening, each.text, quoted_names=quoted_names) for each in answers]
+        how: dict[str, Any] = {"template": template.text, "quoted_names": quoted_names}
+        sqls = [extract_sql(extraction, template.opening, each.text, **how) for each in answers]
         sets.append(CandidateSet(question.id, collect(sqls, answers)))
     return sets
 

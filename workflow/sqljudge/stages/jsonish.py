@@ -10,6 +10,7 @@ so what a bracket or a comma needs to know of the text to its right is known alr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ _KEY = re.compile(rf"({_STRING})\s*+:\s*+")
 _NO_KEY = re.compile("")
 _SCALAR = re.compile(rf"{_STRING}|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|(?i:true|false|null|none|nan|-?infinity)")
 _ANCHOR = re.compile(r"[{\[,]")
+_PYTHON_BOOLEAN = re.compile(r"\b(?:True|False)\b")
+_TRAILING_COMMA = re.compile(r",\s*+\}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,35 @@ def find_objects(text: str) -> list[FoundObject]:
             found.extend(_objects_within(scan, position))
         position = text.find("{", end)
     return sorted(found, key=lambda item: item.end)
+
+
+def find_plain_objects(text: str) -> list[FoundObject]:
+    """The objects that the program behind the paper finds: each from a brace to the next closing one, in order.
+
+    Of the repairs it knows a comma before the closing brace and Python's True and False. So a nested object, one with a
+    brace in a string, and one behind a brace that opens nothing are not found; single quotes are no JSON.
+    """
+    found = []
+    start = text.find("{")
+    while start != -1 and (close := text.find("}", start)) != -1:
+        piece = text[start : close + 1]
+        if _is_json(_TRAILING_COMMA.sub("}", _PYTHON_BOOLEAN.sub(lambda word: word.group().lower(), piece))):
+            found += [
+                FoundObject(
+                    start, close + 1, {key: span and (span[0] + start, span[1] + start) for key, span in values}
+                )
+                for values in (one.values.items() for one in find_objects(piece))
+            ]
+        start = text.find("{", close)
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _objects_within(scan: _Scan, start: int) -> Iterator[FoundObject]:

@@ -25,7 +25,12 @@ Pair = tuple[Question, str]
 
 def yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _budget: int) -> list[Judgment]:
     """One forward pass a prompt: the probability of `Yes`, over the whole vocabulary (paper, section 4)."""
-    choices = session.choose([ChoiceRequest(prompt, ANSWERS) for prompt in prompts])
+    choices = session.choose(
+        [
+            ChoiceRequest(prompt, ANSWERS, about=(question.id, sql))
+            for (question, sql), prompt in zip(pairs, prompts, strict=True)
+        ]
+    )
     return [
         Judgment(question.id, sql, finish_reason=UNANSWERED)
         if isinstance(choice, Failure)
@@ -36,7 +41,12 @@ def yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _
 
 def reasoning(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], budget: int) -> list[Judgment]:
     """A greedy response of at most `budget` tokens, each with its log-probability (paper, section 4)."""
-    completions = session.complete([GenerationRequest(prompt, budget) for prompt in prompts])
+    completions = session.complete(
+        [
+            GenerationRequest(prompt, budget, about=(question.id, sql))
+            for (question, sql), prompt in zip(pairs, prompts, strict=True)
+        ]
+    )
     return [
         Judgment(question.id, sql, finish_reason=UNANSWERED)
         if isinstance(completion, Failure)

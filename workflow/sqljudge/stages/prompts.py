@@ -17,8 +17,8 @@ from string import Template
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
 from sqljudge.models.engines.base import PROMPT_FORMATS, Prompt
+from sqljudge.stages.echoes import DIVIDER, read_text
 
-DIVIDER = "=== answer ==="
 FIELDS = ("question", "schema", "db_id", "sql", "knowledge")
 
 ANSWERS = ("Yes", "No")
@@ -44,6 +44,11 @@ class PromptTemplate:
     opening: str
 
     @property
+    def text(self) -> str:
+        """The template as its file has it."""
+        return f"{self.user}\n{DIVIDER}\n{self.opening}"
+
+    @property
     def fields(self) -> set[str]:
         """The fields that stand in it."""
         return {name for part in (self.user, self.opening) for name in Template(part).get_identifiers()}
@@ -55,11 +60,7 @@ def read_template(path: str | Path, *, required: tuple[str, ...], further: Itera
     `further`: fields that may stand in it beside FIELDS. Raises ConfigError naming the file where it is missing, has no
     divider, has an unknown field (naming the nearest known one), or lacks a field of `required`.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"prompt {path}: cannot be read as UTF-8 text ({error})") from error
-    user, *rest = re.split(rf"^{DIVIDER}(?:\n|\Z)", text, maxsplit=1, flags=re.MULTILINE)
+    user, *rest = re.split(rf"^{DIVIDER}(?:\n|\Z)", read_text(path), maxsplit=1, flags=re.MULTILINE)
     if not rest:
         raise ConfigError(f"prompt {path}: needs a line '{DIVIDER}' between the request and the opened answer")
     template = PromptTemplate(user.removesuffix("\n"), rest[0].removesuffix("\n"))

@@ -27,10 +27,39 @@ from sqljudge.core.records import (
     read_jsonl,
     write_jsonl,
 )
-from sqljudge.stages.jsonish import find_objects
+from sqljudge.stages.echoes import Response, read_text
+from sqljudge.stages.jsonish import FoundObject, find_objects, find_plain_objects
 
 VERDICT_KEY = "correct"
-_WORDS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """A way to find verdicts in a text: which objects count, and which words, quoted or not, are a boolean."""
+
+    find: Callable[[str], list[FoundObject]]
+    word: Callable[[str], bool | None]
+
+
+VERDICTS = {
+    "any": Verdicts(find_objects, lambda word: {"true": True, "false": False}.get(word.lower())),
+    "paper": Verdicts(find_plain_objects, {"true": True, "True": True, "false": False, "False": False}.get),
+}
+"""`any`: every object of the text, see `jsonish`. `paper`: as the program behind the paper finds them, what stands
+between a brace and the next closing one, in double quotes, lower or title case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How responses are read. `verdicts`: a key of VERDICTS. `template`: the text of the prompt's, whose repetition in
+    a response is no verdict; "" knows none."""
+
+    verdicts: str = "any"
+    template: str = ""
+
+
+AS_IT_STANDS = Rules()
+"""No prompt is known, so that nothing is a repetition of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +89,19 @@ def text_within(judgment: Judgment, budget: int) -> str:
     return judgment.response[: judgment.token_ends[budget - 1]] if budget else ""
 
 
-def read_verdict(judgment: Judgment, budget: int) -> Reading:
+def read_verdict(judgment: Judgment, budget: int, rules: Rules = AS_IT_STANDS) -> Reading:
     """Read the verdict that a judgment holds within its first `budget` tokens (paper, section 4).
 
     A yes/no judgment is read from `p_yes` alone: correct when it is above CORRECT_THRESHOLD.
-    Raises DataError as `text_within` does, or if the probability that is read is not a number.
+    Raises DataError as `text_within` does, or if the probability that is read is not a number; ConfigError for unknown
+    `verdicts`.
     """
     if judgment.p_yes is not None:
         if math.isnan(judgment.p_yes):
             raise DataError(f"{_name(judgment)}: the probability of Yes is not a number; judge it again")
         return Reading(value=judgment.p_yes > CORRECT_THRESHOLD)
-    found = _last_verdict(text_within(judgment, budget))
+    text = text_within(judgment, budget)
+    found = _last_verdict(text, rules, ended=len(text) == len(judgment.response) and judgment.finish_reason != "length")
     if found is None:
         return Reading()
     value, span = found
@@ -81,16 +112,18 @@ def read_verdict(judgment: Judgment, budget: int) -> Reading:
     return Reading(value, token, min(1.0, math.exp(min(0.0, logprob))), span)
 
 
-def _last_verdict(text: str) -> tuple[bool, tuple[int, int]] | None:
+def _last_verdict(text: str, rules: Rules, *, ended: bool) -> tuple[bool, tuple[int, int]] | None:
+    how = _choice(VERDICTS, rules.verdicts, "verdicts")
     if VERDICT_KEY not in text:
         return None
-    for found in reversed(find_objects(text)):
+    response = Response(rules.template, text, ended=ended)
+    for found in reversed(how.find(text)):
         span = found.values.get(VERDICT_KEY)
         if span is None:
             continue
         start, end = (span[0] + 1, span[1] - 1) if text[span[0]] in "\"'" else span
-        value = _WORDS.get(text[start:end].lower())
-        if value is not None:
+        value = how.word(text[start:end])
+        if value is not None and not response.is_echo(found.start, found.end):
             return value, (start, end)
     return None
 
@@ -155,13 +188,15 @@ def score_judgments(
     scoring: str,
     mode: str,
     executable: Executable | None,
+    rules: Rules = AS_IT_STANDS,
 ) -> list[Score]:
     """Score every candidate, in the order of the candidate sets; where the request failed, the score says so.
 
     `budget`: new tokens of each response that are read. `scoring`: a key of SCORINGS. `mode`: a key of MODES.
-    `executable`: whether the candidate (question id, SQL) runs on its database; needed by mode "check" only.
-    Raises ConfigError for an unknown scoring or mode, or a budget below 1; DataError, naming the candidate, if a
-    judgment or an execution is missing, two judgments of it differ, or its judgment does not reach the budget.
+    `executable`: whether the candidate (question id, SQL) runs on its database; needed by mode "check" only. `rules`:
+    how a response is read. Raises ConfigError for an unknown scoring, mode or rule, or a budget below 1; DataError,
+    naming the candidate, if a judgment or an execution is missing, two judgments of it differ, or its judgment does not
+    reach the budget.
     """
     rule, asks = _choice(SCORINGS, scoring, "scoring"), mode_of(mode)
     if budget < 1:
@@ -174,7 +209,7 @@ def score_judgments(
         judgment = known[key]
         if judgment.finish_reason == UNANSWERED:
             return Score(*key, 0.0, verdict=None, failure=False, answered=False)
-        reading, tokens = read_verdict(judgment, budget), min(budget, len(judgment.token_ids))
+        reading, tokens = read_verdict(judgment, budget, rules), min(budget, len(judgment.token_ids))
         return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, tokens=tokens)
 
     return _scores(candidates, asks, executable, score)
@@ -251,13 +286,18 @@ def score_pool(
     *,
     candidates: str,
     judgments: str,
+    prompt: str,
     executions: Sequence[str],
     scores: str,
     budget: int,
     scoring: str,
     mode: str,
+    verdicts: str,
 ) -> None:
-    """Write one score a candidate of a pool, by its judgment. `executions`: a file of them, where the mode needs it."""
+    """Write one score a candidate of a pool, by its judgment.
+
+    `prompt`: the template file of what was judged. `executions`: a file of them, where the mode needs it.
+    """
     found = score_judgments(
         read_jsonl(candidates, CandidateSet),
         read_judgments(judgments),
@@ -265,6 +305,7 @@ def score_pool(
         scoring=scoring,
         mode=mode,
         executable=read_executable(executions),
+        rules=Rules(verdicts, read_text(prompt)),
     )
     write_jsonl(scores, found)
 

@@ -16,9 +16,10 @@ from sqljudge.models.engines.weights import parse_address
 class Engine:
     """A backend's module, and what a row of the models table may ask of it.
 
-    `remote`: the model runs behind a server, so that a job needs no GPU of its own and `tokenizer` may name what
-    renders chats. `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that
-    is malformed in a way of its own.
+    `remote`: the model runs behind a server, or nowhere, so that a job needs no GPU of its own; behind a server
+    `tokenizer` may name what renders chats. `reads`: whether it reads prompts; else any prompt format will do.
+    `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that is malformed in
+    a way of its own.
     """
 
     module: str
@@ -26,6 +27,7 @@ class Engine:
     quantizations: tuple[str, ...] = ("none",)
     placements: tuple[str, ...] = ("device",)
     remote: bool = False
+    reads: bool = True
     environment: str = "gpu"
     check: Callable[[ModelSpec], Any] | None = None
 
@@ -42,6 +44,14 @@ BACKENDS = {
         remote=True,
         environment="cpu",
         check=parse_address,
+    ),
+    "recorded": Engine(
+        "sqljudge.models.engines.recorded",
+        dtypes=("-",),
+        quantizations=("-", "none"),
+        remote=True,
+        reads=False,
+        environment="cpu",
     ),
     "scripted": Engine("sqljudge.models.engines.scripted"),
 }
@@ -74,7 +84,7 @@ def check_spec(spec: ModelSpec) -> None:
         if value not in possible:
             backend = f"the backend '{spec.backend}'"
             raise ConfigError(f"{column}: '{value}' is not possible with {backend}; possible: {', '.join(possible)}")
-    if spec.tokenizer and not engine.remote:
+    if spec.tokenizer and not (engine.remote and engine.reads):
         raise ConfigError(f"tokenizer: the backend '{spec.backend}' has the model's own; leave the cell empty")
     if engine.remote and not spec.tokenizer and spec.revision != "-":
         raise ConfigError("revision: the server decides which weights it has; write a dash")
@@ -84,7 +94,8 @@ def check_spec(spec: ModelSpec) -> None:
 
 def check_prompt_format(spec: ModelSpec, prompt_format: str) -> None:
     """Check that a model can be asked in a prompt format. Raises ConfigError for a chat that nobody here can render."""
-    if prompt_format == "chat" and BACKENDS[spec.backend].remote and not spec.tokenizer:
+    engine = BACKENDS[spec.backend]
+    if prompt_format == "chat" and engine.remote and engine.reads and not spec.tokenizer:
         raise ConfigError(
             f"model '{spec.name}' is behind a server and its row names no tokenizer, so the prompt format 'chat' "
             "cannot be rendered; name one in the column 'tokenizer' (hub name or folder), or use the prompt format "

@@ -44,13 +44,18 @@ class Prompt:
     special: bool = True
 
 
+About = tuple[int, str]
+"""What a request is about: the id of a question, and the SQL of a candidate ("" for none)."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One completion wanted.
 
     `temperature` 0 is greedy. `seed` and `sample` (0-based index among the samples of one prompt) fix what is drawn,
     whatever else is in the queue. Generation ends at the model's end token, after `max_new_tokens`, or when the text
-    contains one of `stop` (which stays in the text).
+    contains one of `stop` (which stays in the text). `about` is for backends that answer by it (`by_subject`), and in
+    the journal keys of these alone.
     """
 
     prompt: Prompt
@@ -59,6 +64,7 @@ class GenerationRequest:
     seed: int = 0
     sample: int = 0
     stop: tuple[str, ...] = ()
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,13 @@ class ChoiceRequest:
     """The probability of each of `words` as the next token after `prompt` is wanted.
 
     `spellings[i]`, where given, are the ways in which `words[i]` may be written: wanted is then the probability that
-    the next token begins one of them (see `tokenizer.choice_tokens`).
+    the next token begins one of them (see `tokenizer.choice_tokens`). `about`: as above.
     """
 
     prompt: Prompt
     words: tuple[str, ...]
     spellings: tuple[tuple[str, ...], ...] = ()
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class Backend(Protocol):
     """An inference engine with one model loaded.
 
     `batch`: how many requests it computes as one batch, in which an answer's last digits depend on the others; 0 where
-    each answer stands alone.
+    each answer stands alone. One that answers by what a request is about, not by its prompt, has `by_subject` True.
     """
 
     @property

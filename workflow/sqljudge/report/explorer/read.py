@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqljudge.core.variants import POOL, RERANK, Variant, only, parse, path
 from sqljudge.sql.databases import database_path
 from sqljudge.sql.official.execution import prepare
 from sqljudge.sql.sandbox import Limits, QueryJob, QueryResult, Sandbox
+from sqljudge.stages.score import Rules
 
 GOLD_ROWS = 20
 """How many rows of a gold query's result are kept."""
@@ -59,7 +60,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has made of its questions: those by the name of their file, records by variant, then by question."""
+    """What a run has made of its questions: those by the name of their file, records by variant, then by question.
+
+    `rules`: how responses are read, by discriminator and context.
+    """
 
     questions: Mapping[str, Sequence[Question]]
     candidates: Mapping[Variant, Mapping[int, Sequence[CandidateSet]]]
@@ -68,6 +72,7 @@ class Run:
     scores: Mapping[Variant, Mapping[int, Sequence[Score]]]
     selections: Mapping[Variant, Mapping[int, Sequence[Selection]]]
     end_to_end: Mapping[Variant, Mapping[int, Sequence[Verdict]]]
+    rules: Mapping[tuple[str, str], Rules] = field(default_factory=dict)
 
 
 def index_run(questions: Mapping[str, Sequence[Question]], **records: Mapping[Variant, Sequence[Any]]) -> Run:
@@ -79,7 +84,8 @@ def index_run(questions: Mapping[str, Sequence[Question]], **records: Mapping[Va
             found.setdefault(each.question_id, []).append(each)
         return found
 
-    return Run(questions, **{k: {v: by_question(some) for v, some in found.items()} for k, found in records.items()})
+    indexed: dict[str, Any] = {k: {v: by_question(some) for v, some in found.items()} for k, found in records.items()}
+    return Run(questions, **indexed)
 
 
 def read_run(files: Mapping[str, Sequence[str]]) -> Run:

@@ -12,7 +12,7 @@ from sqljudge.report.explorer.read import Run
 from sqljudge.sql.sandbox import QueryResult
 from sqljudge.stages.execute import SHOWN_CHARACTERS, as_cell
 from sqljudge.stages.plan import rerank
-from sqljudge.stages.score import Reading, read_verdict
+from sqljudge.stages.score import AS_IT_STANDS, Reading, Rules, read_verdict
 
 TAGS = ("right", "wrong", "rescued", "broken", "no_verdict", "some_no_verdict")
 """What may be said of a choice; several may hold at once."""
@@ -242,7 +242,9 @@ class _Question:
             {
                 "candidate": number,
                 **{name: getattr(job, name) for name in ("discriminator", "context", "pool")},
-                **shown_response(judgment, budgets[job]),
+                **shown_response(
+                    judgment, budgets[job], self.run.rules.get((job.discriminator, job.context), AS_IT_STANDS)
+                ),
             }
             for job in budgets
             for number, sql in enumerate(self.sql)
@@ -281,16 +283,16 @@ Piece = dict[str, Any]
 """`text`, with `mark` (the number of a verdict) where it is one; or `cut`, the budgets whose text ends here."""
 
 
-def shown_response(judgment: Judgment, budgets: Iterable[int]) -> dict[str, Any]:
+def shown_response(judgment: Judgment, budgets: Iterable[int], rules: Rules = AS_IT_STANDS) -> dict[str, Any]:
     """A judgment's response, read at each of some budgets.
 
     `thought` and `answer`: lists of pieces that give the response when joined. `closed`: whether the model closed its
     thought; where it did not, what comes before the verdict's line (or before the last line) counts as thought.
     `readings`: for each budget the verdict, or None. `verdicts`: each with its value, rho, token and the token's text.
-    Raises DataError as `read_verdict` does.
+    `rules`: how it is read. Raises DataError as `read_verdict` does.
     """
     text = judgment.response
-    readings = {budget: read_verdict(judgment, budget) for budget in sorted(set(budgets))}
+    readings = {budget: read_verdict(judgment, budget, rules) for budget in sorted(set(budgets))}
     verdicts = {reading.span: reading for reading in readings.values() if reading.span}
     spans = [span for span in verdicts if span]
     closes = text.find(THOUGHT_CLOSES)

@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
 from sqljudge.sql.sandbox import Limits
+from sqljudge.stages.echoes import read_text
+from sqljudge.stages.score import Rules
 
 log = logging.getLogger(__name__)
 
@@ -63,15 +66,19 @@ def write_explorer(
     display: Mapping[str, str],
     levels: Sequence[str],
     limits: Mapping[str, Any],
+    prompts: Sequence[tuple[str, str, str]],
+    verdicts: str,
     workers: int = 1,
     **files: Sequence[str],
 ) -> None:
     """Make the explorer of a run: its `page`, and beside it the folders `assets` and `data`.
 
     `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
-    `levels`: of hardness, in order. `limits`: of a query, see `Limits`.
+    `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `prompts`: the template file of each
+    discriminator and context; `verdicts`: how responses are read, see `Rules`.
     """
-    run = read_run(files)
+    rules = {(who, context): Rules(verdicts, read_text(prompt)) for who, context, prompt in prompts}
+    run = replace(read_run(files), rules=rules)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
     count = write_site(Path(page).parent, summary(run, display, levels), question_pages(run, golds))
     log.info("%d questions; open %s", count, page)

@@ -34,7 +34,7 @@ from sqljudge.stages.force import force, read_closing
 from sqljudge.stages.generate import Decoding, extract_sql, sample_requests
 from sqljudge.stages.judge import judge
 from sqljudge.stages.prompts import PromptTemplate, fill, read_template
-from sqljudge.stages.score import SCORINGS, mode_of, score_forced, score_judgments, which_execute
+from sqljudge.stages.score import SCORINGS, Rules, mode_of, score_forced, score_judgments, which_execute
 from sqljudge.stages.search.correction import Correction, correction
 from sqljudge.stages.search.cost import Ledger, of_completion, of_judging
 from sqljudge.stages.search.driver import Outcome, Plan, Propose, Step, Value, search
@@ -110,7 +110,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A discriminator and how it is asked and read. `closing`: what a forced verdict closes a thought with."""
+    """A discriminator and how it is asked and read.
+
+    `closing`: what a forced verdict closes a thought with. `verdicts`: a key of VERDICTS.
+    """
 
     session: Session
     method: str
@@ -119,6 +122,7 @@ class Reader:
     prompt_format: str
     budget: int
     scoring: str
+    verdicts: str = "any"
 
 
 def model_proposals(writer: Writer, questions: Questions, ledger: Ledger) -> Propose:
@@ -135,6 +139,7 @@ def model_proposals(writer: Writer, questions: Questions, ledger: Ledger) -> Pro
                 extraction=writer.extraction,
                 decoding=replace(writer.decoding, samples=step.samples),
                 seed=writer.seed,
+                about=(question_id, step.start),
                 first=step.first,
             )
         answers = iter(writer.session.complete(requests))
@@ -145,8 +150,8 @@ def model_proposals(writer: Writer, questions: Questions, ledger: Ledger) -> Pro
             for answer in mine:
                 if not isinstance(answer, Failure):
                     ledger.add(question_id, "generator", of_completion(answer))
-                    quoted = writer.quoted_names
-                    texts.append(extract_sql(writer.extraction, each.opening, answer.text, quoted_names=quoted))
+                    how: dict[str, Any] = {"template": each.template.text, "quoted_names": writer.quoted_names}
+                    texts.append(extract_sql(writer.extraction, each.opening, answer.text, **how))
             found.append(texts if len(texts) == len(mine) else None)
         return found
 
@@ -178,7 +183,13 @@ def model_values(reader: Reader, questions: Questions, ledger: Ledger, *, mode: 
             scores = score_forced(sets, verdicts, mode=mode, executable=executable)
         else:
             scores = score_judgments(
-                sets, judgments, budget=reader.budget, scoring=reader.scoring, mode=mode, executable=executable
+                sets,
+                judgments,
+                budget=reader.budget,
+                scoring=reader.scoring,
+                mode=mode,
+                executable=executable,
+                rules=Rules(reader.verdicts, reader.template.text),
             )
         known = {(judgment.question_id, judgment.sql): judgment for judgment in judgments}
         for score in scores:
@@ -250,6 +261,7 @@ def search_pool(
     decoding: Mapping[str, Any],
     budget: int,
     scoring: str,
+    verdicts: str,
     mode: str,
     quoted_names: bool,
     comparison: str,
@@ -304,7 +316,7 @@ def search_pool(
                 return baseline_values(method, p=discriminator["p"], mode=mode, seed=seed, execute=execute)
             template = read_template(discriminator_prompt[0], required=("question", "sql"))
             prompt_format, session = discriminator["prompt_format"], sessions["discriminator"]
-            reader = Reader(session, method, template, read_closing(closing), prompt_format, budget, scoring)
+            reader = Reader(session, method, template, read_closing(closing), prompt_format, budget, scoring, verdicts)
             return model_values(reader, known, ledger, mode=mode, execute=execute)
 
         outcomes, ledger = search_questions(asked, writer, values, planner=planner)

@@ -1,0 +1,185 @@
+"""What a response repeats of its prompt is no answer; what it answers is read, before and after."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqljudge.core.records import EMPTY_SQL, Judgment
+from sqljudge.stages.echoes import read_text
+from sqljudge.stages.generate import extract_sql
+from sqljudge.stages.score import Rules, read_verdict
+
+PROMPTS = sorted((Path(__file__).resolve().parents[2] / "config/prompts").glob("*.txt"))
+FILLED = {
+    "question": "How many ships are there?",
+    "schema": "-- Table ship: id, name",
+    "db_id": "ships",
+    "sql": "SELECT count(*) FROM ship;",
+    "knowledge": "none",
+    "result": "12",
+    "demonstrations": "Utterance: x\nSQL: y\nAnswer: Yes",
+    "answer": "Yes",
+}
+TRUE, FALSE = '{"correct": true}', '{"correct": false}'
+BOTH = f"{TRUE} or {FALSE}"
+
+
+def text_of(prompt: Path) -> str:
+    """A prompt as a model sees it."""
+    return re.sub(r"\$\{(\w+)\}", lambda field: FILLED[field.group(1)], read_text(prompt))
+
+
+def read(template: str, text: str, *, finish: str = "stop") -> bool | None:
+    """The verdict of a response, a token a character."""
+    ends, logprobs = tuple(range(1, len(text) + 1)), (0.0,) * len(text)
+    judgment = Judgment(0, "SELECT", None, text, tuple(map(ord, text)), logprobs, ends, finish, len(text))
+    return read_verdict(judgment, len(text), Rules(template=template)).value
+
+
+def sentence(text: str, part: str) -> str:
+    """The sentence of a prompt in which something stands."""
+    start = text.rfind(". ", 0, text.index(part)) + 2
+    return text[start : text.find(". ", text.rindex(part) + len(part)) + 1]
+
+
+ASKING = [path for path in PROMPTS if BOTH in read_text(path)]
+FENCING = [path for path in PROMPTS if "```sql" in read_text(path)]
+
+
+def test_there_are_prompts_of_both_kinds() -> None:
+    assert len(ASKING) >= 8
+    assert len(FENCING) >= 2
+
+
+@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda path: path.stem)
+def test_a_whole_prompt_is_no_answer_wherever_it_is_cut(prompt: Path) -> None:
+    template, text = read_text(prompt), text_of(prompt)
+    for end in range(1, len(text) + 1):
+        assert read(template, f"Okay, {text[:end]}", finish="length") is None, text[:end]
+        assert extract_sql("fenced", "", f"Okay, {text[:end]}", template=template) == EMPTY_SQL, text[:end]
+    assert read(template, text) is None
+
+
+WRAPS = [
+    "{}",
+    "The prompt says: {}",
+    'I was told "{}" So',
+    "> {}\n\nOkay.",
+    "**{}**",
+    "{}\n\n{}",
+    "I should {} Let me see.",
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("prompt", ASKING, ids=lambda path: path.stem)
+def test_the_sentence_about_the_answer_is_none(prompt: Path, wrap: str) -> None:
+    template = read_text(prompt)
+    asked = sentence(text_of(prompt), BOTH)
+    forms = [asked, asked.lower(), asked.replace(" ", "\n"), asked.replace(TRUE, f"`{TRUE}`"), asked.replace('"', "'")]
+    for form in forms:
+        text = wrap.replace("{}", form)
+        assert read(template, text) is None
+        for end in range(1, len(text)):
+            assert read(template, text[:end], finish="length") is None, text[:end]
+        for answer, value in ((TRUE, True), (FALSE, False)):
+            assert read(template, f"{text}\n\n{answer}") is value
+            assert read(template, f"So the answer is {answer}. {text}") is value
+            assert read(template, f"{text}\n</think>\n```json\n{answer}\n```\n{text}") is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (BOTH, None),
+        (f"I must give {BOTH}", None),
+        (f"for example {BOTH}, so", None),
+        (f"{FALSE}. Do not write another SQL query.", None),
+        (f"{BOTH}. I think {TRUE}", True),
+        (TRUE, True),
+        (f"{TRUE} Wait, no. {FALSE}", False),
+        (f"{FALSE} or rather {TRUE}", True),
+        (f"{FALSE}.", False),
+        (f'The JSON object with the single key "correct" is {FALSE}', False),
+        (f'My final answer as a JSON object with the single key "correct":\n{TRUE}\n\nIt joins both.', True),
+        (f"Final answer: {FALSE}\n\nDone", False),
+        ('{"correct": true, "why": "it counts"} or {"correct": false}', False),
+    ],
+)
+def test_an_echo_is_the_words_around_an_object_not_the_object(text: str, value: bool | None) -> None:
+    assert read(read_text(PROMPTS[[path.stem for path in PROMPTS].index("reasoning")]), text) is value
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "finish", "value"),
+    [
+        ("Final answer (JSON): {o} or {x}", "Final answer (JSON): {o}", "stop", True),
+        ("Final answer (JSON): {o} or {x}", "Final answer (JSON): {o}\n\nThe query counts.", "stop", True),
+        ("My final verdict on the query above is: {o}", "My final verdict on the query above is: {o}", "stop", True),
+        (
+            "My final verdict on the query above is: {o}",
+            "My final verdict on the query above is: {o}, so",
+            "stop",
+            None,
+        ),
+        ("Answer like {o}. Write no SQL.", "Answer like {o}. Write no SQL.", "stop", None),
+        ("Answer like {o}. Write no SQL.", "Answer like {o}. Wri", "length", None),
+        ("Answer like {o}. Write no SQL.", "{o}", "stop", True),
+        ("{o} if it is right, {x} if not\n${sql}", "{o} if it is right, {x} if not. So {o}", "stop", True),
+        ("{o} if it is right, {x} if not\n${sql}", "{o} if it is right, {x} if not. So", "stop", None),
+        ("Price: $$5 {o} or {x} ${sql}", "Price: $5 {o} or {x} SELECT", "stop", None),
+        ("${sql}{o}${question} {x}", "a b c d e f g {o} a b c d e f g h i", "stop", True),
+        ("", "for example {o} or {x}", "stop", False),
+    ],
+)
+def test_prompts_of_a_users_own(template: str, text: str, finish: str, value: bool | None) -> None:
+    template, text = (each.replace("{o}", TRUE).replace("{x}", FALSE) for each in (template, text))
+    assert read(template, text, finish=finish) is value
+
+
+@settings(deadline=None)
+@given(st.text(alphabet='{}":, abct\n', max_size=40), st.sampled_from([TRUE, FALSE]))
+def test_an_answer_is_read_whatever_nonsense_stands_before_it(before: str, answer: str) -> None:
+    template = read_text(ASKING[0])
+    text = f"{before}\n. So {answer}"
+    assert read(template, text) is read("", text)
+
+
+QUERY = "SELECT count(*) FROM ship;"
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("prompt", FENCING, ids=lambda path: path.stem)
+def test_the_sentence_about_the_fence_holds_no_query(prompt: Path, wrap: str) -> None:
+    template = read_text(prompt)
+    text = wrap.replace("{}", sentence(text_of(prompt), "```sql"))
+    for end in range(1, len(text) + 1):
+        assert extract_sql("fenced", "", text[:end], template=template) == EMPTY_SQL, text[:end]
+    for block in (f"```sql\n{QUERY}\n```", f"```SQL\n{QUERY}", f"a block that opens with ```sql\n{QUERY}\n``` and"):
+        found = [
+            extract_sql("fenced", "", said, template=template) for said in (f"{text}\n{block}", f"{block}\n{text}")
+        ]
+        assert found[0] == "SELECT count(*) FROM ship;"
+        assert found[1].startswith("SELECT count(*) FROM ship;")
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "sql"),
+    [
+        ("as\n```sql\nSELECT ...\n```", "```sql\nSELECT ...\n```\n```sql\nSELECT 1\n```", "SELECT 1;"),
+        ("as\n```sql\nSELECT ...\n```", "```sql\nSELECT a FROM t\n```", "SELECT a FROM t;"),
+        (
+            "after ```sql and nothing else.\n${schema}",
+            "after ```sql and nothing else. ```sql\nSELECT 1\n```",
+            "SELECT 1;",
+        ),
+        ("Wrong: ```sql ${sql} ``` ${question}", "```sql SELECT 1 ```", "SELECT 1;"),
+        ("", "in ```sql and closes with ```", "AND closes WITH;"),
+    ],
+)
+def test_fences_of_a_users_own(template: str, text: str, sql: str) -> None:
+    assert extract_sql("fenced", "", text, template=template) == sql
