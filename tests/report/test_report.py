@@ -161,6 +161,11 @@ def test_caption_names_the_users_question_ids() -> None:
     assert "listed in ``ids.txt``" in caption("table7", config)
 
 
+def test_caption_says_that_the_papers_list_is_completed_by_drawing() -> None:
+    text = " ".join(caption("table7", configuration("config.yaml")).split())
+    assert "listed in ``resources/paper_questions.tsv``, completed by drawing (100 of each hardness, seed 42)" in text
+
+
 def test_there_is_a_caption_for_each_artefact() -> None:
     wanted = {"claims", "workflow", "costs", "provenance"}
     assert wanted | {*SPECS, *FIGURES} <= set(CAPTIONS)

@@ -24,7 +24,9 @@ LEVELS = ["Simple", "Moderate", "Challenging", "All"]
 def on_mini_bird(project: Project) -> None:
     """Lay the embedded set in BIRD's format over the scripted project."""
     (project.folder / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
-    project.change("dataset", {"name": "mini_bird", "format": "bird", "source": "resources/mini_bird"})
+    project.change(
+        "dataset", {"name": "mini_bird", "format": "bird", "source": "resources/mini_bird", "question_ids": ""}
+    )
     project.change("dataset.per_hardness", 8)
     project.change("pool", {"file": "resources/mini_bird/pool.json", "questions": 6})
     project.change("generators.writer.prompt", "config/prompts/generator_bird.txt")

@@ -20,7 +20,7 @@ from sqljudge.core.records import HARDNESS, Question, write_jsonl
 from sqljudge.data.datasets import FORMATS, load_questions
 from sqljudge.sql.databases import database_files, database_path, databases_with_rows, gold_runs
 from sqljudge.sql.official.execution import TEST_SUITE
-from sqljudge.sql.sandbox import Limits, Sandbox
+from sqljudge.sql.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ def with_running_golds(
     databases: str | Path,
     *,
     comparison: str = TEST_SUITE,
-    limits: Limits | None = None,
     workers: int = 1,
 ) -> tuple[list[Question], set[int]]:
     """The questions whose gold query runs to its end, and the ids of those among them where it returns no row.
@@ -49,7 +48,7 @@ def with_running_golds(
     """
     golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in questions]
     files = database_files(Path(databases), {db_id: where for where, db_id, _ in reversed(golds)})
-    with Sandbox(workers, limits) as sandbox:
+    with Sandbox(workers) as sandbox:
         runs = list(zip(questions, gold_runs(sandbox, golds, files, comparison=comparison), strict=True))
     if faults := [f"{question.id} ({fault})" for question, (fault, _) in runs if fault]:
         log.warning("left out, since their gold queries do not run (%d): %s", len(faults), "; ".join(faults))
@@ -202,18 +201,17 @@ def write_sample(
     per_hardness: int,
     exclude: Sequence[str],
     empty_golds: bool,
-    limits: Mapping[str, Any],
     seed: int,
     workers: int = 1,
 ) -> None:
     """Write the evaluation questions: those of a list (`ids`; a .tsv is completed by drawing), else a sample.
 
-    A question whose gold query does not run within `limits` is left out; so is, of what is drawn, one whose gold query
-    returns nothing, unless `empty_golds`. Raises DataError where nothing is left.
+    A question whose gold query does not run within the sandbox's own limits is left out; so is, of what is drawn, one
+    whose gold query returns nothing, unless `empty_golds`. Raises DataError where nothing is left.
     """
     known = FORMATS[dataset_format]
     loaded = load_questions(questions, tables, known)
-    checks: dict[str, Any] = {"comparison": known.comparison, "limits": Limits(**limits), "workers": workers}
+    checks: dict[str, Any] = {"comparison": known.comparison, "workers": workers}
     if ids and not ids[0].endswith(".tsv"):
         chosen, _ = with_running_golds(pick_questions(loaded, ids[0]), databases, **checks)
     else:

@@ -30,7 +30,8 @@ sqlglot's own keywords will not do: they lack some of these, and hold names of t
 AGGREGATES = frozenset({"COUNT", "MAX", "MIN", "SUM", "AVG"})
 """The functions written in upper case, wherever their names stand, as the paper's printed queries have them."""
 
-_BEFORE_A_SIGN = KEYWORDS - {"END", "NULL"}
+_UPPER = KEYWORDS | AGGREGATES
+_NO_OPERAND = KEYWORDS - {"END", "NULL"}
 
 _MORE_RESERVED = """
 ADD AUTOINCREMENT CHECK COMMIT CONSTRAINT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DEFAULT DEFERRABLE FOREIGN INDEX
@@ -77,15 +78,16 @@ def normalize_sql(sql: str, *, quoted_names: bool = False) -> str:
         if not operand and token in ("+", "-", "~"):
             kind = "sign"
         adjacent = start == end
+        # x'00' is one token of SQLite's, and x '00' is two
         blob = adjacent and token[0] == "'" and pieces != [] and pieces[-1] == "x"
         if not blob and _spaced(last, pieces[-1] if pieces else "", kind, token, adjacent):
             pieces.append(" ")
         piece = _rewritten(token, quoted_names)
         pieces.append(piece)
         end, last = start + len(token), kind
-        operand = kind in ("number", "quoted", "variable", ")") or (kind == "word" and piece not in _BEFORE_A_SIGN)
+        operand = kind in ("number", "quoted", "variable", ")") or (kind == "word" and piece not in _NO_OPERAND)
     if rest > end or last == "quoted":
-        pieces.append(" ")
+        pieces.append(" ")  # an open quote must not go on from a closed one
     return ("".join(pieces) + sql[rest:]).strip(_SPACE).rstrip(";" + _SPACE) + EMPTY_SQL
 
 
@@ -120,7 +122,7 @@ def _rewritten(token: str, quoted_names: bool) -> str:
         return token
     if token[0] == '"':
         return "'" + token[1:-1].replace('""', '"').replace("'", "''") + "'"
-    if token.isascii() and token.upper() in KEYWORDS | AGGREGATES:
+    if token.isascii() and token.upper() in _UPPER:
         return token.upper()
     return token.translate(_LOWER)
 
