@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -326,7 +327,13 @@ def test_workers_do_not_import_the_callers_main(database: Path, tmp_path: Path) 
     assert done.stdout == "effect\n((1,),)\n", done.stderr
 
 
-def test_an_interrupt_ends_all_workers_at_once_and_the_next_run_is_served(database: Path) -> None:
+def test_an_interrupt_ends_all_workers_at_once_and_the_next_run_is_served(
+    database: Path, request: pytest.FixtureRequest
+) -> None:
+    # A shell's background job, such as this run may be, ignores interrupts.
+    request.addfinalizer(
+        partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+    )
     with Sandbox(2, Limits(steps=10**15, seconds=60)) as sandbox:
         sandbox.run([(database, f"SELECT {i}") for i in range(100)])
         pids = sandbox.pids()

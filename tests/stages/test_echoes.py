@@ -149,7 +149,7 @@ def test_an_answer_is_read_whatever_nonsense_stands_before_it(before: str, answe
     assert read(template, text) is read("", text)
 
 
-QUERY = "SELECT count(*) FROM ship;"
+QUERY = "SELECT COUNT(*) FROM ship;"
 
 
 @pytest.mark.parametrize("wrap", WRAPS)
@@ -163,8 +163,8 @@ def test_the_sentence_about_the_fence_holds_no_query(prompt: Path, wrap: str) ->
         found = [
             extract_sql("fenced", "", said, template=template) for said in (f"{text}\n{block}", f"{block}\n{text}")
         ]
-        assert found[0] == "SELECT count(*) FROM ship;"
-        assert found[1].startswith("SELECT count(*) FROM ship;")
+        assert found[0] == QUERY
+        assert found[1].startswith(QUERY)
 
 
 @pytest.mark.parametrize(
