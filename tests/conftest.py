@@ -29,13 +29,16 @@ SHARED = {"finished": {"finished"}, "embedded": {"embedded", "embedded_folder"}}
 torch.set_num_threads(1)  # what the tests compute is too small for threads to pay, above all beside other work
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that share what takes long to make run in one process: it is made once."""
+    for shared, fixtures in SHARED.items():
+        if fixtures & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; tests that share what takes long to make run in one process: it is made once."""
-    for item in items:
-        for shared, fixtures in SHARED.items():
-            if fixtures & set(getattr(item, "fixturenames", ())):
-                item.add_marker(pytest.mark.xdist_group(shared))
+    """What takes longest begins first."""
     items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "workflow" not in item.path.parts))
 
 
