@@ -15,7 +15,6 @@ from sqljudge.core.errors import ModelError
 from sqljudge.models.engines import batching
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
 from sqljudge.models.engines.batching import (
-    GROWTH,
     Decoder,
     Tree,
     choose_tokens,
@@ -27,6 +26,7 @@ from sqljudge.models.engines.batching import (
     trees,
     uniforms,
 )
+from sqljudge.models.engines.cache import GROWTH
 from sqljudge.models.engines.tokenizer import Detokenizer
 
 VOCABULARY = 61

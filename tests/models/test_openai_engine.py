@@ -12,6 +12,7 @@ from completions_server import TOKEN_LOGPROB, Server, failure, model, one, reque
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.records import Judgment
 from sqljudge.models.engines import tokenizer
+from sqljudge.models.engines.answers import UnusableAnswer, read_choice, read_completion
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
@@ -20,7 +21,6 @@ from sqljudge.models.engines.base import (
     Prompt,
     request_seed,
 )
-from sqljudge.models.engines.openai import UnusableAnswer, read_choice, read_completion
 from sqljudge.models.session import Session
 from sqljudge.stages.score import read_verdict
 

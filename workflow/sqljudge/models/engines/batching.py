@@ -1,8 +1,8 @@
 """A batching engine for causal language models of transformers: requests join and leave a running batch.
 
 Read from top to bottom: the decoder takes requests in and gives completions out; a batch holds those under way and
-takes a token for each; prompts that begin alike are computed as one tree; keys and values lie in a cache whose rows can
-come and go. Knows token ids and tensors; text is asked of a detokenizer.
+takes a token for each; prompts that begin alike are computed as one tree. Knows token ids and tensors; text is asked of
+a detokenizer, and keys and values lie in a cache.
 """
 
 from __future__ import annotations
@@ -15,19 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
+from sqljudge.models.engines.cache import all_growing, join, keep_rows, new_cache, select_positions
 from sqljudge.models.engines.tokenizer import Detokenizer
 
 PAYS_BELOW = 0.75
 """Share of the prompts' tokens that must be left in the trees for them to be used: attention in a tree costs more."""
 CPU_TREE_TOKENS = 1024
 GPU_TREE_TOKENS = 4096
-GROWTH = 64
-"""Positions of spare room that a buffer of keys or values gets when it must grow."""
 
 
 # Requests in, completions out
@@ -357,83 +354,3 @@ def stack_masks(masks: Sequence[torch.Tensor]) -> torch.Tensor:
     """The rows of several masks, those of the narrower ones padded on the left."""
     width = max(mask.shape[1] for mask in masks)
     return torch.cat([torch.nn.functional.pad(mask, (width - mask.shape[1], 0)) for mask in masks])
-
-
-# Keys and values
-
-
-class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values in buffers with spare room: a step writes one position and copies nothing.
-
-    `keys` and `values` are views [rows, heads, positions, head size] of the filled part of the buffers.
-    """
-
-    _buffers: Sequence[torch.Tensor] = ()
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the new positions and return all of them."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        states = (key_states, value_states)
-        held = (self.keys, self.values) if self._buffers else ()  # type: ignore[has-type]
-        filled = int(held[0].shape[-2]) if held else 0
-        end = filled + key_states.shape[-2]
-        if not held or self._buffers[0].shape[-2] < end:
-            room = end + max(GROWTH, end // 4)
-            self._buffers = [new.new_zeros((*new.shape[:2], room, new.shape[-1])) for new in states]
-            for buffer, old in zip(self._buffers, held, strict=False):
-                buffer[:, :, :filled] = old
-        for buffer, new in zip(self._buffers, states, strict=True):
-            buffer[:, :, filled:end] = new
-        self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
-        return self.keys, self.values
-
-    def replace(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Put other tensors in place of what is held."""
-        self._buffers = ()
-        self.is_initialized = False
-        self.update(keys, values)
-
-
-def new_cache(model: Any) -> DynamicCache:
-    """An empty cache for a model; layers that do not attend to everything before them keep the library's own class."""
-    cache = DynamicCache(config=model.config)
-    if all(type(layer) is DynamicLayer for layer in cache.layers):
-        cache.layers = [GrowingLayer() for _ in cache.layers]
-    return cache
-
-
-def all_growing(cache: DynamicCache) -> bool:
-    """Whether every layer attends to everything before it, so that rows may leave, join and share."""
-    return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
-
-
-def keep_rows(cache: DynamicCache, rows: torch.Tensor, drop: int) -> None:
-    """Keep only the named rows, and cut `drop` positions of padding off the left."""
-    for layer in cache.layers:
-        keys, values = layer.keys[rows, :, drop:], layer.values[rows, :, drop:]
-        if isinstance(layer, GrowingLayer):
-            layer.replace(keys, values)
-        else:
-            layer.keys, layer.values = keys.contiguous(), values.contiguous()
-
-
-def join(first: DynamicCache, second: DynamicCache) -> None:
-    """Append the rows of the second cache, of growing layers, to the first, padding the shorter one on the left."""
-    for one, two in zip(first.layers, second.layers, strict=True):
-        length = max(one.keys.shape[-2], two.keys.shape[-2])
-        pairs = ((one.keys, two.keys), (one.values, two.values))
-        one.replace(*(torch.cat([_left_pad(a, length), _left_pad(b, length)]) for a, b in pairs))
-
-
-def _left_pad(tensor: torch.Tensor, length: int) -> torch.Tensor:
-    missing = length - tensor.shape[-2]
-    return torch.nn.functional.pad(tensor, (0, 0, missing, 0)) if missing else tensor
-
-
-def select_positions(cache: DynamicCache, positions: torch.Tensor) -> None:
-    """Make rows out of the positions of the one row that growing layers hold. `positions`: [rows, length]."""
-    for layer in cache.layers:
-        layer.replace(*(tensor[0][:, positions].transpose(0, 1) for tensor in (layer.keys, layer.values)))
