@@ -7,6 +7,7 @@ from sqljudge.core.errors import SqljudgeError
 from sqljudge.core.provenance import code_digest
 from sqljudge.core.variants import (
     CHOOSERS,
+    CONSTRAINTS,
     FORCED,
     GREEDY,
     NONE,
@@ -65,6 +66,7 @@ BASELINE = either(name for name, entry in CONFIG.discriminators.items() if entry
 
 
 wildcard_constraints:
+    **{field: CONSTRAINTS[field] for field in ("budget", "checkpoints", "scoring", "mode")},
     generator=either(CONFIG.generators),
     decoding=either(CONFIG.decodings),
     discriminator=either([*CONFIG.discriminators, NONE]),
@@ -72,11 +74,7 @@ wildcard_constraints:
     context=either([*CONFIG.contexts, NONE]),
     base=either(CONFIG.contexts),
     pool=either([POOL, *(f"{g}.{d}" for g in CONFIG.generators for d in CONFIG.decodings)]),
-    budget=r"\d+",
-    checkpoints=r"\d+(-\d+)*",
     model=either(MODELS),
-    scoring="soft|hard|forced",
-    mode="naive|check",
 
 
 def of_samples(kind):

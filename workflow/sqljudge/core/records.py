@@ -248,7 +248,7 @@ def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
                 raise DataError(what) from error
 
 
-def write_jsonl(path: str | Path, records: Iterable[Record]) -> None:
+def write_jsonl(path: str | Path, records: Iterable[Any]) -> None:
     """Write records, one a line, so that the file is either whole or not there."""
     write_text(path, "".join(to_json(record) + "\n" for record in records))
 

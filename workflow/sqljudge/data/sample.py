@@ -18,7 +18,7 @@ from typing import Any
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import HARDNESS, Question, write_jsonl
 from sqljudge.data.datasets import FORMATS, load_questions
-from sqljudge.sql.databases import database_files, database_path, databases_with_rows, gold_runs
+from sqljudge.sql.databases import database_path, databases_with_rows, gold_runs, golds_of
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.sandbox import Sandbox
 
@@ -46,8 +46,7 @@ def with_running_golds(
 
     The others are counted and named in the log. Raises DataError, naming the file, for a missing or damaged database.
     """
-    golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in questions]
-    files = database_files(Path(databases), {db_id: where for where, db_id, _ in reversed(golds)})
+    golds, files = golds_of(questions, Path(databases))
     with Sandbox(workers) as sandbox:
         runs = list(zip(questions, gold_runs(sandbox, golds, files, comparison=comparison), strict=True))
     if faults := [f"{question.id} ({fault})" for question, (fault, _) in runs if fault]:

@@ -242,15 +242,22 @@ def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tol
 
 @contextmanager
 def model_session(
-    model: Mapping[str, Any], weights: Sequence[str], *, gpu: int, journal: str, label: str, failures_tolerated: float
+    model: Mapping[str, Any],
+    weights: Sequence[str],
+    *,
+    gpu: int,
+    journal: str,
+    label: str,
+    shard: str = "",
+    failures_tolerated: float,
 ) -> Iterator[Session]:
-    """The session of a job that asks one model; arguments as in `model_sessions`."""
+    """The session of a job, or of a shard of it, that asks one model; arguments otherwise as in `model_sessions`."""
     with model_sessions(
         {label: model},
         {label: weights},
         gpu=gpu,
         journal=journal,
-        labels={label: label},
+        labels={label: f"{label}.{shard}" if shard else label},
         failures_tolerated=failures_tolerated,
     ) as sessions:
         yield sessions[label]

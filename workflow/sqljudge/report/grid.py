@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import write_text
-from sqljudge.report.text import FORMATS, bullets, caption, number, plain, template
+from sqljudge.report.text import bullets, caption, check_format, number, plain, template
 
 Row = Mapping[Any, Any]
 """A row's values by the names of the frame's columns."""
@@ -59,6 +58,7 @@ class Grid:
 
     def render(self, file_format: str) -> str:
         """The grid as the text of a file of one of FORMATS. Raises ConfigError for another format."""
+        check_format(file_format)
         if file_format == "csv":
             rows = self.data.astype(object).to_numpy()
             rounded = [[round(value, 6) if isinstance(value, float) else value for value in row] for row in rows]
@@ -66,8 +66,6 @@ class Grid:
             return str(frame.to_csv(index=False, lineterminator="\n"))
         if file_format == "md":
             return self._markdown()
-        if file_format not in FORMATS:
-            raise ConfigError(f"table format {file_format!r}: not known; choose one of {', '.join(FORMATS)}")
         return template(f"grid.{file_format}").render(table=self)
 
     def _markdown(self) -> str:

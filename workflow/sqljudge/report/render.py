@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import pandas
 from tabulate import tabulate
 
-from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import write_text
 from sqljudge.report.table import Cell, Table
-from sqljudge.report.text import FORMATS, bullets, caption, number, plain, template
+from sqljudge.report.text import bullets, caption, check_format, number, plain, template
 
 CSV_COLUMNS = (
     *("group", "metric", "value", "low", "high", "n", "unit"),
@@ -21,8 +20,7 @@ CSV_COLUMNS = (
 
 def render(table: Table, file_format: str) -> str:
     """A table as the text of a file of one of FORMATS. Raises ConfigError for another format."""
-    if file_format not in FORMATS:
-        raise ConfigError(f"table format {file_format!r}: not known; choose one of {', '.join(FORMATS)}")
+    check_format(file_format)
     if file_format == "csv":
         return frame(table).to_csv(index=False, lineterminator="\n")
     if file_format == "md":

@@ -10,10 +10,17 @@ from typing import Any
 import jinja2
 
 from sqljudge import report
+from sqljudge.core.errors import ConfigError
 
 FORMATS = ("csv", "md", "tex", "html")
 """Of the files that a table or a page is written to."""
 _ROOM = Path(report.__path__[0])  # named as a module, so that its templates are part of the code of what renders
+
+
+def check_format(file_format: str) -> None:
+    """Raises ConfigError for what is none of FORMATS."""
+    if file_format not in FORMATS:
+        raise ConfigError(f"table format {file_format!r}: not known; choose one of {', '.join(FORMATS)}")
 
 
 def number(value: float, decimals: int) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.records import Question
 from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.sandbox import QueryJob, Sandbox
 
 Files = Mapping[str, tuple[Path, ...]]
 """The SQLite files of each db_id."""
+Gold = tuple[str, str, str]
+"""A gold query: where it is from, its db_id, its SQL."""
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
 
@@ -82,15 +85,21 @@ def database_files(folder: Path, users: Mapping[str, str]) -> Files:
     return files
 
 
+def golds_of(questions: Iterable[Question], folder: Path) -> tuple[list[Gold], Files]:
+    """The gold query of each question, in their order, and the files of their databases; see `database_files`."""
+    golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in questions]
+    return golds, database_files(folder, {db_id: where for where, db_id, _ in reversed(golds)})
+
+
 def gold_runs(
     sandbox: Sandbox,
-    golds: Sequence[tuple[str, str, str]],
+    golds: Sequence[Gold],
     files: Files,
     *,
     keep_distinct: bool = False,
     comparison: str = TEST_SUITE,
 ) -> list[tuple[str, int]]:
-    """Run every gold query (where it is from, its db_id, its SQL) on all files of its database, as `comparison` does.
+    """Run every gold query on all files of its database, as `comparison` does.
 
     For each, in their order: why it does not run to its end ("" if it does), and its rows on the first of the files.
     Raises DataError, naming a query on it, for a damaged database.
@@ -119,7 +128,7 @@ def gold_runs(
 
 def gold_faults(
     sandbox: Sandbox,
-    golds: Sequence[tuple[str, str, str]],
+    golds: Sequence[Gold],
     files: Files,
     *,
     keep_distinct: bool = False,

@@ -21,7 +21,7 @@ from sqljudge.core.records import (
     shortened,
     write_jsonl,
 )
-from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults
+from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults, golds_of
 from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE, Comparison
 from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
 
@@ -51,8 +51,7 @@ def execute_candidates(
     by_id = {question.id: question for question in questions}
     pairs = [(_question(by_id, each.question_id), c.sql) for each in candidates for c in each.candidates]
     used = {question.id: question for question, _ in pairs}.values()
-    golds = [(f"question {question.id}", question.db_id, question.gold_sql) for question in used]
-    files = database_files(databases, {db_id: where for where, db_id, _ in reversed(golds)})
+    golds, files = golds_of(used, databases)
     with Sandbox(workers, limits) as sandbox:
         gold_faults(sandbox, golds, files, comparison=comparison)
         filled = databases_with_rows(sandbox, files)

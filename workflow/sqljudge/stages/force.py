@@ -160,9 +160,8 @@ def force_pool(
     **files: str,
 ) -> None:
     """Write the forced verdicts of a pool's candidates, and what they cost. `files`: those that the extras read."""
-    writer = ".".join(filter(None, (label, shard)))
     with model_session(
-        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+        model, weights, gpu=gpu, journal=journal, label=label, shard=shard, failures_tolerated=failures_tolerated
     ) as session:
         pairs, shown = read_pairs(questions, candidates, shard, extras, files)
         verdicts = force(

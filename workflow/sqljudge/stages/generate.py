@@ -172,9 +172,8 @@ def generate_pool(
     failures_tolerated: float,
 ) -> None:
     """Write a generator's candidates for the questions of a shard ("": all), and what they cost."""
-    writer = ".".join(filter(None, (label, shard)))
     with model_session(
-        model, weights, gpu=gpu, journal=journal, label=writer, failures_tolerated=failures_tolerated
+        model, weights, gpu=gpu, journal=journal, label=label, shard=shard, failures_tolerated=failures_tolerated
     ) as session:
         sets = generate_candidates(
             session,

@@ -19,10 +19,8 @@ from sqljudge.core.records import (
     Question,
     ResultGroup,
     read_jsonl,
-    to_json,
     write_json,
     write_jsonl,
-    write_text,
 )
 from sqljudge.core.variants import FORCED
 from sqljudge.models.engines.base import Failure
@@ -324,6 +322,6 @@ def search_pool(
         write_jsonl(selections, [outcome.selection() for outcome in outcomes])
         write_jsonl(costs, ledger.costs(sets))
         write_jsonl(tried, sets)
-        write_text(trace, "".join(to_json(outcome) + "\n" for outcome in outcomes))
+        write_jsonl(trace, outcomes)
         for role, path in (("generator", generator_run), ("discriminator", discriminator_run)):
             write_json(path, sessions[role].report() if role in sessions else no_report(discriminator["method"]))
