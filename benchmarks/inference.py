@@ -209,7 +209,7 @@ def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) 
 
     def ask(each: dict[str, Any], sql: str) -> Any:
         question = Question(0, each["db_id"], each["question"], "", each["schema"], "easy")
-        return fill(template, question, sql=sql, prompt_format="chat", chat=chat)
+        return fill(template, question, sql=sql, framing=Framing("chat"), chat=chat)
 
     return backend, [[ask(each, sql) for sql in each["top_n"][: options.candidates]] for each in pool]
 

@@ -215,7 +215,7 @@ def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
     question = Question(0, "shop", "How many?", "", "", "simple", "cheap: below 3")
 
     def filled(one: Question) -> Prompt:
-        return fill(template, one, prompt_format="raw", chat=lambda user, opening: Prompt(user))
+        return fill(template, one, framing=Framing("raw"), chat=lambda user, opening: Prompt(user))
 
     assert filled(question).text == "How many? | cheap: below 3\nSELECT"
     assert filled(Question(0, "shop", "How many?", "", "", "simple")).text == "How many? | none\nSELECT"

@@ -205,7 +205,7 @@ def test_only_questions_without_candidates(tmp_path: Path, scripted: Callable[..
                 judged_pairs(questions, sets),
                 method=method,
                 template=PromptTemplate("", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=5,
             )
             == []

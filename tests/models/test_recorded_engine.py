@@ -49,7 +49,7 @@ def test_completions_of_questions_with_the_same_words(tmp_path: Path) -> None:
             session(tmp_path, *lines),
             QUESTIONS,
             template=TEMPLATE,
-            prompt_format="chat",
+            framing=Framing("chat"),
             extraction="continuation",
             decoding=Decoding(samples, temperature, 9),
             seed=1,
@@ -65,20 +65,20 @@ def test_responses_are_read_as_any_others(tmp_path: Path) -> None:
         text(5, "no idea", "SELECT a"),
     ]
     asking = session(tmp_path, *lines)
-    judgments = judge(asking, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
+    judgments = judge(asking, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3)
     for budget, scores in ((3, [0.75, 0.0, -0.5]), (2, [-0.5, 0.0, -0.5])):
         found = score_judgments(SETS, judgments, budget=budget, scoring="soft", mode="naive", executable=None)
         assert [score.score for score in found] == pytest.approx(scores)
     assert asking.usage.distinct == 3, "the same prompt of another question is another request"
     again = session(tmp_path, *lines)
-    assert judge(again, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3) == judgments
+    assert judge(again, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3) == judgments
     assert again.usage.from_journal == 3
 
 
 def test_scores_stand_for_the_probability_of_yes(tmp_path: Path) -> None:
     lines = [{"question_id": 3, "sql": "SELECT a;", "score": 0.9}, {"question_id": 5, "sql": "SELECT a;", "score": 0}]
     asking = session(tmp_path, *lines, tolerated=0.5)
-    judgments = judge(asking, PAIRS, method="yes_no", template=TEMPLATE, prompt_format="raw", budget=0)
+    judgments = judge(asking, PAIRS, method="yes_no", template=TEMPLATE, framing=Framing("raw"), budget=0)
     assert [one.p_yes for one in judgments] == [0.9, None, 0]
     assert judgments[1].finish_reason == UNANSWERED
     assert [one["reason"] for one in asking.failures] == ["question 3, 'SELECT b;': no score is recorded"]

@@ -181,7 +181,7 @@ def test_the_shipped_few_shot_prompt_reads_as_one_text() -> None:
         "demonstration": str(ROOT / "config/prompts/demonstration.txt"),
     }
     shown = load_extras({"demonstrations": {"number": 2}}, files, [ASKED])
-    text = fill(template, ASKED, sql="SELECT 1;", prompt_format="raw", chat=lambda *_: Prompt(""), extras=shown).text
+    text = fill(template, ASKED, sql="SELECT 1;", framing=Framing("raw"), chat=lambda *_: Prompt(""), extras=shown).text
     blocks = text.split("\n\n")
     assert len(blocks) == 4
     forms = [[line.split(":")[0] for line in block.splitlines()] for block in blocks[1:]]

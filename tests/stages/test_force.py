@@ -87,7 +87,7 @@ def verdicts(
     backend: ScriptedBackend, budgets: list[int], method: str = "reasoning", **how: Any
 ) -> list[ForcedVerdict]:
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, prompt_format="raw", budget=8)
+    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, framing=Framing("raw"), budget=8)
     settings = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw", "budgets": budgets, **how}
     return force(session, PAIRS, judgments, method=method, **settings)
 
@@ -121,14 +121,14 @@ def test_extras_are_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
         {"match": r"^[ab]; r[01]\n<think>x\n</think>\n\n\{\"correct\":$", "probabilities": {"true": 0.5}},
     )
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
+    judgments = judge(session, PAIRS, method="reasoning", framing=Framing("raw"), budget=8, **shown)
     how: dict[str, Any] = {"method": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
 def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
-    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
+    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=20)
     before = session.usage.distinct
     how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
@@ -186,7 +186,7 @@ def test_a_pools_forced_verdicts_are_written_with_what_they_cost(scripted: Rules
         weights=[],
         model=asdict(backend.spec),
         method="reasoning",
-        prompt_format="raw",
+        framing=Framing("raw"),
         budgets=[0, 1],
         extras={"result": {}},
         label="forced.pool",
@@ -257,7 +257,7 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     question = Question(0, "d", "How many zoos are there?", "", "", "easy")
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
-    judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
+    judgments = judge(session, pairs, method="reasoning", template=template, framing=Framing("chat"), budget=12)
     how: dict[str, Any] = {"method": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []

@@ -153,10 +153,10 @@ def test_greedy_generation_asks_once(backend: ScriptedBackend) -> None:
 
 def test_the_budget_and_the_prompt_format_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted({"match": r"^\[INST\] q\d \[/INST\] SELECT$", "response": " abcdefgh"})
-    sets = generated(Session(backend, None, "job"), prompt_format="inst", decoding=Decoding(1, 0, 4))
+    sets = generated(Session(backend, None, "job"), framing=Framing("inst"), decoding=Decoding(1, 0, 4))
     assert [group.candidates[0].sql for group in sets] == ["SELECT abc;"] * 3
     chat = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
-    assert len(generated(Session(chat, None, "job"), prompt_format="chat")) == 3
+    assert len(generated(Session(chat, None, "job"), framing=Framing("chat"))) == 3
 
 
 def test_requests_carry_seed_sample_temperature_and_stops(
@@ -194,7 +194,7 @@ def test_no_questions(backend: ScriptedBackend) -> None:
             Session(backend, None, "job"),
             [],
             template=TEMPLATE,
-            prompt_format="raw",
+            framing=Framing("raw"),
             extraction="fenced",
             decoding=decoding,
             seed=0,
@@ -236,7 +236,7 @@ def test_a_generators_prompt_must_hold_question_and_schema(backend: ScriptedBack
             **{name: str(tmp_path / name) for name in ("questions", "prompt", "candidates", "run")},
             weights=[],
             model=asdict(backend.spec),
-            prompt_format="raw",
+            framing=Framing("raw"),
             extraction="fenced",
             decoding={"samples": 1, "temperature": 0, "max_new_tokens": 5},
             quoted_names=False,

@@ -83,7 +83,7 @@ def test_reasoning_judgments(scripted: Rules) -> None:
 
 def test_prompt_formats_reach_the_model(scripted: Rules) -> None:
     backend = scripted({"match": r"^<user>q\d\|[ab];</user>A:$", "probabilities": {"Yes": 0.5}})
-    assert [j.p_yes for j in judged(backend, "yes_no", prompt_format="chat")] == [0.5] * 4
+    assert [j.p_yes for j in judged(backend, "yes_no", framing=Framing("chat"))] == [0.5] * 4
 
 
 def test_extras_reach_the_model(scripted: Rules) -> None:
@@ -95,7 +95,7 @@ def test_extras_reach_the_model(scripted: Rules) -> None:
 
 def test_each_distinct_pair_is_asked_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x"}), None, "job")
-    judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
+    judge(session, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3)
     assert (session.usage.requests, session.usage.distinct) == (4, 3)
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_method(scripted: Rules) -> None:
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_no_pairs(scripted: Rules, method: str) -> None:
     session = Session(scripted(), None, "job")
-    assert judge(session, [], method=method, template=TEMPLATE, prompt_format="raw", budget=1) == []
+    assert judge(session, [], method=method, template=TEMPLATE, framing=Framing("raw"), budget=1) == []
 
 
 @pytest.mark.parametrize("script", ["", "{}x", "[1]", '[{"response": "x"}]', '[{"match": "("}]', "5", None])
@@ -196,7 +196,7 @@ def test_the_prompt_of_a_pool_must_hold_what_the_context_shows(scripted: Rules, 
             run=str(tmp_path / "run"),
             model=dataclasses.asdict(scripted().spec),
             method="yes_no",
-            prompt_format="raw",
+            framing=Framing("raw"),
             budget=0,
             extras={"result": {}},
             label="job",

@@ -33,7 +33,7 @@ def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs(embed
 
     def judged(budget: int) -> list:
         session = Session(embedded, None, f"budget {budget}")
-        return judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=budget)
+        return judge(session, pairs, method="reasoning", template=template, framing=Framing("chat"), budget=budget)
 
     longest = judged(max(BUDGETS))
     verdicts = 0

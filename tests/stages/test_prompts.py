@@ -94,7 +94,7 @@ def test_extras_fill_further_fields(tmp_path: Path) -> None:
         template,
         QUESTION,
         sql="s",
-        prompt_format="raw",
+        framing=Framing("raw"),
         chat=chat,
         extras=lambda question, sql: {"result": f"{question.id} {sql} ${{sql}}"},
     )
@@ -135,7 +135,7 @@ def test_shipped_prompts(path: Path) -> None:
     assert template.opening
     asked = Question(0, "d", "q", "s", "t", "easy")
     text = fill(
-        template, asked, sql="s", prompt_format="inst", chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")
+        template, asked, sql="s", framing=Framing("inst"), chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")
     ).text
     assert "$" not in text
 

@@ -123,7 +123,7 @@ def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Sess
         session,
         QUESTIONS,
         template=PLAIN,
-        prompt_format="chat",
+        framing=Framing("chat"),
         extraction="statement",
         decoding=Decoding(2, 0.5, 40),
         seed=3,

@@ -106,7 +106,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
                 [pair for pair in pairs if pair[0] in mine],
                 method=method,
                 template=PromptTemplate("${question} ${sql}", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=30,
             ),
             [question.id for question, _ in pairs],
@@ -155,7 +155,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
                 [pair for pair in pairs if pair[0] in mine],
                 method="reasoning",
                 template=PromptTemplate("${question} ${sql}", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=20,
             ),
             [question.id for question, _ in pairs],
@@ -172,7 +172,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
 def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., ScriptedBackend]) -> None:
     session = Session(scripted(), None, "job")
     template = PromptTemplate("${question} ${sql}", "")
-    assert judge(session, [], method="reasoning", template=template, prompt_format="raw", budget=3) == []
+    assert judge(session, [], method="reasoning", template=template, framing=Framing("raw"), budget=3) == []
     assert session.usage.requests == 0
 
 

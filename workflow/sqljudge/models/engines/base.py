@@ -41,7 +41,7 @@ class Prompt:
     """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own)."""
 
     text: str
-    special: bool = True
+    special: bool = False
 
 
 About = tuple[int, str]
@@ -102,12 +102,15 @@ class ChoiceRequest:
     """The probability of each of `words` as the next token after `prompt` is wanted.
 
     `spellings[i]`, where given, are the ways in which `words[i]` may be written: wanted is then the probability that
-    the next token begins one of them (see `tokenizer.choice_tokens`). `about`: as above.
+    the next token begins one of them (see `tokenizer.choice_tokens`). `alone`: a word's token is the last one of the
+    word encoded by itself, whatever the prompt ends in; else the one that the word is after the prompt. `about`: as
+    above.
     """
 
     prompt: Prompt
     words: tuple[str, ...]
     spellings: tuple[tuple[str, ...], ...] = ()
+    alone: bool = False
     about: About | None = None
 
 

@@ -151,10 +151,14 @@ def word_token(tokenizer: Any, name: str, prompt: Prompt, word: str) -> int:
 def choice_tokens(tokenizer: Any, name: str, request: ChoiceRequest) -> list[tuple[int, ...]]:
     """The tokens that stand for each word of a request: the one that the word is, or those that begin its spellings.
 
+    Of a word that stands alone it is the last one of the word encoded by itself.
+
     Of a spelling's beginning only a token with a letter counts, and none that begins a spelling of two words: a quote
     or a space says neither. A spelling that would split the prompt's own end differently cannot follow it. Raises
     ModelError, naming the model, where no token is left of a word.
     """
+    if request.alone:
+        return [(int(tokenizer(word, add_special_tokens=False)["input_ids"][-1]),) for word in request.words]
     if not request.spellings:
         return [(word_token(tokenizer, name, request.prompt, word),) for word in request.words]
     begun = [_beginnings(tokenizer, request.prompt.text[-TAIL:], spellings) for spellings in request.spellings]
