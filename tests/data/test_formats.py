@@ -30,7 +30,7 @@ from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
 from sqljudge.stages.execute import execute_candidates, group_results
-from sqljudge.stages.prompts import fill, read_template
+from sqljudge.stages.prompts import Framing, fill, read_template
 
 ENTRY: dict[str, Any] = {
     "db_id": "shop",

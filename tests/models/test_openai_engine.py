@@ -173,10 +173,12 @@ def test_a_word_that_is_not_listed_is_no_zero(server: Server) -> None:
     assert len(server.asked) == 1
 
 
-def listed(top: int = 5, prompt: str = "A:", words: tuple[str, ...] = WORDS, **logprobs: float) -> tuple[float, ...]:
+def listed(
+    top: int = 5, prompt: str = "A:", words: tuple[str, ...] = WORDS, alone: bool = False, **logprobs: float
+) -> tuple[float, ...]:
     tokens = {name.replace("_", " "): math.log(value) for name, value in logprobs.items()}
     answer = {"choices": [{"logprobs": {"top_logprobs": [tokens]}}], "usage": {"prompt_tokens": 1}}
-    return read_choice(answer, ChoiceRequest(Prompt(prompt), words), top).probabilities
+    return read_choice(answer, ChoiceRequest(Prompt(prompt), words, alone=alone), top).probabilities
 
 
 def test_an_unlisted_word_has_the_most_that_it_may_have() -> None:
@@ -196,6 +198,11 @@ def test_a_word_listed_without_its_space_is_not_taken_for_unlikely() -> None:
         listed(Yes=0.9, No=0.0999)
     assert listed(Yes=0.75, No=0.25, prompt="A:\n") == pytest.approx((0.75, 0.25))
     assert listed(ĠYes=0.75, ĠNo=0.25) == listed(**{"▁Yes": 0.75, "▁No": 0.25}) == pytest.approx((0.75, 0.25))
+
+
+def test_a_word_alone_is_listed_as_the_tokenizer_begins_words() -> None:
+    assert listed(alone=True, Yes=0.75, No=0.2, ĠYes=0.05) == pytest.approx((0.75, 0.2))
+    assert listed(alone=True, **{"▁Yes": 0.75, "▁No": 0.2, "Yes": 0.05}) == pytest.approx((0.75, 0.2))
 
 
 @pytest.mark.parametrize("value", [None, {}, {"top_logprobs": [None]}, {"top_logprobs": [{" Yes": None}]}])

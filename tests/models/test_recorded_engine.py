@@ -16,7 +16,7 @@ from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationReque
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import judge, judged_pairs
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
 
 TEMPLATE = PromptTemplate("${question} ${sql}", "")

@@ -14,7 +14,7 @@ from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.models.engines import BACKENDS, load_backend
 from sqljudge.models.engines import transformers as module
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
-from sqljudge.models.engines.tokenizer import word_token
+from sqljudge.models.engines.tokenizer import choice_tokens, word_token
 from sqljudge.models.engines.transformers import TransformersBackend
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -145,6 +145,19 @@ def test_a_space_comes_before_a_word_where_one_is_due(
     tiny_backend: TransformersBackend, text: str, special: bool, token: str
 ) -> None:
     assert word_token(tiny_backend.tokenizer, "tiny", Prompt(text, special), "Yes") == WORDS.index(token)
+
+
+@pytest.mark.parametrize("text", ["answer:", "answer: ", "answer:\n"])
+def test_a_word_alone_is_its_last_token_by_itself_whatever_the_prompt_ends_in(
+    tiny_backend: TransformersBackend, text: str
+) -> None:
+    request = ChoiceRequest(Prompt(text), ("Yes", "No"), alone=True)
+    own = [tiny_backend.tokenizer(word, add_special_tokens=False)["input_ids"][-1] for word in request.words]
+    assert choice_tokens(tiny_backend.tokenizer, "tiny", request) == [(token,) for token in own]
+    assert own[0] == WORDS.index("Yes")
+    one = choices(tiny_backend, [request])[0].probabilities
+    other = choices(tiny_backend, [ChoiceRequest(Prompt(text), ("Yes", "No"))])[0].probabilities
+    assert (one == pytest.approx(other)) == text.endswith("\n")
 
 
 @pytest.mark.parametrize("text", ["answer:", "answer: "])

@@ -14,7 +14,7 @@ from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.examples import Example
 from sqljudge.stages.extras import EXTRAS, extra_tokens, load_extras, ranking, read_demonstration, result_text
 from sqljudge.stages.judge import METHODS
-from sqljudge.stages.prompts import Extras, fill, read_template
+from sqljudge.stages.prompts import Extras, Framing, fill, read_template
 
 ASKED = Question(3, "zoo", "How many  big cats are there?", "SELECT count(*) FROM cat", "", "easy")
 

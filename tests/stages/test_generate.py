@@ -23,7 +23,7 @@ from sqljudge.stages.generate import (
     generate_candidates,
     generate_pool,
 )
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 
 TEMPLATE = PromptTemplate("${question}", "SELECT")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in range(3)]
@@ -68,7 +68,8 @@ def test_a_statement_ends_at_a_semicolon_or_fence_too(text: str, sql: str) -> No
         ("```SQL\nSELECT 1;\n```\n```sql\nSELECT 2\n```", "SELECT 1;"),
         ("```sql SELECT 1 ```", "SELECT 1;"),
         ("```sql   \n\n SELECT 1\n```", "SELECT 1;"),
-        ("cut off ```sql\nSELECT a FROM", "SELECT a FROM;"),
+        ("cut off ```sql\nSELECT a FROM", EMPTY_SQL),
+        ("```sql\nSELECT a\n``", EMPTY_SQL),
         ("```python\nprint()\n```\n```sql\nSELECT 3\n```", "SELECT 3;"),
         ("```sqlite\nSELECT 1\n```", EMPTY_SQL),
         ("```\nSELECT 1\n```", EMPTY_SQL),
@@ -79,10 +80,18 @@ def test_a_statement_ends_at_a_semicolon_or_fence_too(text: str, sql: str) -> No
 )
 def test_the_first_fenced_block(text: str, sql: str) -> None:
     assert extract_sql("fenced", "<think>\nOkay,", text) == sql
+    if sql != EMPTY_SQL:
+        assert extract_sql("open_fence", "<think>\nOkay,", text) == sql
+
+
+@pytest.mark.parametrize("text", ["so ```sql\nSELECT a FROM", "```sql SELECT a FROM\n"])
+def test_a_block_that_is_cut_counts_if_the_extraction_says_so(text: str) -> None:
+    assert extract_sql("open_fence", "<think>\nOkay,", text) == "SELECT a FROM;"
+    assert extract_sql("fenced", "<think>\nOkay,", text) == EMPTY_SQL
 
 
 def test_an_unknown_extraction() -> None:
-    with pytest.raises(ConfigError, match="extraction 'fence' is unknown; known: continuation, statement, fenced"):
+    with pytest.raises(ConfigError, match="known: continuation, statement, fenced, open_fence"):
         extract_sql("fence", "", "")
 
 
@@ -114,7 +123,7 @@ def test_candidates_are_distinct_counted_and_in_first_seen_order() -> None:
 def generated(session: Session, **changes: Any) -> list[CandidateSet]:
     settings: dict[str, Any] = {
         "template": TEMPLATE,
-        "prompt_format": "raw",
+        "framing": Framing("raw"),
         "extraction": "continuation",
         "decoding": Decoding(samples=4, temperature=0.7, max_new_tokens=50),
         "seed": 1,
@@ -208,7 +217,7 @@ def test_a_pools_candidates_are_written_with_what_they_cost(backend: ScriptedBac
     write_jsonl(tmp_path / "questions", QUESTIONS[::-1])
     (tmp_path / "prompt").write_text("${question}${schema}\n=== answer ===\nSELECT\n", encoding="utf-8")
     how: dict[str, Any] = {
-        "prompt_format": "raw",
+        "framing": {"prompt_format": "raw"},
         "extraction": "continuation",
         "decoding": {"samples": 4, "temperature": 0.7, "max_new_tokens": 50},
         "quoted_names": False,

@@ -26,7 +26,7 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import METHODS, Pair, judge, judge_pool, judged_pairs
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import read_verdict
 
 Rules = Callable[..., ScriptedBackend]
@@ -39,7 +39,7 @@ PAIRS: list[Pair] = [
 def judged(backend: ScriptedBackend, method: str, budget: int = 0, **how: Any) -> list[Judgment]:
     session = Session(backend, None, "job")
     return judge(
-        session, PAIRS, **{"method": method, "template": TEMPLATE, "prompt_format": "raw", "budget": budget, **how}
+        session, PAIRS, **{"method": method, "template": TEMPLATE, "framing": Framing("raw"), "budget": budget, **how}
     )
 
 
@@ -161,7 +161,7 @@ def test_a_pools_judgments_are_written_with_what_they_cost(scripted: Rules, tmp_
         "weights": [],
         "model": dataclasses.asdict(backend.spec),
         "method": "yes_no",
-        "prompt_format": "raw",
+        "framing": {"prompt_format": "raw"},
         "budget": 0,
         "extras": {"result": {}},
         "label": "judge.pool",

@@ -30,7 +30,7 @@ from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.shards import in_shard, merge_files, merge_shards, sum_runs
 
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (5, 3, 11, 0, 7, 8, 2)]
@@ -74,7 +74,7 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
         settings: dict[str, Any] = {
             "template": TEMPLATE,
-            "prompt_format": "raw",
+            "framing": Framing("raw"),
             "extraction": "continuation",
             "seed": 1,
         }

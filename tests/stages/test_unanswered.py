@@ -40,7 +40,7 @@ from sqljudge.sql.official.schema import load_schemas
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge
 from sqljudge.stages.plan import PLANNERS, rerank
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
 
 DATA = Path(__file__).parents[1] / "data" / "evaluator"

@@ -74,10 +74,10 @@ def reasoning(
 class Method:
     """A way of asking a model for a judgment.
 
-    `judge`: one judgment a pair, in order, one that says UNANSWERED where the request failed; it is given the filled
-    templates of the pairs, how they are framed, and the most new tokens of a response. `about`: what it is, for the configuration's page.
-    `responds`: whether it writes a response up to a budget, which verdicts are read from and can be forced in; else its
-    judgments hold `p_yes`.
+    `judge`: one judgment a pair, in order, one that says UNANSWERED where the request failed; it is given the
+    filled templates of the pairs, how they are framed, and the most new tokens of a response. `about`: what it is,
+    for the configuration's page. `responds`: whether it writes a response up to a budget, which verdicts are read
+    from and can be forced in; else its judgments hold `p_yes`.
     """
 
     judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], Framing, int], list[Judgment]]

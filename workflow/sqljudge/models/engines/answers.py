@@ -100,10 +100,12 @@ def _by_offsets(offsets: Any, count: int, length: int) -> tuple[int, ...]:
 def read_choice(answer: Mapping[str, Any], request: ChoiceRequest, top: int) -> Choice:
     """The words' probabilities in a server's answer of one token, for which the `top` likeliest were asked for.
 
-    A word is looked for with a space before it, unless the prompt ends in white space or it is to stand alone. One that is not listed so is
-    given the most that it may have, where this is at most UNSEEN: the probability that is left or, if it is less, that
-    of the last token listed; and that of the word without its space, which some servers drop. Raises UnusableAnswer
-    where a word may have more, or where the answer lists no tokens.
+    A word is looked for with a space before it, unless the prompt ends in white space. One that is to stand alone
+    has none, but where the server marks the beginnings of words ("▁Yes"), for so does its tokenizer with a word by
+    itself. One that is not listed so is given the most that it may have, where this is at most UNSEEN: the
+    probability that is left or, if it is less, that of the last token listed; and that of the word without its
+    space, which some servers drop. Raises UnusableAnswer where a word may have more, or where the answer lists no
+    tokens.
     """
     listed = _listed(_choice(answer).get("logprobs"), "top_logprobs")
     if not listed or not isinstance(listed[0], dict) or not listed[0]:
@@ -111,7 +113,8 @@ def read_choice(answer: Mapping[str, Any], request: ChoiceRequest, top: int) -> 
     if not all(map(_is_number, listed[0].values())):
         raise UnusableAnswer("a listed token has no log-probability")
     found = {str(token).replace("Ġ", " ").replace("▁", " "): math.exp(value) for token, value in listed[0].items()}
-    space = "" if request.alone else tokenizer.gap(request.prompt.text)
+    marked = any(str(token).startswith("▁") for token in listed[0])
+    space = " " * marked if request.alone else tokenizer.gap(request.prompt.text)
     probabilities = tuple(_probability(found, space, word, top) for word in request.words)
     return Choice(probabilities, _prompt_tokens(answer))
 
