@@ -64,8 +64,7 @@ def test_the_configurations_of_bird_fit_and_birds_own_only_lacks_a_source() -> N
         config = load_config(raw)
         check_references(config, models())
         prompts = [one.prompt for one in config.generators.values() if "bird" in one.prompt]
-        used = {context for experiment in experiments_of(config).values() for context in experiment.contexts}
-        prompts += [path for context in used for path in config.contexts[context].prompts.values()]
+        prompts += [path for context in config.contexts.values() for path in context.prompts.values()]
         for path in prompts:
             assert "${knowledge}" in (ROOT / path).read_text(encoding="utf-8"), path
 
