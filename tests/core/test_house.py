@@ -145,6 +145,19 @@ def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
     assert {method for extra in EXTRAS.values() for method in extra.methods} <= {*METHODS}
 
 
+def test_json_from_outside_is_read_in_one_place() -> None:
+    """`core.records.parse_json` knows what no text may hold. The sandbox's processes talk among themselves."""
+    others = {"core/records.py", "sql/sandbox/pool.py", "sql/sandbox/worker.py", "stages/jsonish.py"}
+    library = ROOT / "workflow/sqljudge"
+    readers = {
+        str(path.relative_to(library))
+        for path in library.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("json.load", "json.loads")
+    }
+    assert readers == others
+
+
 def test_paths_know_every_scoring_and_mode() -> None:
     assert CONSTRAINTS["scoring"].split("|") == [*SCORINGS, FORCED]
     assert CONSTRAINTS["mode"].split("|") == [*MODES]
