@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqljudge.core.records import whole_text
+
 PROMPT_FORMATS = ("raw", "inst", "chat")
 """How a prompt is formatted: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
 
@@ -38,10 +40,16 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own)."""
+    """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own).
+
+    Its text is whole (`whole_text`), whatever it is made from.
+    """
 
     text: str
     special: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole_text(self.text))
 
 
 About = tuple[int, str]
@@ -72,7 +80,8 @@ class Completion:
     """One completion of n tokens.
 
     `logprobs`: natural-log probability that the model (temperature 1) gave each chosen token. `token_ends`: character
-    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length".
+    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length". The text is
+    whole (`whole_text`), whatever the engine gives.
     """
 
     text: str
@@ -81,6 +90,9 @@ class Completion:
     token_ends: tuple[int, ...]
     finish_reason: str
     prompt_tokens: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole_text(self.text))
 
     def cut(self, max_new_tokens: int) -> Completion:
         """The completion that the same request gives with a smaller budget: its first tokens."""

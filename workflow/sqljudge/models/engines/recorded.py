@@ -8,14 +8,14 @@ give it when joined, and `logprobs`, one a token; without them it counts as one 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ModelError
+from sqljudge.core.records import parse_json
+from sqljudge.models.engines.alignment import token_ends
 from sqljudge.models.engines.base import (
     About,
     Choice,
@@ -44,14 +44,14 @@ def load(spec: ModelSpec, device: str) -> RecordedBackend:
     path = Path(spec.source).expanduser()
     try:
         content = path.read_bytes()
-        lines = content.decode("utf-8").splitlines()
+        lines = content.decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"model '{spec.name}': {path} cannot be read as UTF-8 text ({error})") from error
     records = _Records({}, {})
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                _add(records, json.loads(line))
+                _add(records, parse_json(line))
         except (ValueError, TypeError, KeyError) as error:
             said = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
             raise ModelError(f"model '{spec.name}': {path}, line {number}: {said}") from error
@@ -79,9 +79,9 @@ def _add(records: _Records, given: Any) -> None:
         raise ValueError(f"text {text!r} is no string")
     tokens = given.get("tokens", [text] if text else [])
     logprobs = tuple(float(one) for one in given.get("logprobs", [0.0] * len(tokens)))
-    if "".join(tokens) != text or len(logprobs) != len(tokens):
+    ends = token_ends(text, tokens)
+    if ends is None or len(logprobs) != len(tokens):
         raise ValueError("the tokens do not give the text when joined, or there is not one log-probability for each")
-    ends = tuple(accumulate(map(len, tokens)))
     completion = Completion(text, tuple(range(len(tokens))), logprobs, ends, "stop", 0)
     records.completions.setdefault(about, []).append(completion)
 
