@@ -385,8 +385,9 @@ class ModelRow(Part):
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]
     """The inference engine."""
-    dtype: Literal["float32", "bfloat16", "float16", "-"]
-    """The number format that the model computes in; a dash behind a server."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "-"]
+    """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
+    A dash behind a server."""
     quantization: Literal["none", "8bit", "4bit", "-"]
     """How the weights are held in memory; 8bit with transformers only, a dash behind a server."""
     tokenizer: str = ""

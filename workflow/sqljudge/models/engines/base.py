@@ -22,10 +22,10 @@ class ModelSpec:
 
     `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
     package, or the address of a server (see `weights.Address`). `revision` is a hub commit, tag or branch. `dtype`:
-    float32, bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for
-    a model behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
-    `placement`: "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's
-    memory.
+    float32, bfloat16, float16, or auto (`device.fastest_dtype`). `quantization`: "none", "8bit" or "4bit" (of the
+    weights in memory). `tokenizer`: for a model behind a server, the hub name (at `revision`) or folder of the
+    tokenizer whose template renders chats. `placement`: "device", or "offload" for a model larger than the GPU,
+    whose last layers then stay in the machine's memory.
     """
 
     name: str
