@@ -208,8 +208,9 @@ def test_the_locks_lie_in_a_folder_of_this_user(monkeypatch: pytest.MonkeyPatch,
         ({"amx_bf16": True}, "bfloat16"),
         ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
         ({"bf16": True}, "bfloat16"),
-    ]
-    + [({"avx512_f": True, "amx_bf16": False, "architecture": "x86_64"}, "float32"), ({}, "float32")],
+        ({"avx512_f": True, "amx_bf16": False, "architecture": "x86_64"}, "float32"),
+        ({}, "float32"),
+    ],
 )
 def test_the_fastest_dtype_is_bfloat16_where_the_machine_multiplies_in_it(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], dtype: str

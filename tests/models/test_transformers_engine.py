@@ -149,7 +149,7 @@ def test_a_space_comes_before_a_word_where_one_is_due(
     assert word_token(tiny_backend.tokenizer, "tiny", Prompt(text, special), "Yes") == WORDS.index(token)
 
 
-@pytest.mark.parametrize("text", ["answer:", "answer: ", "answer:\n"])
+@pytest.mark.parametrize("text", ["answer:", "answer:\n"])
 def test_a_word_alone_is_its_last_token_by_itself_whatever_the_prompt_ends_in(
     tiny_backend: TransformersBackend, text: str
 ) -> None:
@@ -159,7 +159,7 @@ def test_a_word_alone_is_its_last_token_by_itself_whatever_the_prompt_ends_in(
     assert own[0] == WORDS.index("Yes")
     one = choices(tiny_backend, [request])[0].probabilities
     other = choices(tiny_backend, [ChoiceRequest(Prompt(text), ("Yes", "No"))])[0].probabilities
-    assert (one == pytest.approx(other)) == text[-1].isspace()
+    assert (one == pytest.approx(other)) == text.endswith("\n")
 
 
 @pytest.mark.parametrize("text", ["answer:", "answer: "])
