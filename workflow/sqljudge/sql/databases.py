@@ -163,10 +163,19 @@ def databases_with_rows(sandbox: Sandbox, files: Files) -> set[str]:
 
 
 def read_schema(sandbox: Sandbox, db_id: str, database: Path) -> Schema:
-    """The schema of a database file, where there is no tables.json: without foreign keys."""
-    columns = "SELECT lower(t.name), lower(c.name) FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
-    (result,) = sandbox.run([(database, f"{columns} WHERE t.type = 'table'")])
-    tables: dict[str, set[str]] = {}
-    for table, column in result.rows:
-        tables.setdefault(str(table), set()).add(str(column))
-    return Schema(db_id, {name: frozenset(some) for name, some in tables.items()}, {})
+    """The schema of a database file, where there is no tables.json: without foreign keys.
+
+    A table of a module that SQLite lacks has no columns.
+    """
+    (found,) = sandbox.run([(database, "SELECT name FROM sqlite_master WHERE type = 'table'")])
+    names = [str(name) for (name,) in found.rows]
+    columns = sandbox.run([(database, f"SELECT lower(name) FROM pragma_table_info({_text(name)})") for name in names])
+    tables = {
+        name.lower(): frozenset(str(column) for (column,) in some.rows)
+        for name, some in zip(names, columns, strict=True)
+    }
+    return Schema(db_id, tables, {})
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,115 @@
+"""A SQLite database's file and the logs that a writer has left beside it: one whole file out of them, if it is sound.
+
+What was committed may lie in a write-ahead log (`-wal`), and what was not committed in the file, with its rollback
+journal (`-journal`) to undo it. SQLite itself brings the two together, always in a copy: a user's files keep their
+bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqljudge.core.errors import DataError
+
+LOGS = ("-wal", "-journal")
+DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
+"""Primary result codes by which SQLite says that a file, not a statement, is at fault."""
+
+WAL_MODE = b"\x02\x02"
+"""Bytes 18 and 19 of a database in WAL mode (SQLite's file format, section 1.3.3)."""
+
+
+def logs_of(database: Path) -> dict[str, Path]:
+    """The logs of a database that are not empty, by their endings (of LOGS): beside it, or beside what it links to.
+
+    Raises DataError, naming both, if there are two of a kind.
+    """
+    places = [database]
+    while places[-1].is_symlink():
+        places.append(places[-1].parent / places[-1].readlink())
+    logs: dict[str, Path] = {}
+    for place in dict.fromkeys([*places, database.resolve()]):
+        for ending in LOGS:
+            log = place.with_name(place.name + ending)
+            if not log.is_file() or not log.stat().st_size:
+                continue
+            known = logs.setdefault(ending, log)
+            if not known.samefile(log):
+                raise DataError(f"{database}: has two logs, {known} and {log}; remove the one that is not its own")
+    return logs
+
+
+def whole_copy(database: Path, target: Path) -> None:
+    """Copy a database with what its logs hold into one file; see `settle`. The originals are only read.
+
+    Raises DataError, naming `database`, if it or its logs cannot be copied, are at odds, or change meanwhile.
+    """
+    logs = logs_of(database)
+    files = {"": database, **logs}
+    try:
+        before = {ending: _version(file) for ending, file in files.items()}
+        for ending, file in files.items():
+            shutil.copyfile(file, f"{target}{ending}")
+        after = {ending: _version(file) for ending, file in {"": database, **logs_of(database)}.items()}
+    except OSError as error:
+        raise DataError(f"{database}: cannot be copied ({error.strerror}: {error.filename})") from error
+    if before != after:
+        raise DataError(f"{database}: was changed while it was read; let its writer end, and run again")
+    try:
+        settle(target)
+    except DataError as error:
+        raise DataError(str(error).replace(str(target), str(database))) from error
+
+
+def settle(database: Path) -> None:
+    """Bring what lies in a database's logs into its file, as SQLite's next writer would, and remove them.
+
+    The file then holds every committed row and is in journal mode `delete`. One that has no logs and is in that mode
+    keeps its bytes. Raises DataError if file and logs do not make a sound database.
+    """
+    beside = [database.with_name(database.name + ending) for ending in (*LOGS, "-shm")]
+    with database.open("rb") as file:
+        header = file.read(20)
+    if header[18:20] != WAL_MODE and not any(log.exists() for log in beside):
+        return
+    try:
+        with closing(sqlite3.connect(database, isolation_level=None)) as db:
+            db.execute("PRAGMA schema_version").fetchone()  # reads the file, and so undoes or takes up what is open
+            (mode,) = db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        damage = "" if mode == "delete" else f"journal mode {mode}"
+    except sqlite3.Error as error:
+        damage = str(error)
+    for log in beside:
+        log.unlink(missing_ok=True)
+    if damage := damage or damage_of(str(database)):
+        raise DataError(f"{database}: makes no sound database with the logs beside it ({damage}); fetch it again")
+
+
+def damage_of(path: str) -> str:
+    """What is wrong with a database file, or "" if it is sound, as far as this SQLite can tell.
+
+    A table that needs a module, function or collation that it lacks is no damage.
+    """
+    try:
+        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            return damage_in(db)
+    except sqlite3.Error as error:
+        return f"cannot be opened ({error})"
+
+
+def damage_in(db: sqlite3.Connection) -> str:
+    """As `damage_of`, of an open database."""
+    try:
+        db.execute("PRAGMA ignore_check_constraints = ON")  # what a row should hold is not how it is stored
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        return "" if found == "ok" else " ".join(str(found).split())
+    except sqlite3.Error as error:
+        return str(error) if (error.sqlite_errorcode & 0xFF) in DAMAGE_CODES else ""
+
+
+def _version(file: Path) -> tuple[int, int]:
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_size
