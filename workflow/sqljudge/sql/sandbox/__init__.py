@@ -18,7 +18,18 @@ from sqljudge.sql.sandbox.engine import Limits, QueryResult, RawCell, Row, faile
 from sqljudge.sql.sandbox.files import logs_of, whole_copy
 from sqljudge.sql.sandbox.pool import Pool, Reply
 
-__all__ = ["ExecutionMatch", "Limits", "MatchJob", "QueryJob", "QueryResult", "RawCell", "Row", "Sandbox", "failed"]
+__all__ = [
+    "Built",
+    "ExecutionMatch",
+    "Limits",
+    "MatchJob",
+    "QueryJob",
+    "QueryResult",
+    "RawCell",
+    "Row",
+    "Sandbox",
+    "failed",
+]
 
 BATCH = 64
 """Requests that one worker gets in a row, to profit from the gold query and the database that it has at hand."""
@@ -68,6 +79,20 @@ class MatchJob:
             "comparison": self.comparison,
         }
         return fields, 2 * seconds * len(self.databases) + COMPARE_SECONDS
+
+
+@dataclass(frozen=True)
+class Built:
+    """A database made from SQL text. `content`: the bytes of its file. `broken_key`: a foreign key that points nowhere.
+
+    fault: "" or why there is none: `sql` (SQLite rejects the text), `refused` (it asks for more than its own
+    database), `limit` (too long, or too big), `empty` (no table), `damaged` (what it makes is no sound file).
+    """
+
+    content: bytes
+    broken_key: str
+    fault: str = ""
+    message: str = ""
 
 
 class Sandbox:
@@ -120,6 +145,17 @@ class Sandbox:
             (_result(result), _match(job, match))
             for job, result, match in zip(jobs, replies[::2], replies[1::2], strict=True)
         ]
+
+    def build(self, text: str) -> Built:
+        """The database that SQL text makes, in memory and within the limits of `seconds` and `memory_bytes`."""
+        ((kind, value),) = self._pool.answers([[({"kind": "build", "text": text}, self._limits.seconds)]])
+        if kind == "build":
+            return Built(*value)
+        if kind == "unbuilt":
+            return Built(b"", "", *value)
+        if kind in ("timeout", "memory", "query"):  # `query`: the bytes were too many to hand over
+            return Built(b"", "", "limit", value if isinstance(value, str) else value[1])
+        return Built(b"", "", "sql", str(value))
 
     def _replies(self, jobs: Sequence[QueryJob | MatchJob]) -> list[Reply]:
         """Share the jobs out in batches of neighbours, short enough to keep all workers busy."""

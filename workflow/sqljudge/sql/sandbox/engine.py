@@ -107,7 +107,7 @@ class Engine:
     """Open databases and the results of the last queries; both are kept while they are used often."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._open: OrderedDict[tuple[str, int, int], Connection] = OrderedDict()
         self._results: OrderedDict[tuple[str, int, int, str], QueryResult] = OrderedDict()
         self._bytes = 0
@@ -142,7 +142,7 @@ class Engine:
 
     def _connection(self, key: tuple[str, int, int]) -> Connection:
         if key not in self._open:
-            self._open[key] = Connection(key[0], self._limits)
+            self._open[key] = Connection(key[0], self.limits)
             if len(self._open) > OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(key)
