@@ -149,6 +149,16 @@ def test_nothing_is_written_through_a_virtual_table_or_a_view(
     assert list(database.parent.iterdir()) == [database]
 
 
+@pytest.mark.parametrize("sql", [*REFUSED, *REJECTED, "VACUUM", "VACUUM INTO 'x'", "ATTACH 'x' AS y", "ANALYZE"])
+def test_what_is_stopped_changes_no_later_result(database: Path, sql: str) -> None:
+    queries = [query for query, _ in READ if "now" not in query]
+    with Sandbox() as sandbox:
+        _, *after = sandbox.run([(database, query) for query in [sql, *queries]])
+    assert [(result.outcome, list(result.rows)) for result in after] == [
+        ("ok", rows) for query, rows in READ if query in queries
+    ]
+
+
 def test_a_view_that_calls_random_gives_the_same_in_every_run(database: Path) -> None:
     runs = []
     for _ in range(2):

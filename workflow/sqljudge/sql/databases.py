@@ -21,7 +21,7 @@ Files = Mapping[str, tuple[Path, ...]]
 Gold = tuple[str, str, str]
 """A gold query: where it is from, its db_id, its SQL."""
 
-BUILD_LIMITS = Limits(seconds=60.0, memory_bytes=1024 * 1024 * 1024)
+BUILD_LIMITS = Limits(steps=500_000_000, seconds=300.0, memory_bytes=1024 * 1024 * 1024)
 """Of one database that is built from SQL text: what a dump of a million rows needs, several times over."""
 
 MARKS_WITHIN = 1_000_000

@@ -147,7 +147,9 @@ class Sandbox:
         ]
 
     def build(self, text: str) -> Built:
-        """The database that SQL text makes, in memory and within the limits of `seconds` and `memory_bytes`."""
+        """The database that SQL text makes, in memory; within the limits of `steps` (of each statement), `seconds` and
+        `memory_bytes`.
+        """
         ((kind, value),) = self._pool.answers([[({"kind": "build", "text": text}, self._limits.seconds)]])
         if kind == "build":
             return Built(*value)

@@ -41,12 +41,22 @@ class NotBuilt(Exception):  # noqa: N818
 def build(text: str, limits: Limits) -> tuple[bytes, str]:
     """The bytes of the database that `text` makes, and the first foreign key in it that is broken ("" if none is).
 
-    Raises NotBuilt.
+    Of the limits, `steps` is for each statement, `seconds` and `memory_bytes` are for all of them. Raises NotBuilt.
     """
     stopped: list[tuple[str, str]] = []
     calls, deadline = 0, time.monotonic() + limits.seconds
 
+    def overdue() -> bool:
+        if time.monotonic() > deadline:
+            stopped.append(("limit", f"stopped after {limits.seconds:g} seconds"))
+        return bool(stopped)
+
     def authorize(action: int, first: str | None, second: str | None, _db: str | None, _by: str | None) -> int:
+        """Called while a statement is prepared."""
+        nonlocal calls
+        calls = 0
+        if overdue():
+            return sqlite3.SQLITE_DENY
         name = (first or "").lower()
         what = ""
         if action == sqlite3.SQLITE_PRAGMA:
@@ -65,9 +75,9 @@ def build(text: str, limits: Limits) -> tuple[bytes, str]:
     def progress() -> bool:
         nonlocal calls
         calls += 1
-        if calls % CLOCK_UNIT == 0 and time.monotonic() > deadline:
-            stopped.append(("limit", f"stopped after {limits.seconds:g} seconds"))
-        return bool(stopped)
+        if calls * STEP_UNIT > limits.steps:
+            stopped.append(("limit", f"one statement stopped after {limits.steps:,} steps"))
+        return bool(stopped) or (calls % CLOCK_UNIT == 0 and overdue())
 
     try:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:

@@ -126,6 +126,8 @@ class Engine:
                 result = self._connection(key).run(sql)
         except sqlite3.Error as error:
             raise DamagedDatabase(f"{path}: cannot be opened ({error})") from error
+        if result.outcome == "refused":  # SQLite may have dropped what it knows of the schema (it does on VACUUM)
+            self._open.pop(key).close()
         if result.outcome == "memory":
             self.forget()
         else:
