@@ -292,6 +292,12 @@ def test_dumps_of_what_real_databases_hold(tmp_path: Path, by: str) -> None:
     assert words.rows == ((("hello world",),) if by == "shell" else ())
 
 
+def test_a_dump_of_a_newer_sqlite_is_built_by_an_older_one(tmp_path: Path) -> None:
+    values = r"(1, unistr('a\u000ab\\c \010Cap\+01f600\U0001F600')), (2, unistr(NULL))"
+    build_database(write(tmp_path, f"{GOOD}DELETE FROM t; INSERT INTO t VALUES {values};"), tmp_path / "t.sqlite")
+    assert rows(tmp_path / "t.sqlite") == [(1, "a\nb\\c \u010cap\U0001f600\U0001f600"), (2, None)]
+
+
 def test_a_dump_with_a_table_of_an_unknown_module_is_built(tmp_path: Path) -> None:
     """As SQLite's shell writes it."""
     text = (

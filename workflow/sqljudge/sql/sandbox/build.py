@@ -5,6 +5,7 @@ The text may build its own database and nothing else: no other file is opened, n
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -84,6 +85,7 @@ def build(text: str, limits: Limits) -> tuple[bytes, str]:
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute("PRAGMA foreign_keys = OFF")
             db.execute(f"PRAGMA hard_heap_limit = {limits.memory_bytes}")
+            db.create_function("unistr", 1, _unistr, deterministic=True)
             db.set_authorizer(authorize)
             db.set_progress_handler(progress, STEP_UNIT)
             db.executescript(text)
@@ -93,6 +95,16 @@ def build(text: str, limits: Limits) -> tuple[bytes, str]:
         raise NotBuilt("limit", f"needs more than {limits.memory_bytes >> 20:,} MiB of memory") from error
     except (sqlite3.Error, ValueError) as error:
         raise NotBuilt(*(stopped[0] if stopped else ("sql", str(error)))) from error
+
+
+_ESCAPE = re.compile(r"\\(?:(\\)|u?([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6})|U([0-9a-fA-F]{8}))")
+
+
+def _unistr(text: str | None) -> str | None:
+    """SQLite's function of that name, which dumps of version 3.50 and later call and older versions lack."""
+    if text is None:
+        return None
+    return _ESCAPE.sub(lambda found: found[1] or chr(int(found[2] or found[3] or found[4], 16)), text)
 
 
 def _whole(db: sqlite3.Connection) -> tuple[bytes, str]:
