@@ -183,6 +183,23 @@ def test_a_log_that_does_not_fit_is_named(tmp_path: Path) -> None:
     assert state(tmp_path) == before
 
 
+def test_a_journal_that_names_another_file_does_not_reach_it(tmp_path: Path) -> None:
+    """SQLite would take the file for the list of a transaction's journals, find none of them, and delete it."""
+    path = rolling_back(tmp_path)
+    journal, other = path.with_name("t.sqlite-journal"), tmp_path / "thesis.txt"
+    other.write_bytes(b"no journal\0")
+    name = str(other).encode()
+    content = journal.read_bytes()
+    tail = b"".join(number.to_bytes(4, "big") for number in (len(name), sum(name)))
+    journal.write_bytes(content + (2**30 // 4096 + 1).to_bytes(4, "big") + name + tail + content[:8])
+    before = state(tmp_path)
+    with Sandbox() as sandbox, pytest.raises(DataError, match="its journal is of a transaction over several databases"):
+        sandbox.run([(path, "SELECT a FROM t")])
+    with pytest.raises(DataError, match="its journal is of a transaction over several databases"):
+        whole_copy(path, tmp_path / "copy.sqlite")
+    assert {name: bytes_ for name, bytes_ in state(tmp_path).items() if "copy" not in name} == before
+
+
 def test_two_logs_of_a_kind_are_named(tmp_path: Path) -> None:
     path = write_ahead(tmp_path)
     link = link_to_the_file(tmp_path, path)

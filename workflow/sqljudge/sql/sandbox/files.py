@@ -18,6 +18,9 @@ LOGS = ("-wal", "-journal")
 DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
 """Primary result codes by which SQLite says that a file, not a statement, is at fault."""
 
+JOURNAL_MARK = bytes.fromhex("d9d505f920a163d7")
+"""A rollback journal that ends so names a file of a transaction over several databases (section 3.1)."""
+
 WAL_MODE = b"\x02\x02"
 """Bytes 18 and 19 of a database in WAL mode (SQLite's file format, section 1.3.3)."""
 
@@ -68,13 +71,18 @@ def settle(database: Path) -> None:
     """Bring what lies in a database's logs into its file, as SQLite's next writer would, and remove them.
 
     The file then holds every committed row and is in journal mode `delete`. One that has no logs and is in that mode
-    keeps its bytes. Raises DataError if file and logs do not make a sound database.
+    keeps its bytes. Raises DataError if file and logs do not make a sound database, or if the journal is of several
+    databases: SQLite would delete the file that it names, which lies elsewhere.
     """
     beside = [database.with_name(database.name + ending) for ending in (*LOGS, "-shm")]
     with database.open("rb") as file:
         header = file.read(20)
     if header[18:20] != WAL_MODE and not any(log.exists() for log in beside):
         return
+    journal = database.with_name(f"{database.name}-journal")
+    if journal.exists() and journal.read_bytes().endswith(JOURNAL_MARK):
+        what = f"{database}: its journal is of a transaction over several databases"
+        raise DataError(f"{what}; open it with SQLite where it was written, which ends that transaction")
     try:
         with closing(sqlite3.connect(database, isolation_level=None)) as db:
             db.execute("PRAGMA schema_version").fetchone()  # reads the file, and so undoes or takes up what is open
