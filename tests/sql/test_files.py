@@ -169,6 +169,10 @@ def test_empty_logs_are_none(tmp_path: Path) -> None:
     for ending in ("", "-wal", "-journal"):
         path.with_name(path.name + ending).touch()
     assert logs_of(path) == {}
+    path.write_bytes(b"no database")
+    settle(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["t.sqlite"]
+    assert path.read_bytes() == b"no database", "without a log it is as it was"
 
 
 def test_a_log_that_does_not_fit_is_named(tmp_path: Path) -> None:

@@ -213,8 +213,9 @@ def test_what_this_sqlite_lacks_costs_that_table_alone(sandbox: Sandbox, tmp_pat
     assert damage_of(str(path)) == ""
 
 
-def test_broken_bytes_are_damage_whatever_else_a_database_holds(tmp_path: Path) -> None:
-    path = with_unknown(tmp_path / "u.sqlite", UNKNOWN["constraint"])
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_broken_bytes_are_damage_whatever_else_a_database_holds(tmp_path: Path, what: str) -> None:
+    path = with_unknown(tmp_path / "u.sqlite", UNKNOWN[what])
     content = bytearray(path.read_bytes())
     content[4096:4100] = b"\xff" * 4
     path.write_bytes(content)

@@ -90,6 +90,7 @@ def build(text: str, limits: Limits) -> tuple[bytes, str]:
             db.set_progress_handler(progress, STEP_UNIT)
             db.executescript(text)
             db.set_authorizer(None)
+            db.set_progress_handler(None, 0)
             return _whole(db)
     except MemoryError as error:
         raise NotBuilt("limit", f"needs more than {limits.memory_bytes >> 20:,} MiB of memory") from error

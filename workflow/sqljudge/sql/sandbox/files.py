@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -74,26 +75,28 @@ def settle(database: Path) -> None:
     keeps its bytes. Raises DataError if file and logs do not make a sound database, or if the journal is of several
     databases: SQLite would delete the file that it names, which lies elsewhere.
     """
-    beside = [database.with_name(database.name + ending) for ending in (*LOGS, "-shm")]
+    logs = logs_of(database)
     with database.open("rb") as file:
-        header = file.read(20)
-    if header[18:20] != WAL_MODE and not any(log.exists() for log in beside):
-        return
-    journal = database.with_name(f"{database.name}-journal")
-    if journal.exists() and journal.read_bytes().endswith(JOURNAL_MARK):
+        in_wal_mode = file.read(20)[18:] == WAL_MODE
+    damage = _settled(database, logs) if logs or in_wal_mode else ""
+    for ending in (*LOGS, "-shm"):
+        database.with_name(database.name + ending).unlink(missing_ok=True)
+    if damage:
+        raise DataError(f"{database}: makes no sound database with the logs beside it ({damage}); fetch it again")
+
+
+def _settled(database: Path, logs: Mapping[str, Path]) -> str:
+    """Let SQLite do it; what is wrong with the outcome, or ""."""
+    if "-journal" in logs and _end(logs["-journal"], len(JOURNAL_MARK)) == JOURNAL_MARK:
         what = f"{database}: its journal is of a transaction over several databases"
         raise DataError(f"{what}; open it with SQLite where it was written, which ends that transaction")
     try:
         with closing(sqlite3.connect(database, isolation_level=None)) as db:
             db.execute("PRAGMA schema_version").fetchone()  # reads the file, and so undoes or takes up what is open
             (mode,) = db.execute("PRAGMA journal_mode = DELETE").fetchone()
-        damage = "" if mode == "delete" else f"journal mode {mode}"
     except sqlite3.Error as error:
-        damage = str(error)
-    for log in beside:
-        log.unlink(missing_ok=True)
-    if damage := damage or damage_of(str(database)):
-        raise DataError(f"{database}: makes no sound database with the logs beside it ({damage}); fetch it again")
+        return str(error)
+    return damage_of(str(database)) if mode == "delete" else f"journal mode {mode}"
 
 
 def damage_of(path: str) -> str:
@@ -112,10 +115,27 @@ def damage_in(db: sqlite3.Connection) -> str:
     """As `damage_of`, of an open database."""
     try:
         db.execute("PRAGMA ignore_check_constraints = ON")  # what a row should hold is not how it is stored
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        return "" if found == "ok" else " ".join(str(found).split())
+        if (damage := _quick_check(db, "1")) is not None:
+            return damage
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0").fetchall()
+        return next(filter(None, (_quick_check(db, "'" + name.replace("'", "''") + "'") for (name,) in tables)), "")
     except sqlite3.Error as error:
-        return str(error) if (error.sqlite_errorcode & 0xFF) in DAMAGE_CODES else ""
+        return str(error)
+
+
+def _quick_check(db: sqlite3.Connection, what: str) -> str | None:
+    """The first fault in the whole file ("1") or a table, "" if there is none; None if this SQLite lacks something."""
+    try:
+        (found,) = db.execute(f"PRAGMA quick_check({what})").fetchone()
+    except sqlite3.Error as error:
+        return str(error) if (error.sqlite_errorcode & 0xFF) in DAMAGE_CODES else None
+    return "" if found == "ok" else " ".join(str(found).split())
+
+
+def _end(file: Path, size: int) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - size))
+        return opened.read()
 
 
 def _version(file: Path) -> tuple[int, int]:
