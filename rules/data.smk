@@ -23,7 +23,7 @@ rule stage_dataset:
     input:
         files=lambda wildcards: in_source(
             {CONFIG.dataset.questions_file, FORMAT.tables_file, FORMAT.databases_archive},
-            {".sqlite", ".sql"},
+            {".sqlite", ".sqlite-wal", ".sqlite-journal", ".sql"},
         ),
     output:
         questions=f"{DATA}/questions.json",
