@@ -333,7 +333,7 @@ def test_a_list_that_leaves_questions_open(tmp_path: Path, caplog: pytest.LogCap
         ("hardness\nEasy", "line 2: needs the columns hardness and question_ids"),
         (f"{LISTED}0\teasy\t0\t\n1\teasy\t0\t", "line 3: 0 is listed more often than there are ids; take one out"),
         (LISTED, "lists no questions"),
-        (None, "cannot be read as UTF-8 text"),
+        (None, "cannot be read"),
     ],
 )
 def test_malformed_lists_that_leave_questions_open(tmp_path: Path, text: str | None, message: str) -> None:

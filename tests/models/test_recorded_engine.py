@@ -106,7 +106,11 @@ def test_what_is_not_recorded(tmp_path: Path) -> None:
         ({"question_id": 1, "txt": "a"}, "line 2: unknown key 'txt'"),
         ({"question_id": 1, "text": None}, "line 2: text None is no string"),
         ({"question_id": 1, "score": 1.5}, "line 2: score 1.5 is not between 0 and 1"),
-        ({"question_id": 1, "score": "high"}, "line 2: could not convert"),
+        ({"question_id": 1, "score": "0.5"}, "line 2: score '0.5' is not between 0 and 1"),
+        ({"question_id": 1, "score": True}, "line 2: score True is not between 0 and 1"),
+        ({"question_id": 1, "score": math.nan}, "line 2: score nan is not between 0 and 1"),
+        ({"question_id": 1, "text": "a", "logprobs": [math.nan]}, "line 2: log-probability nan is not a number"),
+        ({"question_id": 1, "text": "a", "logprobs": ["-1"]}, "line 2: log-probability '-1' is not a number"),
         ({"question_id": 0, "sql": "SELECT 1", "score": 1}, "line 2: the query has another score above"),
         (text(1, "ab", tokens=["a"]), "line 2: the tokens do not give the text"),
         (text(1, "ab", tokens=["a", "b"], logprobs=[0]), "line 2: the tokens do not give the text"),
@@ -118,7 +122,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: Any, message: str) -> N
 
 
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(ModelError, match="model 'said': not/there cannot be read"):
+    with pytest.raises(ModelError, match="model 'said': not/there: cannot be read"):
         load_backend(ModelSpec("said", "not/there", "-", "recorded", "-", "-"), device="cpu")
 
 

@@ -57,7 +57,7 @@ def test_the_two_parts(tmp_path: Path, text: str, user: str, opening: str) -> No
         ("Ask\n=== answer ===\n${zzz}", "unknown field ${zzz}; did you mean"),
         ("It costs $ 5\n=== answer ===\n", "write a lone dollar sign as $$"),
         ("Ask ${schema}\n=== answer ===\n", "the field ${question} is missing"),
-        (b"\xff\n=== answer ===\n", "cannot be read as UTF-8"),
+        (b"\xff\n=== answer ===\n", "not UTF-8 text"),
     ],
 )
 def test_malformed_templates(tmp_path: Path, text: str | bytes, message: str) -> None:

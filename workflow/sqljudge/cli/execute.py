@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqljudge.core.errors import SqljudgeError
+from sqljudge.core.records import decoded
 from sqljudge.sql.sandbox import Limits, Sandbox
 from sqljudge.stages.execute import as_cell
 
@@ -60,8 +61,9 @@ def _serve(sandbox: Sandbox, database: Path, source: BinaryIO, chunk: int) -> No
 
 def _chunks(source: Iterable[bytes], size: int) -> Iterator[list[str]]:
     chunk = []
-    for line in source:
-        chunk.append(line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"))
+    for number, line in enumerate(source):
+        text = decoded(line, "surrogateescape") if number == 0 else line.decode("utf-8", "surrogateescape")
+        chunk.append(text.rstrip("\r\n"))
         if len(chunk) == size:
             yield chunk
             chunk = []

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question, write_jsonl
+from sqljudge.core.records import HARDNESS, Question, read_text, write_jsonl
 from sqljudge.data.datasets import FORMATS, load_questions
 from sqljudge.sql.databases import database_path, databases_with_rows, gold_runs, golds_of
 from sqljudge.sql.official.execution import TEST_SUITE
@@ -101,9 +101,9 @@ class ListedQuestion:
 
 def _lines(ids_file: str | Path) -> list[str]:
     try:
-        return Path(ids_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"dataset.question_ids: {ids_file} cannot be read as UTF-8 text ({error})") from error
+        return read_text(ids_file).splitlines()
+    except DataError as error:
+        raise DataError(f"dataset.question_ids: {error}") from error
 
 
 def read_listed(ids_file: str | Path, questions: Sequence[Question]) -> list[ListedQuestion]:
