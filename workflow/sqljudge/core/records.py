@@ -257,7 +257,7 @@ def check_values(record: Any) -> None:
     is not judged, or a tie's (see TIES); a question's candidates are distinct. Raises DataError naming the candidate
     and the value.
     """
-    for name, declared, kinds in _kinds_of(type(record)):
+    for name, declared, kinds in _kinds_of(record.__class__):
         value = getattr(record, name)
         if not any(kind(value) for kind in kinds):
             raise DataError(f"{_subject(record)}{name} is {value!r}, which is no {declared.replace(' | ', ' or ')}")

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
+from sqljudge.data.staging import is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import BACKENDS, check_prompt_format
@@ -75,6 +76,8 @@ def _check_files(config: Config) -> None:
         _refuse("dataset.source", f"{what} {FORMATS[config.dataset.format].title}")
     if source and not resolve(source).exists():
         _refuse("dataset.source", f"{source} does not exist; name the dataset's folder or zip archive")
+    if source and resolve(source).is_dir() and is_written(resolve(source)):
+        _refuse("dataset.source", f"{source} is a folder that the run writes and deletes; move the dataset elsewhere")
     for key, file, instead in (
         ("pool", config.pool.file, "a labelled pool, or leave it empty"),
         ("demonstrations", config.demonstrations.file, "training questions, or leave it empty for the dataset's own"),
