@@ -121,6 +121,17 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: Any, message: str) -> N
         load_backend(spec(tmp_path, {"question_id": 0, "sql": "select 1", "score": 0.5}, line), device="cpu")
 
 
+def test_records_may_begin_with_a_byte_order_mark_and_hold_any_line_break(tmp_path: Path) -> None:
+    given = spec(tmp_path)
+    line = json.dumps(text(3, "SELECT '\u2028\x85'"), ensure_ascii=False)
+    Path(given.source).write_bytes(f"{line}\r\n".encode("utf-8-sig"))
+    (answer,) = load_backend(given, device="cpu").records.completions[3, ""]
+    assert answer.text == "SELECT '\u2028\x85'"
+    Path(given.source).write_text(line, encoding="utf-16")
+    with pytest.raises(ModelError, match=r"records\.jsonl: not UTF-8 text but UTF-16 or UTF-32; save"):
+        load_backend(given, device="cpu")
+
+
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="model 'said': not/there: cannot be read"):
         load_backend(ModelSpec("said", "not/there", "-", "recorded", "-", "-"), device="cpu")

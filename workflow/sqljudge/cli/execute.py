@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO
 
 from sqljudge.core.errors import SqljudgeError
-from sqljudge.core.records import decoded
 from sqljudge.sql.sandbox import Limits, Sandbox
 from sqljudge.stages.execute import as_cell
 
@@ -61,9 +61,8 @@ def _serve(sandbox: Sandbox, database: Path, source: BinaryIO, chunk: int) -> No
 
 def _chunks(source: Iterable[bytes], size: int) -> Iterator[list[str]]:
     chunk = []
-    for number, line in enumerate(source):
-        text = decoded(line, "surrogateescape") if number == 0 else line.decode("utf-8", "surrogateescape")
-        chunk.append(text.rstrip("\r\n"))
+    for line in source:
+        chunk.append(line.removeprefix(BOM_UTF8).rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"))
         if len(chunk) == size:
             yield chunk
             chunk = []

@@ -230,24 +230,21 @@ def is_probability(value: object) -> bool:
     return is_number(value) and 0 <= value <= 1 + ROUNDING  # type: ignore[operator]
 
 
-_KINDS: dict[str, Callable[[object], bool]] = {
-    "None": lambda value: value is None,
-    "bool": lambda value: isinstance(value, bool),
-    "str": lambda value: isinstance(value, str),
-    "int": lambda value: isinstance(value, Integral) and not isinstance(value, bool),
-    "float": is_number,
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "None": ("null", lambda value: value is None),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "str": ("text", lambda value: isinstance(value, str)),
+    "int": ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    "float": ("a number", is_number),
 }
+"""What a field of a declared type holds: in words, and whether a value is such."""
 
 
 @cache
-def _kinds_of(record_type: type) -> list[tuple[str, str, list[Callable[[object], bool]]]]:
-    """The fields of a record that hold single values: name, declared type, and what a value may be."""
-    fields = [(field.name, str(field.type)) for field in dataclasses.fields(record_type)]
-    return [
-        (name, declared, [_KINDS[kind] for kind in declared.split(" | ")])
-        for name, declared in fields
-        if all(kind in _KINDS for kind in declared.split(" | "))
-    ]
+def _fields_of(record_type: Any) -> list[tuple[str, list[tuple[str, Callable[[object], bool]]]]]:
+    """The fields of a record that hold single values, and what each may hold."""
+    fields = [(field.name, str(field.type).split(" | ")) for field in dataclasses.fields(record_type)]
+    return [(name, [_KINDS[kind] for kind in kinds]) for name, kinds in fields if all(kind in _KINDS for kind in kinds)]
 
 
 def check_values(record: Any) -> None:
@@ -257,10 +254,11 @@ def check_values(record: Any) -> None:
     is not judged, or a tie's (see TIES); a question's candidates are distinct. Raises DataError naming the candidate
     and the value.
     """
-    for name, declared, kinds in _kinds_of(record.__class__):
+    for name, kinds in _fields_of(record.__class__):
         value = getattr(record, name)
-        if not any(kind(value) for kind in kinds):
-            raise DataError(f"{_subject(record)}{name} is {value!r}, which is no {declared.replace(' | ', ' or ')}")
+        if not any(fits(value) for _, fits in kinds):
+            possible = " or ".join(words for words, _ in kinds)
+            raise DataError(f"{_subject(record)}{name} is {value!r}; it must be {possible}")
     if isinstance(record, CandidateSet):
         sqls = [candidate.sql for candidate in record.candidates]
         for place, candidate in enumerate(record.candidates):
@@ -270,14 +268,14 @@ def check_values(record: Any) -> None:
     for name in ("p_yes", "probability", "mass"):
         value = getattr(record, name, None)
         if value is not None and not is_probability(value):
-            raise DataError(f"{_subject(record)}{name} is {value!r}, which is not from 0 to 1")
+            raise DataError(f"{_subject(record)}{name} is {value!r}; it must be from 0 to 1")
     if isinstance(record, Candidate) and record.label not in (None, 0, 1):
         raise DataError(f"{_subject(record)}label {record.label!r} is neither 0 nor 1")
     if isinstance(record, Score):
         special = record.score in (FAILURE_SCORE, NOT_EXECUTABLE_SCORE)
         if not special and not -TIES <= record.score <= 1 + ROUNDING:
-            what = f"{FAILURE_SCORE} (no verdict) or {NOT_EXECUTABLE_SCORE} (does not execute)"
-            raise DataError(f"{_subject(record)}score is {record.score!r}, which is neither from 0 to 1 nor {what}")
+            what = f"from 0 to 1, {FAILURE_SCORE} (no verdict) or {NOT_EXECUTABLE_SCORE} (does not execute)"
+            raise DataError(f"{_subject(record)}score is {record.score!r}; it must be {what}")
 
 
 def _subject(record: Any) -> str:
@@ -376,9 +374,12 @@ def write_json(path: str | Path, value: Any) -> None:
 def decoded(content: bytes, errors: str = "strict") -> str:
     """The text of a file that a user gives: UTF-8, with or without a byte-order mark, line breaks as `\\n`.
 
-    `errors`: as in `bytes.decode`. Raises DataError for UTF-16 or UTF-32, UnicodeDecodeError for other bytes.
+    `errors`: as in `bytes.decode`; other than strict, it lets some null bytes through. Raises DataError for UTF-16 or
+    UTF-32, UnicodeDecodeError for other bytes.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:
+    nulls = content.count(0)
+    is_wide = nulls > 0 if errors == "strict" else nulls > len(content) // 4
+    if is_wide or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError("not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8")
     return content.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
 

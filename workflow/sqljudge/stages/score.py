@@ -18,6 +18,7 @@ from sqljudge.core.records import (
     CORRECT_THRESHOLD,
     FAILURE_SCORE,
     NOT_EXECUTABLE_SCORE,
+    ROUNDING,
     UNANSWERED,
     CandidateSet,
     Execution,
@@ -110,8 +111,9 @@ def read_verdict(judgment: Judgment, budget: int, rules: Rules = AS_IT_STANDS) -
     value, span = found
     token = bisect_right(judgment.token_ends, span[0])
     logprob = judgment.logprobs[token]
-    if math.isnan(logprob):
-        raise DataError(f"{_name(judgment)}: the log-probability of token {token} is not a number; judge it again")
+    if not logprob <= ROUNDING:  # nor is NaN
+        what = f"the log-probability of token {token} is {logprob!r}, which is not a number of at most 0"
+        raise DataError(f"{_name(judgment)}: {what}; judge it again")
     return Reading(value, token, min(1.0, math.exp(min(0.0, logprob))), span)
 
 
