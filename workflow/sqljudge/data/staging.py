@@ -255,7 +255,7 @@ def source_files(source: str | Path, *, questions_file: str, dataset_format: Dat
         databases = Path(source) / root / dataset_format.databases_folder
         for db_id in sorted(path.name for path in databases.iterdir()) if databases.is_dir() else ():
             inside = opened.files(f"{root}{dataset_format.databases_folder}/{db_id}/")
-            names += [name for name in inside if name.endswith((".sqlite", ".sql"))]
+            names += [name for name in inside if name.endswith((".sqlite", ".sqlite-wal", ".sqlite-journal", ".sql"))]
     return [str(Path(source) / name) for name in names]
 
 
