@@ -40,7 +40,7 @@ REQUESTS = {
     "failures_tolerated": CONFIG.failures_tolerated,
 }
 DATASET = CONFIG.dataset.name
-FORMAT = FORMATS[CONFIG.dataset.format]
+FORMAT = FORMATS[CONFIG.dataset.format].with_files(CONFIG.dataset.tables_file, CONFIG.dataset.databases_folder)
 DATA = f"results/data/{DATASET}"
 DATABASES = f"{DATA}/database"
 CPU_ENV = "../envs/cpu.yaml"

@@ -1,30 +1,29 @@
 # The dataset: fetched where no source is named, brought into one plain layout, and sampled.
 
 
-rule download_dataset:
-    """Fetch the dataset's archive from the first mirror that gives the right bytes."""
-    output:
-        target="results/downloads/{dataset}.zip",
-    log:
-        "logs/downloads/{dataset}.log",
-    conda:
-        CPU_ENV
-    resources:
-        runtime=120,
-    params:
-        mirrors=CONFIG.dataset.mirrors,
-        sha256=CONFIG.dataset.sha256,
-    script:
-        "../scripts/download_dataset.py"
+if not CONFIG.dataset.source:
+
+    rule download_dataset:
+        """Fetch the dataset's archive from the first mirror that gives the right bytes."""
+        output:
+            target="results/downloads/{dataset}.zip",
+        log:
+            "logs/downloads/{dataset}.log",
+        conda:
+            CPU_ENV
+        resources:
+            runtime=120,
+        params:
+            mirrors=CONFIG.dataset.mirrors,
+            sha256=CONFIG.dataset.sha256,
+        script:
+            "../scripts/download_dataset.py"
 
 
 rule stage_dataset:
     """Bring questions, schemas and databases into one layout; build databases that are given as SQL text."""
     input:
-        files=lambda wildcards: in_source(
-            {CONFIG.dataset.questions_file, FORMAT.tables_file, FORMAT.databases_archive},
-            {".sqlite", ".sqlite-wal", ".sqlite-journal", ".sql"},
-        ),
+        files=lambda wildcards: in_source(source_files),
     output:
         questions=f"{DATA}/questions.json",
         tables=f"{DATA}/tables.json",
@@ -36,6 +35,9 @@ rule stage_dataset:
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=CONFIG.dataset.questions_file,
+        tables_file=FORMAT.tables_file,
+        databases_folder=FORMAT.databases_folder,
+        pool_databases=lambda wildcards: databases_of(resolve(CONFIG.pool.file)) if CONFIG.pool.file else [],
         dataset_format=CONFIG.dataset.format,
         code=code_digest("data.staging"),
     script:
@@ -45,7 +47,7 @@ rule stage_dataset:
 rule stage_training:
     """Take the training questions, which demonstrations come from, out of the dataset."""
     input:
-        files=lambda wildcards: in_source({CONFIG.dataset.training_file}),
+        files=lambda wildcards: in_source(training_files, training_file=CONFIG.dataset.training_file),
     output:
         training=f"{DATA}.training.json",
     log:
@@ -55,6 +57,7 @@ rule stage_training:
     params:
         source=lambda wildcards, input: str(resolve(SOURCE)) if SOURCE else input[0],
         questions_file=CONFIG.dataset.questions_file,
+        tables_file=FORMAT.tables_file,
         training_file=CONFIG.dataset.training_file,
         dataset_format=CONFIG.dataset.format,
         code=code_digest("data.staging"),
@@ -81,6 +84,7 @@ rule sample_questions:
         per_hardness=CONFIG.dataset.per_hardness,
         exclude=CONFIG.dataset.exclude_databases,
         empty_golds=CONFIG.dataset.empty_golds,
+        limits=config["execution"],
         seed=SEED,
         code=code_digest("data.sample"),
     script:

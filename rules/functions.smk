@@ -1,23 +1,18 @@
 # What one file of rules alone computes from wildcards: inputs, models, environments, outputs.
 from sqljudge.core.variants import only, reference
+from sqljudge.data.pool import databases_of
+from sqljudge.data.staging import source_files, training_files
 from sqljudge.stages.extras import EXTRAS
 
 SOURCE = CONFIG.dataset.source
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
 
 
-def in_source(names, endings=()):
-    """The dataset's archive, its download, or of a folder the files with some names or endings."""
+def in_source(files, **names):
+    """The dataset's archive, its download, or of a folder what a function of the library finds."""
     if not SOURCE:
         return [f"results/downloads/{DATASET}.zip"]
-    source = resolve(SOURCE)
-    if source.is_file():
-        return [str(source)]
-    return [
-        str(file)
-        for file in sorted(source.rglob("*"))
-        if (file.name in names or file.suffix in endings) and not file.name.startswith("._")
-    ]
+    return files(resolve(SOURCE), questions_file=CONFIG.dataset.questions_file, dataset_format=FORMAT, **names)
 
 
 def entry_of(role):

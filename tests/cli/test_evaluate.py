@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqljudge.cli.evaluate import main
+from sqljudge.cli.evaluate import _parser, main
 from sqljudge.cli.pairs import read_pairs
 from sqljudge.sql.official.matching import COMPONENTS
 
@@ -98,6 +98,54 @@ def test_match_needs_no_database_and_exec_no_schema(files: Path, capsys: pytest.
     assert main([*pair, "--etype", "exec", "--db", str(files / "db"), "--csv", str(files / "o.csv")]) == 0
     assert table_row(capsys.readouterr().out, "execution")[0] == "0.667"
     assert (files / "o.csv").read_text().splitlines()[1].startswith("zoo,easy,,,1,,")
+
+
+def test_the_official_programs_shortest_command(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It scores execution, and needs no schemas."""
+    pair = [f"--gold={files / 'gold.sql'}", f"--pred={files / 'pred.sql'}"]
+    assert main([*pair, f"--db={files / 'db'}"]) == 0
+    out = capsys.readouterr().out
+    assert table_row(out, "execution")[0] == "0.667"
+    assert "exact match" not in out
+    assert main([*pair, "--db", str(files / "db"), "--etype", "exec", "--progress_bar_for_each_datapoint"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_options_and_defaults_are_the_official_programs() -> None:
+    official = {
+        "gold": None,
+        "pred": None,
+        "db": None,
+        "table": None,
+        "etype": "exec",
+        "plug_value": False,
+        "keep_distinct": False,
+        "progress_bar_for_each_datapoint": False,
+    }
+    parser = _parser()
+    for action in parser._actions:
+        if action.dest in official:
+            assert action.option_strings == [f"--{action.dest}"]
+            assert action.default == official.pop(action.dest)
+            assert action.dest != "etype" or action.choices == ("all", "exec", "match")
+    assert official == {}
+
+
+@pytest.mark.parametrize("marked", ["gold.sql", "pred.sql", "tables.json"])
+def test_files_with_a_byte_order_mark(files: Path, capsys: pytest.CaptureFixture[str], marked: str) -> None:
+    """In a prediction it would make the query wrong, without a word."""
+    assert run(files) == 0
+    before = capsys.readouterr().out
+    text = (files / marked).read_text(encoding="utf-8")
+    (files / marked).write_text(text, encoding="utf-8-sig")
+    assert run(files) == 0
+    assert capsys.readouterr().out == before
+    for encoding in ("utf-16", "utf-16-le"):
+        (files / marked).write_text(text, encoding=encoding)
+        assert run(files) == 1
+        assert capsys.readouterr().err == (
+            f"error: {files / marked}: not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8\n"
+        )
 
 
 def test_a_test_suite_is_used_and_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

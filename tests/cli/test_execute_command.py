@@ -32,7 +32,8 @@ def command(*arguments: str | Path, lines: bytes = b"") -> subprocess.CompletedP
 
 def test_command_answers_every_line(zoo: Path) -> None:
     before = zoo.read_bytes()
-    lines = b"SELECT * FROM animal WHERE age = 2\n\nselect \xff\r\nDELETE FROM animal\nSELECT x'00', 1e999\nSELECT 1"
+    lines = b"\xef\xbb\xbf"
+    lines += b"SELECT * FROM animal WHERE age = 2\n\nselect \xff\r\nDELETE FROM animal\nSELECT x'00', 1e999\nSELECT 1"
     for workers in ("1", "2"):
         done = command("--db", zoo, "--workers", workers, lines=lines)
         answers = [json.loads(line) for line in done.stdout.splitlines()]

@@ -55,6 +55,12 @@ def refused(path: Path) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("p_yes", [float("nan"), float("inf"), 1.5, -0.1])
+def test_a_probability_that_is_none(tmp_path: Path, p_yes: float) -> None:
+    write_judgments(tmp_path / "j.parquet", [YES_NO, Judgment(3, "x;", p_yes=p_yes)])
+    assert "question 3, 'x;': p_yes is" in refused(tmp_path / "j.parquet")
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     assert "delete it and re-run" in refused(tmp_path / "none.parquet")
 

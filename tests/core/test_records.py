@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +16,16 @@ from sqljudge.core.records import (
     Candidate,
     CandidateSet,
     Execution,
+    ForcedVerdict,
     Question,
     Score,
     Selection,
+    check_values,
     iter_jsonl,
     parse_json,
     read_json,
     read_jsonl,
+    read_text,
     to_json,
     write_json,
     write_jsonl,
@@ -174,3 +178,87 @@ def test_halves_do_not_reach_a_file(tmp_path: Path) -> None:
     assert read_jsonl(path, Question) == [whole] * 2
     write_json(path, {"\udfff": 1})
     assert read_json(path) == {"\ufffd": 1}
+
+
+ENCODED = '{"é": "\u2028"}\r\n2\r3\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_users_text_is_utf8_with_or_without_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "t").write_bytes(ENCODED.encode(encoding))
+    assert read_text(tmp_path / "t") == '{"é": "\u2028"}\n2\n3\n'
+    (tmp_path / "t").write_bytes("\ufeff\ufeff".encode())
+    assert read_text(tmp_path / "t") == "\ufeff", "one mark, at the start"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_other_unicode_encodings_are_named_in_one_line(tmp_path: Path, encoding: str, errors: str) -> None:
+    (tmp_path / "t").write_bytes(ENCODED.encode(encoding))
+    with pytest.raises(DataError) as error:
+        read_text(tmp_path / "t", errors)
+    assert str(error.value) == f"{tmp_path / 't'}: not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8"
+
+
+def test_records_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path, record = tmp_path / "x.jsonl", Selection(1, "é", 0.5, "")
+    path.write_text(f"{to_json(record)}\n{to_json(record)}\n", encoding="utf-8-sig")
+    assert read_jsonl(path, Selection) == [record, record]
+    path.write_text(f"{to_json(record)}\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"x\.jsonl, line 1: not a Selection \(not UTF-8 text but UTF-16 or UTF-32"):
+        read_jsonl(path, Selection)
+
+
+GOOD_SCORE = '{"question_id": 1, "sql": "a;", "score": VALUE, "verdict": null, "failure": false}'
+GOOD_VERDICT = '{"question_id": 1, "sql": "a;", "budget": 5, "tokens": 2, "probability": VALUE, "mass": 0.5}'
+GOOD_SET = '{"question_id": 1, "candidates": [{"sql": "a;", "count": 1, "label": VALUE}]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "values"),
+    [
+        (Score, GOOD_SCORE, ["0", "1", "0.5", "-0.5", "-1.0", "-1e-6", "1.0000000002"]),
+        (ForcedVerdict, GOOD_VERDICT, ["0", "1.0", "0.25", "null"]),
+        (CandidateSet, GOOD_SET, ["0", "1", "null"]),
+    ],
+)
+def test_values_that_a_record_can_hold(tmp_path: Path, kind: Any, line: str, values: list[str]) -> None:
+    for value in values:
+        (tmp_path / "x.jsonl").write_text(line.replace("VALUE", value))
+        assert len(read_jsonl(tmp_path / "x.jsonl", kind)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "values"),
+    [
+        (Score, GOOD_SCORE, ["NaN", "Infinity", "-Infinity", "1.5", "-0.2", "-2", "true", '"0.5"', "null", "[0.5]"]),
+        (ForcedVerdict, GOOD_VERDICT, ["NaN", "Infinity", "1.5", "-0.5", "true", '"0.5"', "[]"]),
+        (ForcedVerdict, GOOD_VERDICT.replace("VALUE", "0.25").replace("0.5", "VALUE"), ["NaN", "2", '"1"', "true"]),
+        (CandidateSet, GOOD_SET, ["2", "-1", "true", "0.5", '"1"', "NaN", "1.0"]),
+        (CandidateSet, GOOD_SET.replace('1, "label": VALUE', 'VALUE, "label": 1'), ['"1"', "NaN", "1.5", "true"]),
+        (CandidateSet, GOOD_SET.replace('"label"', '"mean_logprob"'), ["NaN", "-Infinity", '"-1"', "false"]),
+        (Score, GOOD_SCORE.replace("VALUE", "0.5").replace('_id": 1', '_id": VALUE'), ['"1"', "1.5", "true", "null"]),
+        (Score, GOOD_SCORE.replace("VALUE", "0.5").replace("null", "VALUE"), ['"true"', "1"]),
+    ],
+)
+def test_values_that_a_record_cannot_hold_are_named(tmp_path: Path, kind: Any, line: str, values: list[str]) -> None:
+    for value in values:
+        (tmp_path / "x.jsonl").write_text(f"{line.replace('VALUE', value)}\n")
+        with pytest.raises(DataError, match=rf"x\.jsonl, line 1: not a {kind.__name__} \(") as error:
+            read_jsonl(tmp_path / "x.jsonl", kind)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("label", ["0", "1", "null"])
+def test_a_query_stands_once_among_the_candidates_of_a_question(tmp_path: Path, label: str) -> None:
+    one = '{"sql": "a;", "count": 1, "label": 1}'
+    other = one.replace('"label": 1', f'"label": {label}')
+    (tmp_path / "x.jsonl").write_text(f'{{"question_id": 7, "candidates": [{one}, {other}]}}\n')
+    with pytest.raises(DataError, match="question 7: 'a;' is listed twice; keep one"):
+        read_jsonl(tmp_path / "x.jsonl", CandidateSet)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    check_values(Score(1, "a;", np.float32(0.5), None, failure=False))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="question 1, 'a;': score is nan; it must be a number"):
+        check_values(Score(1, "a;", float("nan"), None, failure=False))

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import HARDNESS, Question
-from sqljudge.data.datasets import load_questions, schema_text, schema_texts
+from sqljudge.data.datasets import NO_LEVEL, load_questions, schema_text, schema_texts
 
 MINI = ROOT / "resources" / "mini_spider"
 SHOP = {
@@ -66,12 +66,12 @@ def test_questions(tmp_path: Path, tables: Path) -> None:
     [
         ({"a": 1}, "not a list of questions"),
         ([GOOD, "text"], "question 1: needs the text fields"),
-        ([{**GOOD, "query": None}], "question 0: needs the text fields"),
+        ([{"db_id": "shop", "question": "?"}], "question 0: needs the text fields"),
         ([{**GOOD, "question": "  "}], "question 0: needs the text fields"),
         ([{"db_id": "shop"}], "question 0: needs the text fields"),
         ([{**GOOD, "db_id": 5}], "question 0: needs the text fields"),
         ([GOOD, {**GOOD, "db_id": "shops"}], "question 1: database 'shops' is not in"),
-        ([GOOD, {**GOOD, "query": "SELECT FROM WHERE"}], "question 1: "),
+        ([GOOD, {**GOOD, "question": ["How many?"]}], "question 1: needs the text fields"),
     ],
 )
 def test_malformed_questions(tmp_path: Path, tables: Path, rows: Any, message: str) -> None:
@@ -80,6 +80,14 @@ def test_malformed_questions(tmp_path: Path, tables: Path, rows: Any, message: s
         load_questions(path, tables)
     assert message in one_line(error)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("query", ["SELECT FROM WHERE", "SELECT x.id FROM item x", "", "  ", None, 5, ["SELECT 1"]])
+def test_a_gold_query_without_a_level_is_read_all_the_same(tmp_path: Path, tables: Path, query: Any) -> None:
+    """So that one of them does not stop a run: the sample leaves it out."""
+    good, bad = load_questions(write(tmp_path / "dev.json", [GOOD, {**GOOD, "query": query}]), tables)
+    assert (good.hardness, bad.id, bad.hardness) == ("easy", 1, NO_LEVEL)
+    assert isinstance(bad.gold_sql, str)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +107,19 @@ def test_question_files_that_cannot_be_read(tmp_path: Path, tables: Path, conten
 def test_malformed_tables(tmp_path: Path, value: Any) -> None:
     with pytest.raises(DataError, match=r"tables\.json"):
         load_questions(write(tmp_path / "dev.json", [GOOD]), write(tmp_path / "tables.json", value))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_question_files_and_schemas_in_other_encodings(tmp_path: Path, tables: Path, encoding: str) -> None:
+    questions = tmp_path / "dev.json"
+    questions.write_text(json.dumps([{**GOOD, "question": "é"}], ensure_ascii=False), encoding=encoding)
+    tables.write_text(json.dumps([SHOP]), encoding="utf-8-sig")
+    if encoding == "utf-8-sig":
+        assert load_questions(questions, tables)[0].question == "é"
+        return
+    with pytest.raises(DataError) as error:
+        load_questions(questions, tables)
+    assert one_line(error) == f"{questions}: not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8"
 
 
 def test_the_embedded_benchmark() -> None:

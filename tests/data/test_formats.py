@@ -188,7 +188,7 @@ def test_a_question_may_have_no_evidence(tmp_path: Path, empty: str | None) -> N
     [
         ({"difficulty": "moderat"}, "question 0: difficulty is 'moderat'; did you mean 'moderate'"),
         ({"difficulty": 3}, "question 0: difficulty is 3; it must be one of simple, moderate, challenging"),
-        ({"SQL": ""}, "question 0: needs the text fields db_id, question and SQL"),
+        ({"question": ""}, "question 0: needs the text fields db_id, question and SQL"),
         ({"db_id": "other"}, "question 0: database 'other' is not in"),
     ],
 )

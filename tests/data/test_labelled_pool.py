@@ -20,7 +20,7 @@ from sqljudge.core.records import (
     read_jsonl,
     write_jsonl,
 )
-from sqljudge.data.pool import label_candidates, read_pool, write_imported_pool, write_labelled_pool
+from sqljudge.data.pool import databases_of, label_candidates, read_pool, write_imported_pool, write_labelled_pool
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import METHODS, judge, judged_pairs
@@ -51,6 +51,20 @@ def read(folder: Path, rows: Any, **how: int) -> Any:
     (folder / "tables.json").write_text(json.dumps(TABLES))
     (folder / "pool.json").write_text(json.dumps(rows) if not isinstance(rows, str) else rows)
     return read_pool(folder / "pool.json", folder / "tables.json", **how)
+
+
+def test_a_pool_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    expected = read(tmp_path, [ENTRY])
+    (tmp_path / "pool.json").write_text(json.dumps([ENTRY]), encoding="utf-8-sig")
+    assert read_pool(tmp_path / "pool.json", tmp_path / "tables.json") == expected
+    assert databases_of(tmp_path / "pool.json") == ["shop"]
+
+
+@pytest.mark.parametrize("rows", ["[", "{}", [], [3, {"db_id": 5}, {}]])
+def test_the_databases_of_a_malformed_pool(tmp_path: Path, rows: Any) -> None:
+    (tmp_path / "pool.json").write_text(rows if isinstance(rows, str) else json.dumps(rows))
+    assert databases_of(tmp_path / "pool.json") == []
+    assert databases_of(tmp_path / "none.json") == []
 
 
 def refused(folder: Path, rows: Any, **how: int) -> str:

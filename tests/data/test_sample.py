@@ -97,6 +97,15 @@ def test_no_question_of_a_hardness() -> None:
         sample_questions(made("easy", "medium", "hard"), per_hardness=1, seed=0)
 
 
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    questions = made(*HARDNESS)
+    for text in ("3\n0\n", "3\r\n0\r\n"):
+        (tmp_path / "ids.txt").write_bytes(text.encode("utf-8-sig"))
+        assert [q.id for q in pick_questions(questions, tmp_path / "ids.txt")] == [3, 0]
+    (tmp_path / "ids.tsv").write_text("hardness\tquestion_ids\nextra\t3\n", encoding="utf-8-sig")
+    assert read_listed(tmp_path / "ids.tsv", questions) == [ListedQuestion("extra", (3,))]
+
+
 def test_picked_questions_keep_the_order_of_the_list(tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text("3\n\n 0 \n2")
@@ -114,6 +123,7 @@ def test_picked_questions_keep_the_order_of_the_list(tmp_path: Path) -> None:
         (b"1\n2\n\n1", "line 4: '1' is listed twice"),
         (b"\n \n", "lists no question ids"),
         (b"\xff\xfe1", "UTF-8"),
+        ("1".encode("utf-16-be"), "UTF-16"),
         (None, "cannot be read"),
     ],
 )
@@ -193,7 +203,7 @@ def mini(tmp_path: Path) -> Path:
 
 def written(data: Path, *ids: Path, questions: str = "questions.json", **settings: Any) -> list[Question]:
     """The questions that the job of a folder in the plain layout writes."""
-    defaults: dict[str, Any] = {"per_hardness": 2, "exclude": (), "empty_golds": False, "seed": 7}
+    defaults: dict[str, Any] = {"per_hardness": 2, "exclude": (), "empty_golds": False, "seed": 7, "limits": {}}
     target = settings.pop("target", data.parent / "sample.jsonl")
     write_sample(
         questions=str(data / questions),
@@ -322,6 +332,61 @@ def test_gold_queries_that_do_not_run_are_left_out_counted_and_named(
         written(mini, ids)
 
 
+SLOW = "SELECT count(*) FROM {table}" + " JOIN {table}" * 9
+
+
+@pytest.mark.parametrize("listed", ["sample", "ids", "tsv"])
+def test_every_kind_of_gold_query_that_does_not_run_is_left_out(
+    mini: Path, caplog: pytest.LogCaptureFixture, listed: str
+) -> None:
+    """Also one that SQLite runs, but to which the official evaluator gives no level."""
+    loaded = load_questions(mini / "questions.json", mini / "tables.json")
+    first = loaded[0]
+    table, one, other = re.findall(r"\w+", first.schema_text.removeprefix("-- Table "))[:3]
+    kinds: dict[str, tuple[Any, str]] = {
+        "syntax": (f"SELECT {one}, FROM {table}", "error: near"),
+        "no table": ("SELECT a FROM nowhere", "error: no such table"),
+        "too slow": (SLOW.format(table=table), "timeout: stopped after"),
+        "empty": ("", "error: empty query"),
+        "blank": (" ", "error: empty query"),
+        "null": (None, "error: near"),
+        "number": (5, "error: near"),
+        "list": ([f"SELECT {one} FROM {table}"], "error: near"),
+        "lost comma": (f"SELECT {one} {other} {one} FROM {table}", "error: near"),
+        "alias without AS": (f"SELECT x.{one} FROM {table} x", "it runs, but is not SQL that the official evaluator"),
+    }
+    places = [question.id for question in loaded if question.db_id == first.db_id][: len(kinds)]
+    rows = json.loads((mini / "questions.json").read_text(encoding="utf-8"))
+    for place, (query, _) in zip(places, kinds.values(), strict=True):
+        rows[place]["query"] = query
+    (mini / "questions.json").write_text(json.dumps(rows), encoding="utf-8")
+    good = next(question for question in loaded if question.id not in places and question.hardness == "easy")
+    if listed == "sample":
+        sample = written(mini, per_hardness=5, limits={"steps": 1_000_000})
+    elif listed == "ids":
+        (mini / "ids.txt").write_text("\n".join(map(str, [*places, good.id])))
+        sample = written(mini, mini / "ids.txt", limits={"steps": 1_000_000})
+    else:
+        lines = [f"{question.hardness}\t{question.id}" for question in loaded if question.id in (*places, good.id)]
+        (mini / "ids.tsv").write_text("\n".join(["hardness\tquestion_ids", *lines]))
+        sample = written(mini, mini / "ids.tsv", per_hardness=5, limits={"steps": 1_000_000})
+    assert good.id in {question.id for question in sample} or listed == "sample"
+    assert all(question.hardness in HARDNESS for question in sample)
+    assert not {question.id for question in sample} & {*places}
+    (said,) = [text for text in caplog.messages if "do not run" in text]
+    assert f"({len(kinds)}): " in said
+    for place, (name, (_, why)) in zip(places, kinds.items(), strict=True):
+        (own,) = [part for part in said.partition("): ")[2].split("; ") if part.startswith(f"{place} (")]
+        assert why in own, name
+
+
+def test_gold_queries_have_the_limits_of_all_other_queries(mini: Path) -> None:
+    """Else one that runs here would stop the run where candidates are compared with it."""
+    assert len(written(mini, per_hardness=1)) == 4
+    with pytest.raises(DataError, match="only 0 usable questions"):
+        written(mini, per_hardness=1, limits={"rows": 1, "steps": 100})
+
+
 def test_a_gold_query_must_run_on_every_file_of_its_database_and_give_rows_on_its_own(tmp_path: Path) -> None:
     for db_id in "xy":
         database(tmp_path, db_id, "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
@@ -378,7 +443,7 @@ def test_a_list_that_leaves_questions_open(tmp_path: Path, caplog: pytest.LogCap
         ("hardness\nEasy", "line 2: needs the columns hardness and question_ids"),
         (f"{LISTED}0\teasy\t0\t\n1\teasy\t0\t", "line 3: 0 is listed more often than there are ids; take one out"),
         (LISTED, "lists no questions"),
-        (None, "cannot be read as UTF-8 text"),
+        (None, "cannot be read"),
     ],
 )
 def test_malformed_lists_that_leave_questions_open(tmp_path: Path, text: str | None, message: str) -> None:

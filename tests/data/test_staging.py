@@ -20,7 +20,16 @@ import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
 from sqljudge.data import staging
-from sqljudge.data.staging import download, stage_dataset, stage_training, write_dataset, write_training
+from sqljudge.data.datasets import BIRD, SPIDER
+from sqljudge.data.staging import (
+    WRITTEN,
+    download,
+    source_files,
+    stage_dataset,
+    stage_training,
+    write_dataset,
+    write_training,
+)
 
 SQL = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('é');\n"
 
@@ -214,6 +223,150 @@ def test_another_split(source: Path, tmp_path: Path) -> None:
     (source / "small.json").write_text('[{"db_id": "two"}]')
     assert stage_dataset(source, tmp_path / "out", questions_file="small.json") == ["two"]
     assert staged(tmp_path / "out") == ["database/two/two.sqlite", "questions.json", "tables.json"]
+
+
+# --- links, other splits, pools, and a run inside its dataset ---------------------------------------------------------
+
+
+def moved(folder: Path, elsewhere: Path) -> None:
+    """Move a folder or file away, and leave a link to it in its place."""
+    elsewhere.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(folder, elsewhere)
+    folder.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "linked", ["database", "database/one", "database/two/two.sqlite", "dev.json", "", "database database/one"]
+)
+@pytest.mark.parametrize("down", [False, True], ids=["plain", "one folder down"])
+def test_links_are_followed(source: Path, tmp_path: Path, linked: str, down: bool) -> None:
+    for number, name in enumerate(reversed(linked.split(" "))):
+        moved(source / name, tmp_path / "elsewhere" / str(number))
+    if down:
+        (tmp_path / "up").mkdir()
+        (tmp_path / "up" / "spider_data").symlink_to(source)
+    check(tmp_path / "up" if down else source, tmp_path / "out")
+    where = tmp_path / "up" if down else source
+    files = source_files(where, questions_file="dev.json", dataset_format=SPIDER)
+    assert sorted(Path(file).relative_to(where / "spider_data" if down else where).as_posix() for file in files) == [
+        "database/one/one.sqlite",
+        "database/one/one_7.sqlite",
+        "database/one/schema.sql",
+        "database/two/two.sqlite",
+        "database/unused/unused.sqlite",
+        "dev.json",
+        "tables.json",
+    ]
+
+
+def test_two_databases_in_one_folder_through_links(source: Path, tmp_path: Path) -> None:
+    shutil.move(source / "database/two/two.sqlite", source / "database/one/two.sqlite")
+    shutil.rmtree(source / "database/two")
+    (source / "database/two").symlink_to("one")
+    assert stage_dataset(source, tmp_path / "out") == ["one", "two"]
+    assert value(tmp_path / "out/database/two/two.sqlite") == "é"
+
+
+@pytest.mark.parametrize("circle", ["loop .", "database/up ..", "a b/b b/a a", "self self", "database/one/top ../.."])
+def test_links_in_a_circle_end(source: Path, tmp_path: Path, circle: str) -> None:
+    for folder in ("a", "b"):
+        (source / folder).mkdir()
+    pair = circle.split(" ")
+    for link, goal in [(pair[0], pair[1])] if len(pair) == 2 else [("a/b", "../b"), ("b/a", "../a")]:
+        (source / link).symlink_to(goal)
+    check(source, tmp_path / "out")
+    (source / "tables.json").unlink()
+    assert "holds no folder with both" in refused(source, tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["database", "database/one", "database/one/one.sqlite", "dev.json", "tables.json"])
+@pytest.mark.parametrize("goal", ["nowhere", "self"])
+def test_a_link_that_leads_nowhere_is_named(source: Path, tmp_path: Path, name: str, goal: str) -> None:
+    path = source / name
+    moved(path, tmp_path / "gone")
+    path.unlink()
+    path.symlink_to(path.name if goal == "self" else goal)
+    line = refused(source, tmp_path / "out")
+    assert f"{path} is a link to {path.readlink()}, which does not exist" in line
+
+
+def test_the_folder_of_the_dataset_is_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/spider_data").symlink_to("/not/there")
+    line = refused(tmp_path / "source", tmp_path / "out")
+    assert "holds no folder with both dev.json and tables.json" in line
+    assert "spider_data is a link to /not/there, which does not exist" in line
+
+
+def inputs(source: Path) -> list[str]:
+    found = source_files(source, questions_file="dev.json", dataset_format=SPIDER)
+    return [Path(file).relative_to(source).as_posix() for file in found]
+
+
+@pytest.mark.parametrize("way", ["folder", "link"])
+def test_what_a_run_writes_is_no_part_of_its_dataset(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Even where the dataset's own files lie deeper, or a folder of it leads there."""
+    monkeypatch.chdir(source)
+    given = Path()
+    if way == "link":
+        (tmp_path / "link").symlink_to(source)
+        given = tmp_path / "link"
+    before = inputs(given)
+    stage_dataset(given, Path("results/data/mini"))
+    shutil.copy("dev.json", "results/data/mini/dev.json")
+    assert inputs(given) == before
+    check(given, Path("results/data/mini"))
+    (source / "a/b/c/d").mkdir(parents=True)
+    for name in ("dev.json", "tables.json", "database"):
+        shutil.move(source / name, source / "a/b/c/d" / name)
+    for folder in WRITTEN:
+        shutil.copytree(source / "a/b/c/d", source / folder / "copy", dirs_exist_ok=True)
+    assert inputs(given) == [f"a/b/c/d/{name}" for name in before]
+    shutil.rmtree(source / "a/b/c/d/database")
+    (source / "a/b/c/d/database").symlink_to(source / "results/copy/database")
+    with pytest.raises(DataError, match="a/b/c/d/database is a folder that the run writes"):
+        stage_dataset(given, Path("results/data/mini"))
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_the_test_split(source: Path, tmp_path: Path, as_zip: bool) -> None:
+    """Spider's own has other names beside the development set's."""
+    (source / "test.json").write_text('[{"db_id": "three"}]')
+    (source / "test_tables.json").write_text('["of the test split"]')
+    make_database(source / "test_database/three/three.sqlite")
+    given = zipped(source, tmp_path / "s.zip", inside="spider_data/") if as_zip else source
+    split = SPIDER.with_files("test_tables.json", "test_database/")
+    assert stage_dataset(given, tmp_path / "out", questions_file="test.json", dataset_format=split) == ["three"]
+    assert staged(tmp_path / "out") == ["database/three/three.sqlite", "questions.json", "tables.json"]
+    assert (tmp_path / "out/tables.json").read_text() == '["of the test split"]'
+    check(given, tmp_path / "dev")
+
+
+def test_a_split_in_a_folder_of_its_own_with_databases_outside_it(source: Path, tmp_path: Path) -> None:
+    (source / "test_data").mkdir()
+    for name in ("dev.json", "tables.json"):
+        shutil.move(source / name, source / "test_data" / name)
+    shutil.move(source / "database", source / "test_database")
+    split = SPIDER.with_files("test_data/tables.json", "test_database")
+    assert stage_dataset(source, tmp_path / "out", questions_file="test_data/dev.json", dataset_format=split)
+    assert staged(tmp_path / "out") == WHOLE
+
+
+def test_the_archive_of_another_splits_databases_has_the_name_of_their_folder() -> None:
+    assert BIRD.with_files("", "test_databases").databases_archive == "test_databases.zip"
+    assert BIRD.with_files("test_tables.json").databases_archive == "dev_databases.zip"
+    assert SPIDER.with_files() == SPIDER
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_databases_of_a_pool_are_taken_where_the_source_has_them(source: Path, tmp_path: Path, as_zip: bool) -> None:
+    """The questions need not use them; what is missing is left to whoever needs it."""
+    given = zipped(source, tmp_path / "s.zip") if as_zip else source
+    pool = ["unused", "one", "elsewhere", "..", "", "a/b"]
+    assert stage_dataset(given, tmp_path / "out", pool_databases=pool) == ["one", "two", "unused"]
+    assert staged(tmp_path / "out") == sorted([*WHOLE, "database/unused/unused.sqlite"])
 
 
 def test_the_embedded_benchmark(tmp_path: Path) -> None:
@@ -494,9 +647,11 @@ def test_a_job_stages_into_the_folder_of_its_outputs(
     (source / "train.json").write_text("[1]")
     files, out = [str(path) for path in source.glob("*.json")], tmp_path / "out"
     given = {"files": files, "source": str(source), "questions_file": "dev.json", "dataset_format": "spider"}
+    given |= {"tables_file": "tables.json"}
     made = {"questions": "questions.json", "tables": "tables.json", "databases": "database"}
     with caplog.at_level("INFO"):
-        write_dataset(**given, **{name: str(out / file) for name, file in made.items()})
+        targets = {name: str(out / file) for name, file in made.items()}
+        write_dataset(**given, **targets, databases_folder="database", pool_databases=[])
     assert staged(out) == WHOLE
     assert caplog.messages == [f"staged 2 databases from {source}"]
     write_training(**given, training=str(tmp_path / "t.json"), training_file="train.json")

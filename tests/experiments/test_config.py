@@ -561,6 +561,38 @@ def test_files_that_do_not_exist(path: str, value: str, message: str) -> None:
     assert message in refused(changed(path, value))
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("dataset/source", "results"),
+        ("dataset/source", "results/data/spider"),
+        ("dataset/source", "link"),
+        ("dataset/source", "logs"),
+        ("dataset/question_ids", "results/questions/spider.jsonl"),
+        ("pool/file", "results/candidates/pool.jsonl"),
+        ("pool/file", "link/candidates/pool.jsonl"),
+    ],
+)
+def test_what_a_run_writes_is_none_of_its_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, value: str
+) -> None:
+    for folder in ("results/data/spider", "results/questions", "results/candidates", "logs"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("results/questions/spider.jsonl", "results/candidates/pool.jsonl"):
+        (tmp_path / file).touch()
+    (tmp_path / "link").symlink_to("results")
+    monkeypatch.chdir(tmp_path)
+    assert f"{path.replace('/', '.')}: {value} " in (line := refused(changed(path, value)))
+    assert "that the run writes and deletes; " in line
+
+
+def test_a_dataset_may_lie_around_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run/results").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run")
+    for source in (".", "..", str(tmp_path), str(tmp_path / "run")):
+        check_references(load_config(changed("dataset/source", source)), models())
+
+
 def test_a_discriminator_without_a_prompt_is_left_out_of_a_table_of_contexts() -> None:
     experiments = experiments_of(load_config(shipped()))
     assert experiments["contexts"].left_out == (("distill-r1-1.5b", "few_shot"),)
@@ -754,7 +786,7 @@ def test_a_models_table_that_cannot_be_read(tmp_path: Path, content: bytes | Non
     path = tmp_path / "models.tsv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"models_table: .* cannot be read as UTF-8"):
+    with pytest.raises(ConfigError, match=r"models_table: .*(not UTF-8 text|cannot be read)"):
         read_models(path)
 
 

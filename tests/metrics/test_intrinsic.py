@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +39,24 @@ def records(questions: Judged) -> tuple[list[CandidateSet], list[Score]]:
 def measured(questions: Judged, resamples: int = 20) -> dict[str, float | None]:
     result = intrinsic_metrics(*records(questions), seed=42, resamples=resamples)
     return {name: metric["value"] for name, metric in result["metrics"].items()}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.5, -0.2, True, "0.5", None])
+def test_what_is_no_score_is_refused(value: Any) -> None:
+    sets, scores = records([[(1, 0.9), (0, 0.2)]])
+    with pytest.raises(DataError, match=r"question 0, 'q1': score is .*; it must be") as error:
+        intrinsic_metrics(sets, [scores[0], replace(scores[1], score=value)], seed=1)
+    assert "\n" not in str(error.value)
+
+
+def test_two_labels_or_two_scores_of_one_candidate_are_refused() -> None:
+    sets, scores = records([[(1, 0.9), (0, 0.2)]])
+    twice = replace(sets[0], candidates=(*sets[0].candidates, Candidate("q0", label=0)))
+    with pytest.raises(DataError, match="question 0: 'q0' is listed twice; keep one"):
+        intrinsic_metrics([twice], scores, seed=1)
+    with pytest.raises(DataError, match="question 0, 'q0': two scores that differ"):
+        intrinsic_metrics(sets, [*scores, replace(scores[0], score=0.1)], seed=1)
+    assert intrinsic_metrics(sets, [*scores, scores[0]], seed=1, resamples=20)["candidates"] == 2
 
 
 def close(value: float | None) -> object:

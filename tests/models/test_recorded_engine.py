@@ -109,7 +109,11 @@ def test_what_is_not_recorded(tmp_path: Path) -> None:
         ({"question_id": 1, "txt": "a"}, "line 2: unknown key 'txt'"),
         ({"question_id": 1, "text": None}, "line 2: text None is no string"),
         ({"question_id": 1, "score": 1.5}, "line 2: score 1.5 is not between 0 and 1"),
-        ({"question_id": 1, "score": "high"}, "line 2: could not convert"),
+        ({"question_id": 1, "score": "0.5"}, "line 2: score '0.5' is not between 0 and 1"),
+        ({"question_id": 1, "score": True}, "line 2: score True is not between 0 and 1"),
+        ({"question_id": 1, "score": math.nan}, "line 2: score nan is not between 0 and 1"),
+        ({"question_id": 1, "text": "a", "logprobs": [math.nan]}, "line 2: log-probability nan is not a number"),
+        ({"question_id": 1, "text": "a", "logprobs": ["-1"]}, "line 2: log-probability '-1' is not a number"),
         ({"question_id": 0, "sql": "SELECT 1", "score": 1}, "line 2: the query has another score above"),
         (text(1, "ab", tokens=["a"]), "line 2: the tokens do not give the text"),
         (text(1, "ab", tokens=["a", "b"], logprobs=[0]), "line 2: the tokens do not give the text"),
@@ -120,8 +124,19 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: Any, message: str) -> N
         load_backend(spec(tmp_path, {"question_id": 0, "sql": "select 1", "score": 0.5}, line), device="cpu")
 
 
+def test_records_may_begin_with_a_byte_order_mark_and_hold_any_line_break(tmp_path: Path) -> None:
+    given = spec(tmp_path)
+    line = json.dumps(text(3, "SELECT '\u2028\x85'"), ensure_ascii=False)
+    Path(given.source).write_bytes(f"{line}\r\n".encode("utf-8-sig"))
+    (answer,) = load_backend(given, device="cpu").records.completions[3, ""]
+    assert answer.text == "SELECT '\u2028\x85'"
+    Path(given.source).write_text(line, encoding="utf-16")
+    with pytest.raises(ModelError, match=r"records\.jsonl: not UTF-8 text but UTF-16 or UTF-32; save"):
+        load_backend(given, device="cpu")
+
+
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(ModelError, match="model 'said': not/there cannot be read"):
+    with pytest.raises(ModelError, match="model 'said': not/there: cannot be read"):
         load_backend(ModelSpec("said", "not/there", "-", "recorded", "-", "-"), device="cpu")
 
 

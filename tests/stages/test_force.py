@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,11 @@ def test_scores_are_the_probability_of_true_and_none_is_a_failure() -> None:
 def test_a_missing_verdict_is_said() -> None:
     with pytest.raises(DataError, match="question 1: no forced verdict of candidate 'a;'"):
         score_forced(SETS, FORCED[:2], mode="naive", executable=None)
+    for wrong in (math.nan, math.inf, -0.5, 1.5, True, "0.5"):
+        with pytest.raises(DataError, match=r"question 0, 'a;': probability is .*; it must be"):
+            score_forced(SETS, [replace(FORCED[0], probability=wrong), *FORCED[1:]], mode="naive", executable=None)
+    with pytest.raises(DataError, match="question 0, 'a;': two forced verdicts that differ"):
+        score_forced(SETS, [*FORCED, replace(FORCED[0], probability=0.125)], mode="naive", executable=None)
 
 
 def softmax(backend: Any, text: str) -> torch.Tensor:

@@ -55,6 +55,20 @@ def test_a_continuation_ends_at_the_first_blank_line(text: str, sql: str) -> Non
         (" name FROM t\n \nIt", "SELECT name FROM t;"),
         (" name\nFROM t\n\nIt; is", "SELECT name FROM t;"),
         (" name FROM t", "SELECT name FROM t;"),
+        (" a FROM t WHERE n = 'x; y'; It", "SELECT a FROM t WHERE n = 'x; y';"),
+        (" a FROM t WHERE n = 'it''s; y'; It", "SELECT a FROM t WHERE n = 'it''s; y';"),
+        (' a FROM t WHERE n = "x; y"; It', "SELECT a FROM t WHERE n = 'x; y';"),
+        (' a FROM t WHERE n = "x ""; y"; It', "SELECT a FROM t WHERE n = 'x \"; y';"),
+        (" `a;b` FROM t; It", "SELECT `a;b` FROM t;"),
+        (" [a;b] FROM t; It", "SELECT [a;b] FROM t;"),
+        (" a -- one; two\nFROM t; It", "SELECT a FROM t;"),
+        (" a /* one;\ntwo */ FROM t; It's", "SELECT a FROM t;"),
+        (" a -- it's; so\nFROM t; It", "SELECT a FROM t;"),
+        (" a /* never closed; FROM t", "SELECT a;"),
+        (" a FROM t WHERE n = 'x; never closed", "SELECT a FROM t WHERE n = 'x; never closed;"),
+        (" a FROM t WHERE n = '\\'; It's", "SELECT a FROM t WHERE n = '\\';"),
+        (" a FROM t WHERE n = 'é;😀;'; It", "SELECT a FROM t WHERE n = 'é;😀;';"),
+        (" a FROM t;; It", "SELECT a FROM t;"),
     ],
 )
 def test_a_statement_ends_at_a_semicolon_or_fence_too(text: str, sql: str) -> None:
@@ -88,6 +102,15 @@ def test_the_first_fenced_block(text: str, sql: str) -> None:
 def test_a_block_that_is_cut_counts_if_the_extraction_says_so(text: str) -> None:
     assert extract_sql("open_fence", "<think>\nOkay,", text) == "SELECT a FROM;"
     assert extract_sql("fenced", "<think>\nOkay,", text) == EMPTY_SQL
+
+
+def test_a_string_may_be_open_where_the_answer_begins() -> None:
+    assert extract_sql("statement", "SELECT a FROM t WHERE n = 'x", "; y'; It") == "SELECT a FROM t WHERE n = 'x; y';"
+    assert extract_sql("statement", "SELECT a -- so", "; it\nFROM t; It") == "SELECT a FROM t;"
+
+
+def test_no_model_is_stopped_inside_a_string() -> None:
+    assert not [mark for way in EXTRACTIONS.values() for mark in way.stop if mark in "SELECT 'x; y' -- so; it"]
 
 
 def test_an_unknown_extraction() -> None:
@@ -180,7 +203,7 @@ def test_requests_carry_seed_sample_temperature_and_stops(
 
     wrapper = type("Watched", (), {"backend": backend, "complete": staticmethod(watched)})()
     generated(wrapper, seed=9, extraction="statement")
-    assert {(r.seed, r.temperature, r.max_new_tokens, r.stop) for r in seen} == {(9, 0.7, 50, ("\n\n", ";", "```"))}
+    assert {(r.seed, r.temperature, r.max_new_tokens, r.stop) for r in seen} == {(9, 0.7, 50, ("\n\n", "```"))}
     assert [r.sample for r in seen] == [0, 1, 2, 3] * 3
 
 

@@ -40,6 +40,8 @@ def filled(template: PromptTemplate, prompt_format: str = "raw", sql: str = "") 
         ("Ask\n=== answer ===\n", "Ask", ""),
         ("Ask\n=== answer ===", "Ask", ""),
         ("Ask\r\n=== answer ===\r\nA:\r\n", "Ask", "A:"),
+        ("\ufeffAsk\n=== answer ===\nA:", "Ask", "A:"),
+        ("\ufeff=== answer ===\nA:", "", "A:"),
         ("=== answer ===\nA:", "", "A:"),
         ("Write '=== answer ===' here\n=== answer ===\nA:", "Write '=== answer ===' here", "A:"),
     ],
@@ -57,7 +59,9 @@ def test_the_two_parts(tmp_path: Path, text: str, user: str, opening: str) -> No
         ("Ask\n=== answer ===\n${zzz}", "unknown field ${zzz}; did you mean"),
         ("It costs $ 5\n=== answer ===\n", "write a lone dollar sign as $$"),
         ("Ask ${schema}\n=== answer ===\n", "the field ${question} is missing"),
-        (b"\xff\n=== answer ===\n", "cannot be read as UTF-8"),
+        (b"\xff\n=== answer ===\n", "not UTF-8 text"),
+        ("Ask\n=== answer ===\n".encode("utf-16"), "not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8"),
+        ("Ask\n=== answer ===\n".encode("utf-16-le"), "not UTF-8 text but UTF-16"),
     ],
 )
 def test_malformed_templates(tmp_path: Path, text: str | bytes, message: str) -> None:

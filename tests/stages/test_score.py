@@ -246,6 +246,9 @@ def test_certain_and_impossible_tokens() -> None:
     assert read_verdict(replace(asked, logprobs=(-math.inf,)), 1).probability == 0.0
     with pytest.raises(DataError, match="not a number"):
         read_verdict(replace(asked, logprobs=(math.nan,)), 1)
+    for wrong in (math.inf, 0.5):
+        with pytest.raises(DataError, match="not a number of at most 0"):
+            read_verdict(replace(asked, logprobs=(wrong,)), 1)
 
 
 def test_tokens_that_do_not_cover_the_response() -> None:
@@ -310,8 +313,11 @@ def test_yes_no_judgments_are_not_read_as_text() -> None:
     assert [s.score for s in hard] == [0.0, 0.0, 1.0]
     assert [s.verdict for s in soft] == [False, False, True]
     assert not any(s.failure for s in soft)
-    with pytest.raises(DataError, match="not a number"):
-        read_verdict(yes(math.nan), 1)
+    for wrong in (math.nan, math.inf, 1.5, -0.1, True, "0.5"):
+        with pytest.raises(DataError, match="not a number"):
+            read_verdict(yes(wrong), 1)  # type: ignore[arg-type]
+        with pytest.raises(DataError, match=r"question 0, .*: p_yes is .*; it must be"):
+            score_judgments(pool, [*judged, yes(wrong)], budget=1, scoring="soft", mode="naive", executable=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pred", type=Path, required=True, help="predictions: one a line, in the same order")
     add("--db", type=Path, help="folder of <db_id>/<db_id>.sqlite; all *.sqlite files beside it are used (exec, all)")
     add("--table", type=Path, help="tables.json of the databases (match, all)")
-    add("--etype", choices=("all", "exec", "match"), default="all", help="what to score (default: all)")
+    add("--etype", choices=("all", "exec", "match"), default="exec", help="what to score (default: exec)")
     add("--plug_value", action="store_true", help="not supported: says so and ends")
     add("--keep_distinct", action="store_true", help="keep DISTINCT when queries are executed")
     add("--progress_bar_for_each_datapoint", action="store_true", help="accepted, and without effect")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -61,7 +62,7 @@ def _serve(sandbox: Sandbox, database: Path, source: BinaryIO, chunk: int) -> No
 def _chunks(source: Iterable[bytes], size: int) -> Iterator[list[str]]:
     chunk = []
     for line in source:
-        chunk.append(line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"))
+        chunk.append(line.removeprefix(BOM_UTF8).rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"))
         if len(chunk) == size:
             yield chunk
             chunk = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.records import read_text
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,9 @@ def read_pairs(gold_file: Path, pred_file: Path) -> list[Pair]:
 
 def _dialogues(path: Path, errors: str) -> list[list[Line]]:
     """The numbered lines of a file in groups parted by blank lines."""
-    try:
-        with path.open(encoding="utf-8", errors=errors) as handle:
-            lines = [(number, line.strip()) for number, line in enumerate(handle, 1)]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
     groups: list[list[Line]] = [[]]
-    for number, text in lines:
-        if text:
+    for number, line in enumerate(read_text(path, errors).split("\n"), 1):
+        if text := line.strip():
             groups[-1].append((number, text))
         elif groups[-1]:
             groups.append([])

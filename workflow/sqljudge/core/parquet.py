@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Judgment, whole_text
+from sqljudge.core.records import Judgment, check_values, whole_text
 
 SCHEMA = pa.schema(
     [
@@ -49,7 +49,10 @@ def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
 
 
 def read_judgments(path: str | Path) -> list[Judgment]:
-    """All judgments of a file. Raises DataError naming the file where it is missing or not such a file."""
+    """All judgments of a file.
+
+    Raises DataError naming the file where it is missing, not such a file, or holds what `check_values` refuses.
+    """
     try:
         table = pq.read_table(path)
         if table.schema.names != SCHEMA.names:
@@ -59,4 +62,10 @@ def read_judgments(path: str | Path) -> list[Judgment]:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: not a whole judgments file ({reason}); delete it and re-run") from error
     lists = ("token_ids", "logprobs", "token_ends")
-    return [Judgment(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
+    try:
+        judgments = [Judgment(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
+        for judgment in judgments:
+            check_values(judgment)
+    except (TypeError, DataError) as error:
+        raise DataError(f"{path}: not a whole judgments file ({error}); delete it and re-run") from error
+    return judgments

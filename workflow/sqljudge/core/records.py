@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
+import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -211,6 +215,98 @@ _MAY_SPELL_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection, Cost)
 
 
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+ROUNDING = 1e-6
+"""How far a sum of probabilities may be above 1."""
+
+TIES = 0.01
+"""How far below 0 the score of a baseline may be: it takes a little from each candidate, so that none are equal."""
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number: neither a boolean nor a text."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_probability(value: object) -> bool:
+    """Whether a value is a number from 0 to 1, but for rounding."""
+    return is_number(value) and 0 <= value <= 1 + ROUNDING  # type: ignore[operator]
+
+
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "None": ("null", lambda value: value is None),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "str": ("text", lambda value: isinstance(value, str)),
+    "int": ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    "float": ("a number", is_number),
+}
+"""What a field of a declared type holds: in words, and whether a value is such."""
+
+
+@cache
+def _fields_of(record_type: Any) -> list[tuple[str, list[tuple[str, Callable[[object], bool]]]]]:
+    """The fields of a record that hold single values, and what each may hold."""
+    fields = [(field.name, str(field.type).split(" | ")) for field in dataclasses.fields(record_type)]
+    return [(name, [_KINDS[kind] for kind in kinds]) for name, kinds in fields if all(kind in _KINDS for kind in kinds)]
+
+
+def check_values(record: Any) -> None:
+    """Check that a record's fields hold what they are declared to hold.
+
+    A number is finite; a probability is from 0 to 1, a label 0 or 1; a score is a probability, one of the two for what
+    is not judged, or a tie's (see TIES); a question's candidates are distinct. Raises DataError naming the candidate
+    and the value.
+    """
+    for name, kinds in _fields_of(record.__class__):
+        value = getattr(record, name)
+        if not any(fits(value) for _, fits in kinds):
+            possible = " or ".join(words for words, _ in kinds)
+            raise DataError(f"{_subject(record)}{name} is {value!r}; it must be {possible}")
+    if isinstance(record, CandidateSet):
+        sqls = [candidate.sql for candidate in record.candidates]
+        for place, candidate in enumerate(record.candidates):
+            check_values(candidate)
+            if candidate.sql in sqls[:place]:
+                raise DataError(f"question {record.question_id}: {candidate.sql!r} is listed twice; keep one")
+    for name in ("p_yes", "probability", "mass"):
+        value = getattr(record, name, None)
+        if value is not None and not is_probability(value):
+            raise DataError(f"{_subject(record)}{name} is {value!r}; it must be from 0 to 1")
+    if isinstance(record, Candidate) and record.label not in (None, 0, 1):
+        raise DataError(f"{_subject(record)}label {record.label!r} is neither 0 nor 1")
+    if isinstance(record, Score):
+        special = record.score in (FAILURE_SCORE, NOT_EXECUTABLE_SCORE)
+        if not special and not -TIES <= record.score <= 1 + ROUNDING:
+            what = f"from 0 to 1, {FAILURE_SCORE} (no verdict) or {NOT_EXECUTABLE_SCORE} (does not execute)"
+            raise DataError(f"{_subject(record)}score is {record.score!r}; it must be {what}")
+
+
+def _subject(record: Any) -> str:
+    question_id, sql = getattr(record, "question_id", None), getattr(record, "sql", None)
+    names = [f"question {question_id}"] * (question_id is not None) + [repr(sql)] * (sql is not None)
+    return f"{', '.join(names)}: " if names else ""
+
+
+OfCandidate = TypeVar("OfCandidate", Judgment, ForcedVerdict, Score)
+
+
+def by_candidate(records: Sequence[OfCandidate], what: str) -> dict[tuple[int, str], OfCandidate]:
+    """Records by question id and SQL, their values checked.
+
+    `what`: what one is called. Raises DataError as `check_values`, and for two of one candidate that differ.
+    """
+    known: dict[tuple[int, str], OfCandidate] = {}
+    for record in records:
+        check_values(record)
+        if known.setdefault((record.question_id, record.sql), record) != record:
+            raise DataError(f"{_subject(record)}two {what} that differ; make the file again")
+    return known
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
 def shortened(text: str, longest: int) -> str:
     """A text of at most so many characters: a longer one is cut, with an ellipsis at its end."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
@@ -272,10 +368,12 @@ def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
     with handle:
         for number, line in enumerate(handle, 1):
             try:
-                yield _from_dict(kind, parse_json(line.decode()))
-            except (ValueError, TypeError, KeyError) as error:
+                record = _from_dict(kind, parse_json(decoded(line) if number == 1 else line.decode()))
+                check_values(record)
+            except (ValueError, TypeError, KeyError, DataError) as error:
                 what = f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run"
                 raise DataError(what) from error
+            yield record
 
 
 def write_jsonl(path: str | Path, records: Iterable[Any]) -> None:
@@ -303,13 +401,35 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """A JSON file's value. Raises DataError naming the file if it is missing, not UTF-8 or not JSON."""
+def decoded(content: bytes, errors: str = "strict") -> str:
+    """The text of a file that a user gives: UTF-8, with or without a byte-order mark, line breaks as `\\n`.
+
+    `errors`: as in `bytes.decode`; other than strict, it lets some null bytes through. Raises DataError for UTF-16 or
+    UTF-32, UnicodeDecodeError for other bytes.
+    """
+    nulls = content.count(0)
+    is_wide = nulls > 0 if errors == "strict" else nulls > len(content) // 4
+    if is_wide or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError("not UTF-8 text but UTF-16 or UTF-32; save the file as UTF-8")
+    return content.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_text(path: str | Path, errors: str = "strict") -> str:
+    """A text file as `decoded` gives it. Raises DataError naming the file if it is missing or not UTF-8."""
     try:
-        return parse_json(Path(path).read_text(encoding="utf-8"))
+        return decoded(Path(path).read_bytes(), errors)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """A JSON file's value. Raises DataError naming the file if it is missing, not UTF-8 or not JSON."""
+    text = read_text(path)
+    try:
+        return parse_json(text)
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error})") from error

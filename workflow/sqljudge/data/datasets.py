@@ -5,8 +5,9 @@ The files are as `staging` leaves them, in one layout; a format says in what dat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ class DatasetFormat:
         """What captions call a level."""
         return self.level_field or "hardness"
 
+    def with_files(self, tables_file: str = "", databases_folder: str = "") -> DatasetFormat:
+        """The format with other names beside the question file, as a dataset's other splits have; "" keeps one.
+
+        An archive of databases has the name of their folder.
+        """
+        folder = databases_folder.strip("/") or self.databases_folder
+        archive = f"{folder}.zip" if self.databases_archive and databases_folder else self.databases_archive
+        tables = tables_file or self.tables_file
+        return replace(self, tables_file=tables, databases_folder=folder, databases_archive=archive)
+
     def question(self, row: Mapping[str, Any], number: int, gold: str, schema_text: str, schema: Schema) -> Question:
         """The question of a row of a question file or pool whose texts have been checked.
 
@@ -88,6 +99,10 @@ FORMATS: dict[str, DatasetFormat] = {"spider": SPIDER, "bird": BIRD}
 """Formats of datasets, by name: a new one is a constant above and a line here."""
 
 
+NO_LEVEL = ""
+"""The level of a question whose gold query gives none: it is not SQL that the official evaluator reads."""
+
+
 def schema_text(entry: Mapping[str, Any], dataset_format: DatasetFormat = SPIDER) -> str:
     """A database's schema as the prompts show it (paper, section 2): one line a table, its names in lower case.
 
@@ -114,8 +129,9 @@ def load_questions(
 ) -> list[Question]:
     """Every question of a question file, in file order; `id` is the 0-based position.
 
-    Raises DataError, naming file and position, where a field is missing or not text, a database is not in
-    `tables_json`, or a question has no level.
+    A gold query that is not text, or from which no level can be had, makes no error: its question has the `hardness`
+    "" where the level is the gold query's, and `with_running_golds` leaves it out. Raises DataError, naming file and
+    position, where a field is missing, another is not text, a database is not in `tables_json`, or a level is unknown.
     """
     schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, dataset_format)
     rows = read_json(questions_json)
@@ -124,15 +140,18 @@ def load_questions(
     questions = []
     for position, row in enumerate(rows):
         where = f"{questions_json}, question {position}"
-        keys = ("db_id", "question", dataset_format.gold_field)
-        fields = [row.get(key) if isinstance(row, dict) else None for key in keys]
-        if not all(isinstance(field, str) and field.strip() for field in fields):
-            raise DataError(f"{where}: needs the text fields db_id, question and {keys[-1]}")
-        db_id = row["db_id"]
+        gold_field, found = dataset_format.gold_field, row if isinstance(row, dict) else {}
+        texts_given = [found.get(key) for key in ("db_id", "question")]
+        if gold_field not in found or not all(isinstance(text, str) and text.strip() for text in texts_given):
+            raise DataError(f"{where}: needs the text fields db_id, question and {gold_field}")
+        db_id, given = row["db_id"], row[gold_field]
+        gold = given if isinstance(given, str) else json.dumps(given)  # which no database runs
         if db_id not in schemas:
             raise DataError(f"{where}: database '{db_id}' is not in {tables_json}")
         try:
-            questions.append(dataset_format.question(row, position, row[keys[-1]], texts[db_id], schemas[db_id]))
+            questions.append(dataset_format.question(row, position, gold, texts[db_id], schemas[db_id]))
         except DataError as error:
-            raise DataError(f"{where}: {error}") from error
+            if dataset_format.level_field:
+                raise DataError(f"{where}: {error}") from error
+            questions.append(Question(position, db_id, row["question"], gold, texts[db_id], NO_LEVEL))
     return questions

@@ -79,6 +79,16 @@ def read_pool(
     return chosen, groups
 
 
+def databases_of(path: str | Path) -> list[str]:
+    """The db_ids that a labelled pool names, sorted; what is malformed in it is left to `read_pool`."""
+    try:
+        rows = read_json(path)
+    except DataError:
+        return []
+    names = [row.get("db_id") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return sorted({name for name in names if isinstance(name, str)})
+
+
 def check_entry(row: Any, where: str) -> None:
     """Check one entry of a labelled pool. Raises DataError naming `where` for what is missing or malformed."""
     if not isinstance(row, Mapping):

@@ -7,6 +7,7 @@ wrong queries are right.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import logging
 from collections import Counter
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question, write_jsonl
-from sqljudge.data.datasets import FORMATS, load_questions
+from sqljudge.core.records import HARDNESS, Question, read_text, write_jsonl
+from sqljudge.data.datasets import FORMATS, NO_LEVEL, load_questions
 from sqljudge.sql.databases import database_path, databases_with_rows, gold_runs, golds_of
 from sqljudge.sql.official.execution import TEST_SUITE
-from sqljudge.sql.sandbox import Sandbox
+from sqljudge.sql.sandbox import Limits, Sandbox
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = "it runs, but is not SQL that the official evaluator reads, which gives a question its level"
 
 
 def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
@@ -40,17 +43,25 @@ def with_running_golds(
     databases: str | Path,
     *,
     comparison: str = TEST_SUITE,
+    limits: Limits | None = None,
     workers: int = 1,
 ) -> tuple[list[Question], set[int]]:
     """The questions whose gold query runs to its end, and the ids of those among them where it returns no row.
 
-    The others are counted and named in the log. Raises DataError, naming the file, for a missing or damaged database.
+    The others are counted and named in the log, and so are those that run but have no level. Raises DataError, naming
+    the file, for a missing or damaged database.
     """
     golds, files = golds_of(questions, Path(databases))
-    with Sandbox(workers) as sandbox:
-        runs = list(zip(questions, gold_runs(sandbox, golds, files, comparison=comparison), strict=True))
+    with Sandbox(workers, limits) as sandbox:
+        found = gold_runs(sandbox, golds, files, comparison=comparison)
+    runs = [
+        (question, (fault or ("" if question.hardness != NO_LEVEL else UNREADABLE), rows))
+        for question, (fault, rows) in zip(questions, found, strict=True)
+    ]
     if faults := [f"{question.id} ({fault})" for question, (fault, _) in runs if fault]:
-        log.warning("left out, since their gold queries do not run (%d): %s", len(faults), "; ".join(faults))
+        log.warning(
+            "left out, since their gold queries do not run or have no level (%d): %s", len(faults), "; ".join(faults)
+        )
     running = [question for question, (fault, _) in runs if not fault]
     return running, {question.id for question, (fault, rows) in runs if not fault and not rows}
 
@@ -101,16 +112,17 @@ class ListedQuestion:
 
 def _lines(ids_file: str | Path) -> list[str]:
     try:
-        return Path(ids_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"dataset.question_ids: {ids_file} cannot be read as UTF-8 text ({error})") from error
+        return read_text(ids_file).splitlines()
+    except DataError as error:
+        raise DataError(f"dataset.question_ids: {error}") from error
 
 
 def read_listed(ids_file: str | Path, questions: Sequence[Question]) -> list[ListedQuestion]:
     """The rows of a TSV with the columns `hardness` and `question_ids` (0-based positions, separated by commas).
 
     Rows that have the same ids are that many of them. Raises DataError, naming file and line, for a row that cannot be
-    read, and for an id that is no question of that hardness: the list is then of another dataset.
+    read, and for an id that is no question of that hardness (one without a level may have any): the list is then of
+    another dataset.
     """
     levels = {question.id: question.hardness for question in questions}
     rows = csv.DictReader(_lines(ids_file), delimiter="\t")
@@ -122,7 +134,7 @@ def read_listed(ids_file: str | Path, questions: Sequence[Question]) -> list[Lis
             raise DataError(f"{where}: needs the columns hardness and question_ids (numbers separated by commas)")
         one = ListedQuestion(hardness, tuple(map(int, ids)))
         for number in one.ids:
-            if levels.get(number) != hardness:
+            if levels.get(number) not in (hardness, NO_LEVEL):
                 known = f"is {levels[number]} here" if number in levels else "does not exist here"
                 what = f"{where}: question {number} is listed as {hardness}, but {known}: the list is of other data"
                 raise DataError(f"{what}; set dataset.question_ids to '' for a sample, or list your own")
@@ -201,16 +213,17 @@ def write_sample(
     exclude: Sequence[str],
     empty_golds: bool,
     seed: int,
+    limits: Mapping[str, Any],
     workers: int = 1,
 ) -> None:
     """Write the evaluation questions: those of a list (`ids`; a .tsv is completed by drawing), else a sample.
 
-    A question whose gold query does not run within the sandbox's own limits is left out; so is, of what is drawn, one
+    A question whose gold query does not run within the limits of a query is left out; so is, of what is drawn, one
     whose gold query returns nothing, unless `empty_golds`. Raises DataError where nothing is left.
     """
     known = FORMATS[dataset_format]
     loaded = load_questions(questions, tables, known)
-    checks: dict[str, Any] = {"comparison": known.comparison, "workers": workers}
+    checks: dict[str, Any] = {"comparison": known.comparison, "limits": Limits(**limits), "workers": workers}
     if ids and not ids[0].endswith(".tsv"):
         chosen, _ = with_running_golds(pick_questions(loaded, ids[0]), databases, **checks)
     else:
@@ -225,7 +238,9 @@ def write_sample(
         drawable = [question for question in usable if empty_golds or question.id not in void]
         how: dict[str, Any] = {"per_hardness": per_hardness, "seed": seed, "levels": known.levels}
         if ids:
-            chosen = complete_list(read_listed(ids[0], loaded), usable, drawable, **how)
+            broken = {question.id for question in kept} - {question.id for question in usable}
+            levels = [dataclasses.replace(q, hardness=NO_LEVEL) if q.id in broken else q for q in loaded]
+            chosen = complete_list(read_listed(ids[0], levels), usable, drawable, **how)
         else:
             chosen = sample_questions(drawable, **how)
     if not chosen:

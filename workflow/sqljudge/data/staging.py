@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -23,13 +26,32 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 
 
-class _Source:
-    """A tree of files, in a folder or an archive, seen through relative POSIX paths."""
+WRITTEN = ("results", "logs", "benchmarks/results", ".snakemake")
+"""The folders, below the working directory, that a run writes. Nothing in them is taken for a part of a dataset."""
 
-    def __init__(self, label: str, names: Sequence[str], open_file: Callable[[str], BinaryIO]) -> None:
-        self.label = label
-        self.open = open_file
-        self.names = [name for name in names if not _is_debris(name)]
+
+def is_written(path: str | Path) -> bool:
+    """Whether a path is, or lies in, a folder that the run in the working directory writes. Links are followed."""
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(os.path.realpath(folder)) for folder in WRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A tree of files, in a folder or an archive, seen through relative POSIX paths; a folder's ends with a slash.
+
+    `folders`: all of them, nearest first, the tree itself (""), too. `files`: those that lie directly in a folder.
+    `fault`: why a file, or something in a folder, is not there, if the tree shows it; else "".
+    """
+
+    label: str
+    open: Callable[[str], BinaryIO]
+    folders: Callable[[], Iterable[str]]
+    files: Callable[[str], list[str]]
+    fault: Callable[[str], str] = lambda name: ""
+
+    def has(self, name: str) -> bool:
+        return name in self.files(name[: name.rfind("/") + 1])
 
 
 def _is_debris(name: str) -> bool:
@@ -40,30 +62,89 @@ def _is_debris(name: str) -> bool:
 @contextmanager
 def _open_source(source: Path) -> Iterator[_Source]:
     if source.is_dir():
-        names = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*")) if path.is_file()]
-        yield _Source(str(source), names, lambda name: (source / name).open("rb"))
+        yield _in_folder(source)
     elif source.is_file():
         try:
             archive = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{source}: not a zip archive, or a truncated one ({error}); fetch it again") from error
         with archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-            yield _Source(str(source), names, lambda name: archive.open(name))  # type: ignore[arg-type,return-value]
+            yield _in_archive(str(source), archive)
     else:
         raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
 
 
+def _in_folder(top: Path) -> _Source:
+    def children(folder: str, kind: Callable[[Path], bool]) -> list[str]:
+        try:
+            found = [] if folder and is_written(top / folder) else sorted((top / folder).iterdir())
+            return [f"{folder}{child.name}" for child in found if kind(child)]
+        except OSError:
+            return []
+
+    def folders() -> Iterator[str]:
+        """Links are followed, each real folder once, so that links in a circle end."""
+        seen: set[str] = set()
+        level = [""]
+        while level:
+            below = []
+            for folder in level:
+                real = os.path.realpath(top / folder)
+                if real not in seen:
+                    seen.add(real)
+                    yield folder
+                    below += [f"{name}/" for name in children(folder, Path.is_dir) if not _is_debris(name)]
+            level = sorted(below)
+
+    def files(folder: str) -> list[str]:
+        return [name for name in children(folder, Path.is_file) if not _is_debris(name)]
+
+    def fault(name: str) -> str:
+        parts = PurePosixPath(name).parts
+        way = [top.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+        below = children(name, Path.is_symlink) if name in ("", "/".join((*parts, ""))) else []
+        for path in [*way, *(top / child for child in below)]:
+            try:
+                if path.is_symlink() and not path.exists():
+                    return f"{path} is a link to {path.readlink()}, which does not exist"
+                if path in way and path.is_dir() and is_written(path):
+                    return f"{path} is a folder that the run writes"
+                if path.is_dir():
+                    next(path.iterdir(), None)
+            except OSError as error:
+                return f"{path} cannot be read: {error.strerror}"
+        return ""
+
+    return _Source(str(top), lambda name: (top / name).open("rb"), folders, files, fault)
+
+
+def _in_archive(label: str, archive: zipfile.ZipFile) -> _Source:
+    inside: dict[str, list[str]] = {"": []}
+    for info in archive.infolist():
+        if not info.is_dir() and not _is_debris(info.filename):
+            parts = info.filename.split("/")
+            for depth in range(len(parts)):
+                inside.setdefault("".join(f"{part}/" for part in parts[:depth]), [])
+            inside["".join(f"{part}/" for part in parts[:-1])].append(info.filename)
+    folders = sorted(inside, key=lambda folder: (folder.count("/"), folder))
+    return _Source(
+        label,
+        lambda name: archive.open(name),  # type: ignore[arg-type,return-value]
+        lambda: folders,
+        lambda folder: inside.get(folder, []),
+    )
+
+
 def _root(source: _Source, questions_file: str, dataset_format: DatasetFormat) -> str:
     """The folder inside the source that holds both the question file and the schemas."""
-    names = set(source.names)
-    for name in sorted(names, key=lambda n: (n.count("/"), n)):
-        folder, _, base = name.rpartition("/")
-        prefix = f"{folder}/" if folder else ""
-        if base == questions_file and f"{prefix}{dataset_format.tables_file}" in names:
-            return prefix
+    fault = ""
+    for folder in source.folders():
+        if source.has(f"{folder}{questions_file}") and source.has(f"{folder}{dataset_format.tables_file}"):
+            return folder
+        fault = fault or source.fault(folder)
     both = f"{questions_file} and {dataset_format.tables_file}"
-    raise DataError(f"{source.label}: holds no folder with both {both}; is it {dataset_format.title}?")
+    why = f" ({fault})" if fault else ""
+    raise DataError(f"{source.label}: holds no folder with both {both}; is it {dataset_format.title}?{why}")
 
 
 def _copy(source: _Source, name: str, target: Path) -> None:
@@ -79,19 +160,19 @@ def _copy(source: _Source, name: str, target: Path) -> None:
 
 @contextmanager
 def _databases(
-    source: _Source, root: str, dataset_format: DatasetFormat, staging: Path
+    source: _Source, root: str, dataset_format: DatasetFormat, staging: Path, names: Iterable[str]
 ) -> Iterator[tuple[_Source, str]]:
     """Where the databases are: the source, or the archive inside it that holds them, and the folder in there."""
     inside, archive = f"{root}{dataset_format.databases_folder}/", f"{root}{dataset_format.databases_archive}"
-    if archive not in source.names or any(name.startswith(inside) for name in source.names):
+    if not source.has(archive) or any(source.files(f"{inside}{db_id}/") for db_id in names):
         yield source, inside
         return
     unpacked = staging / dataset_format.databases_archive
     _copy(source, archive, unpacked)
     with _open_source(unpacked) as nested:
-        nested.label = f"{source.label}: {archive}"
         folder = f"{dataset_format.databases_folder}/"
-        yield nested, folder if any(name.startswith(folder) for name in nested.names) else ""
+        label = f"{source.label}: {archive}"
+        yield dataclasses.replace(nested, label=label), folder if folder in nested.folders() else ""
     unpacked.unlink()
 
 
@@ -110,7 +191,7 @@ def _copy_database(source: _Source, name: str, inside: Sequence[str], target: Pa
 
 def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> None:
     folder = f"{place}{db_id}/"
-    inside = [name for name in source.names if name.startswith(folder) and "/" not in name[len(folder) :]]
+    inside = source.files(folder)
     files = [name for name in inside if name.endswith(".sqlite")]
     if f"{folder}{db_id}.sqlite" in files:
         for name in files:
@@ -121,18 +202,26 @@ def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> No
         build_database(text, target / db_id / f"{db_id}.sqlite")
         text.unlink()
     else:
-        raise DataError(f"{source.label}: {folder}{db_id}.sqlite is missing; the questions of '{db_id}' need it")
+        missing = f"{folder}{db_id}.sqlite"
+        why = source.fault(missing) or f"the questions of '{db_id}' need it"
+        raise DataError(f"{source.label}: {missing} is missing; {why}")
 
 
 def stage_dataset(
-    source: str | Path, target: str | Path, *, questions_file: str = "dev.json", dataset_format: DatasetFormat = SPIDER
+    source: str | Path,
+    target: str | Path,
+    *,
+    questions_file: str = "dev.json",
+    dataset_format: DatasetFormat = SPIDER,
+    pool_databases: Collection[str] = (),
 ) -> list[str]:
     """Bring the questions, schemas and databases of a dataset into one plain layout, and return the db_ids.
 
     `source`: a folder or zip archive, in the official archive's layout (one folder down) or a plain one. Databases
     are taken as `*.sqlite` (all of a database's files, so a distilled test suite stays whole), or built from
     `<db_id>.sql`; a format may have them in an archive inside the source. Only databases that the questions use are
-    taken. `target` gets `questions.json`, `tables.json` and `database/`, all or nothing.
+    taken, and of `pool_databases` those that the source has. `target` gets `questions.json`, `tables.json` and
+    `database/`, all or nothing.
 
     Raises DataError naming what is missing or damaged.
     """
@@ -145,7 +234,9 @@ def stage_dataset(
             _copy(opened, f"{root}{questions_file}", staging / "questions.json")
             _copy(opened, f"{root}{dataset_format.tables_file}", staging / "tables.json")
             names = _database_names(staging / "questions.json")
-            with _databases(opened, root, dataset_format, staging) as (holder, place):
+            further = sorted({name for name in pool_databases if _is_folder_name(name)} - {*names})
+            with _databases(opened, root, dataset_format, staging, [*names, *further]) as (holder, place):
+                names += [db_id for db_id in further if holder.files(f"{place}{db_id}/")]
                 for db_id in names:
                     _stage_database(holder, place, db_id, staging / "database")
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
@@ -159,6 +250,41 @@ def stage_dataset(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return names
+
+
+def source_files(source: str | Path, *, questions_file: str, dataset_format: DatasetFormat) -> list[str]:
+    """The files that `stage_dataset` may take from a source: of a folder those in the dataset's layout, or an archive.
+
+    Empty for a folder that holds no such dataset, which `stage_dataset` then says.
+    """
+    if not Path(source).is_dir():
+        return [str(source)]
+    with _open_source(Path(source)) as opened:
+        try:
+            root = _root(opened, questions_file, dataset_format)
+        except DataError:
+            return []
+        beside = (questions_file, dataset_format.tables_file, dataset_format.databases_archive)
+        names = [f"{root}{name}" for name in beside if name and opened.has(f"{root}{name}")]
+        databases = Path(source) / root / dataset_format.databases_folder
+        for db_id in sorted(path.name for path in databases.iterdir()) if databases.is_dir() else ():
+            inside = opened.files(f"{root}{dataset_format.databases_folder}/{db_id}/")
+            names += [name for name in inside if name.endswith((".sqlite", ".sqlite-wal", ".sqlite-journal", ".sql"))]
+    return [str(Path(source) / name) for name in names]
+
+
+def training_files(
+    source: str | Path, *, training_file: str, questions_file: str, dataset_format: DatasetFormat
+) -> list[str]:
+    """The file that `stage_training` takes from a source, or the archive; empty where there is none."""
+    if not Path(source).is_dir():
+        return [str(source)]
+    with _open_source(Path(source)) as opened:
+        try:
+            name = f"{_root(opened, questions_file, dataset_format)}{training_file}"
+        except DataError:
+            return []
+        return [str(Path(source) / name)] if opened.has(name) else []
 
 
 def stage_training(
@@ -175,8 +301,8 @@ def stage_training(
     """
     with _open_source(Path(source)) as opened:
         name = f"{_root(opened, questions_file, dataset_format)}{training_file}"
-        if name not in opened.names:
-            what = f"holds no {name}, which demonstrations come from"
+        if not opened.has(name):
+            what = opened.fault(name) or f"holds no {name}, which demonstrations come from"
             advice = "name a training file in demonstrations.file, or leave out contexts that show demonstrations"
             raise DataError(f"{opened.label}: {what}; {advice}")
         _copy(opened, name, Path(target))
@@ -189,9 +315,13 @@ def _database_names(questions: Path) -> list[str]:
         raise DataError(f"{questions}: not a list of questions with the field db_id; expected the dataset's own format")
     names = sorted({str(row["db_id"]) for row in rows})
     for name in names:
-        if not name or PurePosixPath(name).name != name or name == "..":
+        if not _is_folder_name(name):
             raise DataError(f"{questions}: '{name}' is no name of a database folder")
     return names
+
+
+def _is_folder_name(name: str) -> bool:
+    return bool(name) and PurePosixPath(name).name == name and name != ".."
 
 
 def download(mirrors: Sequence[str], target: str | Path, *, sha256: str) -> None:
@@ -252,22 +382,40 @@ def write_dataset(
     tables: str,
     databases: str,
     questions_file: str,
+    tables_file: str,
+    databases_folder: str,
     dataset_format: str,
+    pool_databases: Sequence[str],
 ) -> None:
-    """Stage a dataset in the folder that holds the outputs. `files`: those of the source, for Snakemake to watch."""
-    target = Path(questions).parent
-    names = stage_dataset(source, target, questions_file=questions_file, dataset_format=FORMATS[dataset_format])
+    """Stage a dataset in the folder that holds the outputs. `files`: those of the source, for Snakemake to watch.
+
+    `tables_file`, `databases_folder`: "" for the format's own. `pool_databases`: those of a labelled pool.
+    """
+    names = stage_dataset(
+        source,
+        Path(questions).parent,
+        questions_file=questions_file,
+        dataset_format=FORMATS[dataset_format].with_files(tables_file, databases_folder),
+        pool_databases=pool_databases,
+    )
     log.info("staged %d databases from %s", len(names), source)
 
 
 def write_training(
-    *, files: Sequence[str], source: str, training: str, questions_file: str, training_file: str, dataset_format: str
+    *,
+    files: Sequence[str],
+    source: str,
+    training: str,
+    questions_file: str,
+    tables_file: str,
+    training_file: str,
+    dataset_format: str,
 ) -> None:
-    """Take a dataset's training questions out of its source. `files`: as above."""
+    """Take a dataset's training questions out of its source. `files`, `tables_file`: as above."""
     stage_training(
         source,
         training,
         training_file=training_file,
         questions_file=questions_file,
-        dataset_format=FORMATS[dataset_format],
+        dataset_format=FORMATS[dataset_format].with_files(tables_file),
     )

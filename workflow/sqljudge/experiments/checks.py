@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
+from sqljudge.data.staging import is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of
 from sqljudge.experiments.parts import Context, Part, nearest
@@ -77,6 +78,11 @@ def _check_files(config: Config) -> None:
         _refuse("dataset.source", f"{what} {FORMATS[config.dataset.format].title}")
     if source and not resolve(source).exists():
         _refuse("dataset.source", f"{source} does not exist; name the dataset's folder or zip archive")
+    if source and resolve(source).is_dir() and is_written(resolve(source)):
+        _refuse("dataset.source", f"{source} is a folder that the run writes and deletes; move the dataset elsewhere")
+    for key, file in (("dataset.question_ids", config.dataset.question_ids), ("pool.file", config.pool.file)):
+        if file and is_written(resolve(file)):
+            _refuse(key, f"{file} lies in a folder that the run writes and deletes; copy it elsewhere")
     for key, file, instead in (
         ("pool", config.pool.file, "a labelled pool, or leave it empty"),
         ("demonstrations", config.demonstrations.file, "training questions, or leave it empty for the dataset's own"),

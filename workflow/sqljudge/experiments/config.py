@@ -21,7 +21,8 @@ from pydantic import (
     field_validator,
 )
 
-from sqljudge.core.errors import ConfigError
+from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.records import read_text
 from sqljudge.core.variants import CHOOSERS, GREEDY, NONE, POOL, Experiment, Variant
 from sqljudge.experiments import parts
 from sqljudge.experiments.parts import Part, nearest, refusal
@@ -254,9 +255,9 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
     Raises ConfigError naming file and line for what is missing, malformed or listed twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"models_table: {path} cannot be read as UTF-8 text ({error})") from error
+        text = read_text(path)
+    except DataError as error:
+        raise ConfigError(f"models_table: {error}") from error
     models: dict[str, ModelSpec] = {}
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     for row in rows:

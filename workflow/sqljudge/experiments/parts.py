@@ -138,6 +138,10 @@ class Dataset(Part):
     """Folder or zip archive in the format's layout. Empty: it is downloaded."""
     questions_file: str = "dev.json"
     """The question file inside the source."""
+    tables_file: str = ""
+    """The file of schemas beside it. Empty: the format's own (Spider: tables.json)."""
+    databases_folder: str = ""
+    """The folder of databases beside it. Empty: the format's own (Spider: database)."""
     training_file: str = "train_spider.json"
     """The training questions inside the source, which demonstrations come from."""
     per_hardness: Positive = 100

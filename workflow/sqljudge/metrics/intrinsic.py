@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score, read_jsonl, write_json
+from sqljudge.core.records import (
+    CORRECT_THRESHOLD,
+    CandidateSet,
+    Score,
+    by_candidate,
+    check_values,
+    read_jsonl,
+    write_json,
+)
 from sqljudge.metrics.intervals import (
     RESAMPLES,
     Array,
@@ -92,9 +100,12 @@ def intrinsic_metrics(
 def question_rows(candidates: Sequence[CandidateSet], scores: Sequence[Score]) -> list[dict[str, Any]]:
     """The counts of each question of which no request failed.
 
-    Raises DataError if a candidate has no label or no score.
+    Raises DataError if a candidate has no label or no score, two scores of it differ, or a value is none that it can
+    be (`check_values`).
     """
-    known = {(score.question_id, score.sql): score for score in scores}
+    for group in candidates:
+        check_values(group)
+    known = by_candidate(scores, "scores")
     unanswered = {score.question_id for score in scores if not score.answered}
     unanswered |= {group.question_id for group in candidates if group.unanswered}
     return [_question_row(group, known) for group in candidates if group.question_id not in unanswered]

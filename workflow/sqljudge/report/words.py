@@ -46,6 +46,7 @@ CONTEXTS = {
     "few_shot": "with demonstrations",
     "unframed": "as plain text, the answer opened",
     "examples": "with examples of a verdict",
+    "key_only": "without examples of a verdict",
 }
 """How captions speak of prompts."""
 

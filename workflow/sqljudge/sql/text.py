@@ -162,6 +162,11 @@ def first_clauses(sql: str, count: int) -> str | None:
     return sql[: starts[count]].rstrip() if count < len(starts) else None
 
 
+def first_statement(sql: str) -> str:
+    """What stands before a text's first semicolon that is outside strings, quoted names and comments; all, if none."""
+    return sql[: next((place for place, token in _tokens(sql)[0] if token == ";"), len(sql))]
+
+
 def _tokens(sql: str) -> tuple[list[tuple[int, str]], int]:
     """Place and text of every token, and the place of a quote that is never closed (else the text's length).
 

@@ -14,7 +14,8 @@ from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
-from sqljudge.core.errors import ConfigError
+from sqljudge.core import records
+from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.stages.jsonish import find_objects
 
 DIVIDER = "=== answer ==="
@@ -117,9 +118,9 @@ class Response:
 def read_text(path: str | Path) -> str:
     """The text of a template file, unchecked. Raises ConfigError naming the file if it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"prompt {path}: cannot be read as UTF-8 text ({error})") from error
+        return records.read_text(path)
+    except DataError as error:
+        raise ConfigError(f"prompt {error}") from error
 
 
 def first_block(template: str, text: str, *, closed: bool = False) -> str | None:

@@ -15,12 +15,20 @@ from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import CORRECT_THRESHOLD, UNANSWERED, ForcedVerdict, Judgment, write_json, write_jsonl
+from sqljudge.core.records import (
+    CORRECT_THRESHOLD,
+    UNANSWERED,
+    ForcedVerdict,
+    Judgment,
+    by_candidate,
+    write_json,
+    write_jsonl,
+)
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Failure, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.stages.judge import Pair, build_prompts, method_of, read_pairs
 from sqljudge.stages.prompts import Extras, Framing, PromptTemplate, fill, no_extras, read_template
-from sqljudge.stages.score import by_candidate, text_within
+from sqljudge.stages.score import text_within
 
 WORDS = ("true", "false")
 _CASES = (str.lower, str.title, str.upper)
@@ -126,7 +134,7 @@ def force(
     reach a budget.
     """
     responds = method_of(method).responds
-    known, chat = by_candidate(judgments), session.backend.render_chat
+    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
     prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
     thoughts = []
     for (question, sql), prompt in zip(pairs, prompts, strict=True):

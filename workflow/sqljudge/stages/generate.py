@@ -11,13 +11,13 @@ from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
 from sqljudge.models.engines.base import About, Completion, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Session, model_session
-from sqljudge.sql.text import normalize_sql
+from sqljudge.sql.text import first_statement, normalize_sql
 from sqljudge.stages.echoes import first_block
 from sqljudge.stages.prompts import Framing, PromptTemplate, fill, read_template
 from sqljudge.stages.shards import in_shard
 
 BLANK_LINE = "\n\n"
-STATEMENT_END = re.compile(r";|```|\n\s*\n")
+TALK = re.compile(r"```|\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _continuation(opening: str, text: str, _template: str) -> str:
 
 
 def _statement(opening: str, text: str, _template: str) -> str:
-    return opening + STATEMENT_END.split(text, maxsplit=1)[0]
+    return first_statement(opening + TALK.split(text, maxsplit=1)[0])
 
 
 def _fenced(_opening: str, text: str, template: str) -> str:
@@ -60,16 +60,17 @@ def _open_fence(_opening: str, text: str, template: str) -> str:
 
 EXTRACTIONS = {
     "continuation": Extraction(_continuation, (BLANK_LINE,)),
-    "statement": Extraction(_statement, (BLANK_LINE, ";", "```")),
+    "statement": Extraction(_statement, (BLANK_LINE, "```")),
     "fenced": Extraction(_fenced, continues=False),
     "open_fence": Extraction(_open_fence, continues=False),
 }
 """How SQL is found in a completion.
 
 `continuation`: the opened answer and all up to the first blank line (paper, section 3). `statement`: the same, but it
-also ends at a semicolon or code fence, for chat models that go on talking. `fenced`: the first fenced ```sql block
-that is closed and does not repeat the prompt, else the empty query (paper, section 3, Distill-R1). `open_fence`: the
-same, but the end of the text closes a block, too.
+also ends at a code fence, or the semicolon that ends its statement, for chat models that go on talking. No model is
+stopped at a semicolon, which may stand in a string. `fenced`: the first fenced ```sql block that is closed and does not
+repeat the prompt, else the empty query (paper, section 3, Distill-R1). `open_fence`: the same, but the end of the text
+closes a block, too.
 """
 
 

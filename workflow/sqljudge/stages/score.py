@@ -18,12 +18,15 @@ from sqljudge.core.records import (
     CORRECT_THRESHOLD,
     FAILURE_SCORE,
     NOT_EXECUTABLE_SCORE,
+    ROUNDING,
     UNANSWERED,
     CandidateSet,
     Execution,
     ForcedVerdict,
     Judgment,
     Score,
+    by_candidate,
+    is_probability,
     read_jsonl,
     write_jsonl,
 )
@@ -97,8 +100,9 @@ def read_verdict(judgment: Judgment, budget: int, rules: Rules = AS_IT_STANDS) -
     `verdicts`.
     """
     if judgment.p_yes is not None:
-        if math.isnan(judgment.p_yes):
-            raise DataError(f"{_name(judgment)}: the probability of Yes is not a number; judge it again")
+        if not is_probability(judgment.p_yes):
+            what = f"the probability of Yes is {judgment.p_yes!r}, which is not a number from 0 to 1"
+            raise DataError(f"{_name(judgment)}: {what}; judge it again")
         return Reading(value=judgment.p_yes > CORRECT_THRESHOLD)
     text = text_within(judgment, budget)
     found = _last_verdict(text, rules, ended=len(text) == len(judgment.response) and judgment.finish_reason != "length")
@@ -107,8 +111,9 @@ def read_verdict(judgment: Judgment, budget: int, rules: Rules = AS_IT_STANDS) -
     value, span = found
     token = bisect_right(judgment.token_ends, span[0])
     logprob = judgment.logprobs[token]
-    if math.isnan(logprob):
-        raise DataError(f"{_name(judgment)}: the log-probability of token {token} is not a number; judge it again")
+    if not logprob <= ROUNDING:  # nor is NaN
+        what = f"the log-probability of token {token} is {logprob!r}, which is not a number of at most 0"
+        raise DataError(f"{_name(judgment)}: {what}; judge it again")
     return Reading(value, token, min(1.0, math.exp(min(0.0, logprob))), span)
 
 
@@ -201,7 +206,7 @@ def score_judgments(
     rule, asks = _choice(SCORINGS, scoring, "scoring"), mode_of(mode)
     if budget < 1:
         raise ConfigError(f"budget {budget}: must be at least 1 token")
-    known = by_candidate(judgments)
+    known = by_candidate(judgments, "judgments")
 
     def score(key: Key) -> Score:
         if key not in known:
@@ -221,10 +226,11 @@ def score_forced(
     """Score every candidate by its forced verdict, in the order of the candidate sets: the probability of true.
 
     `verdicts`: one a candidate, at whichever budget. `mode`, `executable`: as above. Raises ConfigError for an unknown
-    mode, DataError, naming the candidate, if a verdict or an execution is missing.
+    mode, DataError, naming the candidate, if a verdict or an execution is missing, two verdicts of it differ, or a
+    value is no probability.
     """
     asks = mode_of(mode)
-    known = {(verdict.question_id, verdict.sql): verdict for verdict in verdicts}
+    known = by_candidate(verdicts, "forced verdicts")
 
     def score(key: Key) -> Score:
         if key not in known:
@@ -253,15 +259,6 @@ def _choice(registry: Mapping[str, Rule], name: str, what: str) -> Rule:
     if name not in registry:
         raise ConfigError(f"{what} {name!r}: not known; choose one of {', '.join(registry)}")
     return registry[name]
-
-
-def by_candidate(judgments: Sequence[Judgment]) -> dict[Key, Judgment]:
-    """Judgments by question and SQL. Raises DataError for two judgments of one candidate that differ."""
-    known: dict[Key, Judgment] = {}
-    for judgment in judgments:
-        if known.setdefault((judgment.question_id, judgment.sql), judgment) != judgment:
-            raise DataError(f"{_name(judgment)}: two judgments that differ; run the discriminator again")
-    return known
 
 
 def _check_tokens(judgment: Judgment) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqljudge.core.errors import ModelError
-from sqljudge.core.records import parse_json
+from sqljudge.core.errors import DataError, ModelError
+from sqljudge.core.records import is_number, is_probability, parse_json, read_text
 from sqljudge.models.engines.alignment import token_ends
 from sqljudge.models.engines.base import (
     About,
@@ -43,10 +43,10 @@ def load(spec: ModelSpec, device: str) -> RecordedBackend:
     """Read the records. Raises ModelError naming the file, and the line that is malformed."""
     path = Path(spec.source).expanduser()
     try:
+        lines = read_text(path).split("\n")
         content = path.read_bytes()
-        lines = content.decode("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"model '{spec.name}': {path} cannot be read as UTF-8 text ({error})") from error
+    except DataError as error:
+        raise ModelError(f"model '{spec.name}': {error}") from error
     records = _Records({}, {})
     for number, line in enumerate(lines, 1):
         try:
@@ -68,9 +68,9 @@ def _add(records: _Records, given: Any) -> None:
         raise ValueError(f"question_id {question_id!r} is no integer")
     about = _about((question_id, str(given.get("sql", ""))))
     if "score" in given:
-        score = float(given["score"])
-        if not 0 <= score <= 1:
-            raise ValueError(f"score {score:g} is not between 0 and 1")
+        if not is_probability(given["score"]):
+            raise ValueError(f"score {given['score']!r} is not between 0 and 1")
+        score = min(1.0, float(given["score"]))
         if records.scores.setdefault(about, score) != score:
             raise ValueError("the query has another score above")
         return
@@ -78,7 +78,10 @@ def _add(records: _Records, given: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"text {text!r} is no string")
     tokens = given.get("tokens", [text] if text else [])
-    logprobs = tuple(float(one) for one in given.get("logprobs", [0.0] * len(tokens)))
+    given_logprobs = given.get("logprobs", [0.0] * len(tokens))
+    if wrong := [one for one in given_logprobs if not is_number(one)]:
+        raise ValueError(f"log-probability {wrong[0]!r} is not a number")
+    logprobs = tuple(map(float, given_logprobs))
     ends = token_ends(text, tokens)
     if ends is None or len(logprobs) != len(tokens):
         raise ValueError("the tokens do not give the text when joined, or there is not one log-probability for each")

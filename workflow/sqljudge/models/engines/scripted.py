@@ -10,11 +10,10 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from sqljudge.core.errors import ModelError
-from sqljudge.core.records import parse_json
+from sqljudge.core.errors import DataError, ModelError
+from sqljudge.core.records import read_json
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
@@ -32,9 +31,9 @@ TOKEN_PROBABILITY = 0.9
 def load(spec: ModelSpec, device: str) -> ScriptedBackend:
     """Read the script. Raises ModelError where the file is missing or not such a list."""
     try:
-        rules = parse_json(Path(spec.source).read_text(encoding="utf-8"))
+        rules = read_json(spec.source)
         return ScriptedBackend(spec, [(re.compile(rule["match"], re.DOTALL), rule) for rule in rules])
-    except (OSError, ValueError, TypeError, KeyError, re.error) as error:
+    except (DataError, TypeError, KeyError, re.error) as error:
         raise ModelError(f"model '{spec.name}': {spec.source} is not a list of scripted answers ({error})") from error
 
 
