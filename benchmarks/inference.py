@@ -193,7 +193,7 @@ def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) 
     from sqljudge.core.records import Question
     from sqljudge.models.engines import load_backend
     from sqljudge.models.engines.base import ModelSpec, Prompt
-    from sqljudge.stages.prompts import fill, read_template
+    from sqljudge.stages.prompts import Framing, fill, read_template
 
     torch.set_num_threads(os.cpu_count() or 1)
     backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
@@ -209,7 +209,7 @@ def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) 
 
     def ask(each: dict[str, Any], sql: str) -> Any:
         question = Question(0, each["db_id"], each["question"], "", each["schema"], "easy")
-        return fill(template, question, sql=sql, prompt_format="chat", chat=chat)
+        return fill(template, question, sql=sql, framing=Framing("chat"), chat=chat)
 
     return backend, [[ask(each, sql) for sql in each["top_n"][: options.candidates]] for each in pool]
 

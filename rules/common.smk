@@ -21,7 +21,7 @@ from sqljudge.core.variants import (
 from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.checks import check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
-from sqljudge.experiments.jobs import extras_of, model_jobs, needs_of
+from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.models.engines import BACKENDS, weights_label
 from sqljudge.report.specs import tables_of
 

@@ -27,6 +27,23 @@ def unlabelled(part):
     }
 
 
+def framed(role):
+    """A params function: how the prompts of a job's generator, or of its discriminator in its context, become tokens."""
+    names = ["discriminator", "context"] if role == "discriminator" else ["generator"]
+    return lambda wildcards: framing_of(CONFIG, **{name: wildcards[name] for name in names})
+
+
+def framed_model(role):
+    """A params function: a job's generator or discriminator but for its label, and how its prompts become tokens."""
+
+    def found(wildcards):
+        entry = unlabelled(role)(wildcards)
+        is_baseline = role == "discriminator" and CONFIG.discriminators[wildcards.discriminator].is_baseline
+        return entry if is_baseline else {**entry, "framing": framed(role)(wildcards)}
+
+    return found
+
+
 def model_row(role):
     """A params function: the row of the models table of a job's generator or discriminator."""
     return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])

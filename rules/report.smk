@@ -31,6 +31,7 @@ for NAME, EXPERIMENT in TABLES.items():
             experiment=EXPERIMENTS[NAME],
             display=LABELS,
             uses_gold=USES_GOLD,
+            question_ids=CONFIG.dataset.question_ids,
             caption=PHRASES[NAME],
             seed=SEED,
             code=code_digest("report.write"),

@@ -20,6 +20,88 @@ TOKEN_LOGPROB = math.log(0.75)
 TOP = {" Yes": math.log(0.625), " No": math.log(0.25), " Maybe": math.log(0.0625), "\n": math.log(0.03125)}
 
 
+def as_chat_tokens(answer: dict[str, Any]) -> dict[str, Any]:
+    """Log-probabilities as chats have them: an object a token."""
+    given = answer["choices"][0]["logprobs"]
+    content = [
+        {
+            "token": token,
+            "bytes": list(token.encode("utf-8", "surrogatepass")),
+            "logprob": value,
+            "top_logprobs": [
+                {"token": name, "bytes": list(name.encode("utf-8", "surrogatepass")), "logprob": one}
+                for name, one in likely.items()
+            ],
+        }
+        for token, value, likely in zip(given["tokens"], given["token_logprobs"], given["top_logprobs"], strict=True)
+    ]
+    answer["choices"][0]["logprobs"] = {"content": content}
+    return answer
+
+
+def as_chat(answer: dict[str, Any]) -> dict[str, Any]:
+    """The whole answer as a chat's."""
+    choice = as_chat_tokens(answer)["choices"][0]
+    choice["message"] = {"role": "assistant", "content": choice.pop("text")}
+    return answer
+
+
+def with_logprobs(**parts: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A change: other parts of the log-probabilities, each made of how many tokens there are (None: it is missing)."""
+
+    def change(answer: dict[str, Any]) -> dict[str, Any]:
+        given = answer["choices"][0]["logprobs"]
+        for name, part in parts.items():
+            if part is None:
+                del given[name]
+            else:
+                given[name] = part(len(given["tokens"]))
+        return answer
+
+    return change
+
+
+def with_choice(**parts: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A change: other parts of the choice (None: null)."""
+    return lambda answer: {**answer, "choices": [{**answer["choices"][0], **parts}]}
+
+
+def native(answer: dict[str, Any]) -> dict[str, Any]:
+    """What old servers of llama.cpp answer to every path."""
+    return {"content": answer["choices"][0]["text"], "stopped_eos": True, "tokens_evaluated": 2}
+
+
+def as_it_is(answer: dict[str, Any]) -> dict[str, Any]:
+    """No change."""
+    return answer
+
+
+READ = {
+    "OpenAI": as_it_is,
+    "vLLM": as_it_is,
+    "SGLang": with_logprobs(text_offset=lambda count: [-1] * count),
+    "llama.cpp": as_chat_tokens,
+    "a chat's form": as_chat,
+}
+"""How servers write down an answer of which everything is read, by their names in docs/running.md."""
+COMPLETIONS_ONLY = {
+    "Together": with_logprobs(
+        token_ids=lambda count: list(range(count)), text_offset=None, top_logprobs=None, content=lambda count: None
+    ),
+}
+"""Servers that give log-probabilities of the tokens alone."""
+NOT_READ = {
+    "TGI": with_choice(logprobs=None),
+    "Ollama": lambda answer: {**answer, "choices": [{"text": answer["choices"][0]["text"], "finish_reason": "stop"}]},
+    "LM Studio": with_choice(logprobs=None),
+    "vLLM `--return-tokens-as-token-ids`": with_logprobs(
+        tokens=lambda count: [f"token_id:{i}" for i in range(count)],
+        top_logprobs=lambda count: [{"token_id:7": -0.1, "token_id:8": -3.0}] * count,
+    ),
+    "llama.cpp until January 2025": native,
+}
+"""Servers whose answers lack what a job needs."""
+
 Fault = Callable[[Any], None]
 """What a server does with a request (a handler) in place of a good answer."""
 

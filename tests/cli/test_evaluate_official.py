@@ -16,6 +16,7 @@ import pytest
 from sqljudge.sql.official.matching import match
 from sqljudge.sql.official.schema import Schema, load_schemas
 from sqljudge.sql.sandbox import MatchJob, Sandbox
+from sqljudge.sql.text import normalize_sql
 
 DATA = Path(__file__).parents[1] / "data" / "evaluator"
 SHARED = Path(__file__).parents[3] / "shared"
@@ -101,3 +102,9 @@ def test_all_reference_clauses_agree(cases: list[Case]) -> None:
 @reference
 def test_all_reference_executions_agree(cases: list[Case]) -> None:
     assert execution_disagreements(cases, SHARED / "spider" / "database") == []
+
+
+@reference
+def test_the_normal_form_of_every_reference_query_is_scored_as_the_query(cases: list[Case]) -> None:
+    normal = [{**case, "gold": normalize_sql(case["gold"]), "pred": normalize_sql(case["pred"])} for case in cases]
+    assert execution_disagreements(normal, SHARED / "spider" / "database") == []

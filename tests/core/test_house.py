@@ -19,8 +19,10 @@ from sqljudge.models.engines import BACKENDS
 from sqljudge.sql.sandbox import Limits
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.generate import EXTRACTIONS
 from sqljudge.stages.judge import METHODS
 from sqljudge.stages.plan import PLANNERS
+from sqljudge.stages.prompts import YES_TOKENS
 from sqljudge.stages.score import MODES, SCORINGS
 from sqljudge.stages.search.run import STRATEGIES
 
@@ -122,9 +124,11 @@ def test_what_a_registry_names_can_be_configured() -> None:
     types = {name: part.get("properties") for name, part in whole["$defs"].items()}
     assert types["Dataset"]["format"]["enum"] == [*FORMATS]
     assert types["Discriminator"]["method"]["enum"] == [*METHODS, *BASELINES]
-    templates = dict(types["Context"])
-    assert templates.pop("extras")["items"]["enum"] == [*EXTRAS]
-    assert [*templates] == [*METHODS]
+    context = types["Context"]
+    assert context["extras"]["items"]["enum"] == [*EXTRAS]
+    assert context["yes_token"]["enum"] == [*YES_TOKENS]
+    assert [*context][-len(METHODS) :] == [*METHODS]
+    assert types["Generator"]["extraction"]["enum"] == [*EXTRACTIONS]
     (planner,) = whole["properties"]["planners"]["patternProperties"].values()
     assert [*planner["discriminator"]["mapping"]] == [*STRATEGIES]
     assert schema(ModelRow)["properties"]["backend"]["enum"] == [*BACKENDS]
@@ -143,6 +147,19 @@ def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
     assert {*PLANNERS} == {*CHOOSERS, GREEDY}
     assert NONE not in (*METHODS, *BASELINES)
     assert {method for extra in EXTRAS.values() for method in extra.methods} <= {*METHODS}
+
+
+def test_json_from_outside_is_read_in_one_place() -> None:
+    """`core.records.parse_json` knows what no text may hold. The sandbox's processes talk among themselves."""
+    others = {"core/records.py", "sql/sandbox/pool.py", "sql/sandbox/worker.py", "stages/jsonish.py"}
+    library = ROOT / "workflow/sqljudge"
+    readers = {
+        str(path.relative_to(library))
+        for path in library.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("json.load", "json.loads")
+    }
+    assert readers == others
 
 
 def test_paths_know_every_scoring_and_mode() -> None:

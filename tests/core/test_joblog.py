@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sqlite3
@@ -153,3 +154,11 @@ def test_a_command_ends_with_the_status_of_its_main(status: int | None, code: in
     with pytest.raises(SystemExit) as ended:
         command(lambda: status)
     assert ended.value.code == code
+
+
+def test_a_message_that_no_file_can_hold_is_written_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a path whose name is not UTF-8; Python's own standard error escapes it, too."""
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace"))
+    with pytest.raises(SystemExit), job(given(tmp_path / "x.log")):
+        raise DataError("caf\udce9.json: cannot be read")
+    assert (tmp_path / "x.log").read_text(encoding="utf-8") == "Error: caf\\udce9.json: cannot be read\n"

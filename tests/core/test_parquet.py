@@ -29,7 +29,7 @@ def test_no_judgments(tmp_path: Path) -> None:
 
 def test_half_a_surrogate_pair_keeps_its_place(tmp_path: Path) -> None:
     write_judgments(tmp_path / "j.parquet", [Judgment(1, "x;", response="a\ud83db")])
-    assert read_judgments(tmp_path / "j.parquet")[0].response == "a?b"
+    assert read_judgments(tmp_path / "j.parquet")[0].response == "a\ufffdb"
 
 
 def test_the_same_judgments_make_the_same_bytes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sqljudge.core.records import (
     Selection,
     check_values,
     iter_jsonl,
+    parse_json,
     read_json,
     read_jsonl,
     read_text,
@@ -106,8 +108,8 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "new \ud800")
+    with pytest.raises(TypeError):
+        write_text(path, 1)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
     write_text(path, "new")
@@ -225,3 +227,38 @@ def test_numbers_of_numpy_are_numbers() -> None:
     check_values(Score(1, "a;", np.float32(0.5), None, failure=False))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="question 1, 'a;': score is nan; it must be a number"):
         check_values(Score(1, "a;", float("nan"), None, failure=False))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value"),
+    [
+        (r'"a\ud83db"', "a\ufffdb"),
+        (r'"\uDE00\uD83D"', "\ufffd\ufffd"),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'{"a": [{"\ud83d": ["\udfff", 1, null, true]}]}', {"a": [{"\ufffd": ["\ufffd", 1, None, True]}]}),
+        ('"\ud83d"', "\ufffd"),
+        (b'"\xed\xa0\xbd"', "\ufffd"),
+        (b'\xef\xbb\xbf{"a": "\xc3\xa9"}', {"a": "é"}),
+    ],
+)
+def test_half_a_surrogate_pair_in_json_is_a_replacement_character(spelling: str | bytes, value: object) -> None:
+    assert parse_json(spelling) == value
+
+
+@pytest.mark.parametrize("spelling", ["{", "", b"\xff\xfe", b'"\xc3"'])
+def test_what_is_not_json(spelling: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(spelling)
+
+
+def test_halves_do_not_reach_a_file(tmp_path: Path) -> None:
+    path, question = tmp_path / "x", dataclasses.replace(RECORDS[0], question="how \ud83d many?")
+    whole = dataclasses.replace(RECORDS[0], question="how \ufffd many?")
+    path.write_text(json.dumps(dataclasses.asdict(question)), encoding="utf-8")
+    assert read_jsonl(path, Question) == [whole]
+    assert read_json(path)["question"] == whole.question
+    write_jsonl(path, [question, question])
+    assert read_jsonl(path, Question) == [whole] * 2
+    write_json(path, {"\udfff": 1})
+    assert read_json(path) == {"\ufffd": 1}

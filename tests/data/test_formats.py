@@ -30,7 +30,7 @@ from sqljudge.sql.official.execution import COMPARISONS, same_rows
 from sqljudge.sql.official.schema import Schema
 from sqljudge.sql.text import RESERVED, name_text, normalize_sql
 from sqljudge.stages.execute import execute_candidates, group_results
-from sqljudge.stages.prompts import fill, read_template
+from sqljudge.stages.prompts import Framing, fill, read_template
 
 ENTRY: dict[str, Any] = {
     "db_id": "shop",
@@ -215,7 +215,7 @@ def test_knowledge_is_a_field_of_prompts(tmp_path: Path) -> None:
     question = Question(0, "shop", "How many?", "", "", "simple", "cheap: below 3")
 
     def filled(one: Question) -> Prompt:
-        return fill(template, one, prompt_format="raw", chat=lambda user, opening: Prompt(user))
+        return fill(template, one, framing=Framing("raw"), chat=lambda user, opening: Prompt(user))
 
     assert filled(question).text == "How many? | cheap: below 3\nSELECT"
     assert filled(Question(0, "shop", "How many?", "", "", "simple")).text == "How many? | none\nSELECT"

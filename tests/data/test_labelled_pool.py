@@ -25,7 +25,7 @@ from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import METHODS, judge, judged_pairs
 from sqljudge.stages.plan import PLANNERS
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
 
 MINI = ROOT / "resources" / "mini_spider"
@@ -199,7 +199,7 @@ def test_a_question_without_candidates_flows_through(tmp_path: Path, scripted: C
     pairs = judged_pairs(questions, sets)
     assert {question.id for question, _ in pairs} == {1}
     session = Session(scripted({"match": "", "probabilities": {"Yes": 0.9}}), None, "job")
-    how: dict[str, Any] = {"template": PromptTemplate("${sql}", ""), "prompt_format": "raw"}
+    how: dict[str, Any] = {"template": PromptTemplate("${sql}", ""), "framing": Framing("raw")}
     judgments = judge(session, pairs, method="yes_no", budget=0, **how)
     scores = score_judgments(sets, judgments, budget=1, scoring="soft", mode="naive", executable=None)
     assert len(scores) == 3
@@ -219,7 +219,7 @@ def test_only_questions_without_candidates(tmp_path: Path, scripted: Callable[..
                 judged_pairs(questions, sets),
                 method=method,
                 template=PromptTemplate("", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=5,
             )
             == []

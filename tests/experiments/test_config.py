@@ -428,7 +428,7 @@ def test_an_oracle_of_an_older_configuration(name: str, said: str) -> None:
         (
             "experiments/table1/context",
             "zzz",
-            "experiments.table1.context: 'zzz' is not defined; known: few_shot, no_schema, no_thinking, result, schema",
+            "experiments.table1.context: 'zzz' is not defined; known: examples, few_shot, no_schema,",
         ),
         (
             "contexts/no_schema",
@@ -596,7 +596,8 @@ def test_a_dataset_may_lie_around_the_run(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_discriminator_without_a_prompt_is_left_out_of_a_table_of_contexts() -> None:
     experiments = experiments_of(load_config(shipped()))
     assert experiments["contexts"].left_out == (("distill-r1-1.5b", "few_shot"),)
-    assert not any(experiment.left_out for name, experiment in experiments.items() if name != "contexts")
+    assert ("codellama-7b", "examples") in experiments["prompts"].left_out
+    assert not any(each.left_out for name, each in experiments.items() if name not in ("contexts", "prompts"))
     config = load_config(changed("experiments/contexts/contexts", ["no_schema", "result"]))
     assert experiments_of(config)["contexts"].left_out == (), "without the few-shot context nothing is left out"
 
@@ -757,14 +758,17 @@ def test_what_other_backends_cannot_honour(tmp_path: Path, row: str, message: st
 
 
 @pytest.mark.parametrize("tokenizer", ["", "org/tok"])
-def test_a_chat_with_a_server_needs_a_tokenizer(tokenizer: str) -> None:
-    config = load_config(changed("discriminators/codellama-7b/prompt_format", "chat"))
+@pytest.mark.parametrize("where", ["discriminators/codellama-7b", "contexts/result"])
+def test_a_chat_with_a_server_needs_a_tokenizer(tokenizer: str, where: str) -> None:
+    config = load_config(changed(f"{where}/prompt_format", "chat"))
     served = ModelSpec("codellama-7b", "https://h/v1#m", "-", "openai", "-", "-", tokenizer)
     known = {**models(), "codellama-7b": served}
     if tokenizer:
         check_references(config, known)
         return
-    with pytest.raises(ConfigError, match=r"codellama-7b\.prompt_format: .*name one in the column 'tokenizer'"):
+    with pytest.raises(
+        ConfigError, match=rf"{where.replace('/', '.')}\.prompt_format: .*name one in the column 'tokenizer'"
+    ):
         check_references(config, known)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqljudge.core.records import Question
 from sqljudge.core.variants import POOL, Variant, parse, path
-from sqljudge.experiments.config import experiments_of, load_config
-from sqljudge.experiments.jobs import Needs, model_jobs, needs_of
+from sqljudge.experiments.config import experiments_of, load_config, resolve
+from sqljudge.experiments.jobs import Needs, framing_of, model_jobs, needs_of
 from sqljudge.report.specs import tables_of
+from sqljudge.stages.prompts import Framing, fill, read_template
 from test_config import changed, shipped
 
 REASONER = "distill-r1-1.5b"
@@ -41,7 +43,7 @@ def test_the_largest_budgets_of_the_paper() -> None:
     assert largest[judged(REASONER, "no_thinking")] == 256
     assert largest[judged(REASONER, "result")] == 512
     assert judged(REASONER, "few_shot") not in largest, "it has no yes/no prompt"
-    assert len(largest) == 6 + 1 + 1 + 6 + 6 + 5
+    assert len(largest) == 6 + 1 + 1 + 6 + 6 + 5 + 6
     assert not any(job.pool.endswith(".greedy") for job in largest)
 
 
@@ -82,3 +84,35 @@ def test_what_counts_the_requests_of_a_job(name: str, wanted: dict[str, Any]) ->
     assert {key: jobs[name][key] for key in wanted} == wanted
     if wanted.get("candidates") != "":
         assert jobs[name]["candidates"] == path("candidates", Variant(POOL))
+
+
+def test_the_papers_prompts_become_tokens_as_in_the_program_behind_it() -> None:
+    """[INST] around a yes/no prompt with the answer opened inside, Yes by itself, no special tokens anywhere."""
+    config = load_config(shipped())
+    asked = Question(0, "d", "How many?", "SELECT 1", "-- Table t: a", "easy")
+    for name, entry in config.discriminators.items():
+        if entry.is_baseline:
+            continue
+        framing = Framing(**framing_of(config, discriminator=name, context="no_schema"))
+        assert framing.yes_token == "alone"
+        template = read_template(resolve(config.contexts["no_schema"].prompts[entry.method]), required=())
+        prompt = fill(template, asked, sql="SELECT 2;", framing=framing, chat=None)  # type: ignore[arg-type]
+        assert not prompt.special
+        if entry.method == "yes_no":
+            assert prompt.text.startswith("[INST] ")
+            assert prompt.text.endswith("Utterance: How many?\nSQL: SELECT 2;\nAnswer: [/INST]")
+        else:
+            assert prompt.text.endswith("\nSQL: SELECT 2;\n<think>\nOkay,")
+    for name, one in config.generators.items():
+        framing = Framing(**framing_of(config, generator=name))
+        assert framing == Framing("raw" if one.extraction in ("fenced", "open_fence") else "inst")
+
+
+def test_a_context_may_have_a_prompt_format_of_its_own() -> None:
+    config = load_config(shipped())
+    assert framing_of(config, discriminator="codellama-7b", context="unframed") == {
+        "prompt_format": "raw",
+        "special_tokens": True,
+        "yes_token": "following",
+    }
+    assert framing_of(config, discriminator=REASONER, context="examples")["prompt_format"] == "raw"

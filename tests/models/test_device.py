@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 from sqljudge.models import device as devices
-from sqljudge.models.device import DeviceError, lock_folder, locked, offered_devices, own_device, read_listing
+from sqljudge.models.device import (
+    DeviceError,
+    fastest_dtype,
+    lock_folder,
+    locked,
+    offered_devices,
+    own_device,
+    read_listing,
+)
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 LISTING = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aaaa-1)
@@ -192,3 +200,22 @@ def test_the_locks_lie_in_a_folder_of_this_user(monkeypatch: pytest.MonkeyPatch,
     folder.write_text("")
     with pytest.raises(DeviceError, match="cannot be made"):
         lock_folder()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "amx_bf16": False, "architecture": "x86_64"}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_the_fastest_dtype_is_bfloat16_where_the_machine_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], dtype: str
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    assert fastest_dtype("cpu") == dtype
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: dtype == "bfloat16")
+    assert fastest_dtype("cuda") == dtype

@@ -292,3 +292,11 @@ def test_keys_do_not_depend_on_the_order_of_fields() -> None:
     keys = {request_key(content) for content in ({"a": 1}, {"a": 2}, {"a": "1"}, {"b": 1}, {"a": 1, "b": 1})}
     assert len(keys) == 5
     assert all(len(key) == 64 for key in keys)
+
+
+def test_halves_of_surrogate_pairs_are_kept_as_replacement_characters(tmp_path: Path) -> None:
+    keys = [request_key({"prompt": f"a{part}"}) for part in ("\ud83d", "\udfff", "\ufffd", "b")]
+    assert len(set(keys)) == 2
+    with JournalWriter(tmp_path, "job") as journal:
+        journal.put_all([("k1", {"about": "\ud83d"}, {"text": "\udfffb"}), ("k2", {}, {"text": "c"})])
+    assert read(tmp_path, 1, 2) == {1: {"text": "\ufffdb"}, 2: {"text": "c"}}

@@ -94,14 +94,10 @@ def edited(path: str, value: Any) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("choices/0/logprobs", None, "no log-probabilities; the server must give them"),
-        ("choices/0/logprobs", ..., "no log-probabilities; the server must give them"),
         ("choices/0/logprobs/tokens", ["a"], "1 tokens but 8 log-probabilities"),
-        ("choices/0/logprobs/token_logprobs", [None] * 8, "no text or no log-probability"),
-        ("choices/0/logprobs/tokens", [1] * 8, "no text or no log-probability"),
+        ("choices/0/logprobs/token_logprobs", [-1.0, None] * 4, "no log-probability"),
+        ("choices/0/logprobs/tokens", ["a", None] * 4, "no text"),
         ("choices/0/text", None, "the answer holds no text"),
-        ("choices/0/finish_reason", "content_filter", "finish_reason 'content_filter'"),
-        ("choices/0/finish_reason", None, "finish_reason 'None'"),
         ("usage", ..., "how many tokens the prompt had"),
     ],
 )
@@ -173,10 +169,12 @@ def test_a_word_that_is_not_listed_is_no_zero(server: Server) -> None:
     assert len(server.asked) == 1
 
 
-def listed(top: int = 5, prompt: str = "A:", words: tuple[str, ...] = WORDS, **logprobs: float) -> tuple[float, ...]:
+def listed(
+    top: int = 5, prompt: str = "A:", words: tuple[str, ...] = WORDS, alone: bool = False, **logprobs: float
+) -> tuple[float, ...]:
     tokens = {name.replace("_", " "): math.log(value) for name, value in logprobs.items()}
     answer = {"choices": [{"logprobs": {"top_logprobs": [tokens]}}], "usage": {"prompt_tokens": 1}}
-    return read_choice(answer, ChoiceRequest(Prompt(prompt), words), top).probabilities
+    return read_choice(answer, ChoiceRequest(Prompt(prompt), words, alone=alone), top).probabilities
 
 
 def test_an_unlisted_word_has_the_most_that_it_may_have() -> None:
@@ -198,9 +196,13 @@ def test_a_word_listed_without_its_space_is_not_taken_for_unlikely() -> None:
     assert listed(ĠYes=0.75, ĠNo=0.25) == listed(**{"▁Yes": 0.75, "▁No": 0.25}) == pytest.approx((0.75, 0.25))
 
 
-@pytest.mark.parametrize("value", [None, {}, {"top_logprobs": [None]}, {"top_logprobs": [{" Yes": None}]}])
-def test_choices_without_likely_tokens(server: Server, value: Any) -> None:
-    server.change = edited("choices/0/logprobs", value)
+def test_a_word_alone_is_listed_as_the_tokenizer_begins_words() -> None:
+    assert listed(alone=True, Yes=0.75, No=0.2, ĠYes=0.05) == pytest.approx((0.75, 0.2))
+    assert listed(alone=True, **{"▁Yes": 0.75, "▁No": 0.2, "Yes": 0.05}) == pytest.approx((0.75, 0.2))
+
+
+def test_choices_without_log_probabilities_of_a_likely_token(server: Server) -> None:
+    server.change = edited("choices/0/logprobs", {"top_logprobs": [{" Yes": None}]})
     answer = choice(server, options="tries=2")
     assert isinstance(answer, Failure)
     assert len(server.asked) == 2

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.core.parquet import read_judgments, write_judgments
 from sqljudge.core.records import UNANSWERED, Candidate, CandidateSet, Question
+from sqljudge.data.pool import read_pool
 from sqljudge.models.engines import check_prompt_format, check_spec, load_backend
-from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, ModelSpec, Prompt
+from sqljudge.models.engines.base import ChoiceRequest, Completion, Failure, GenerationRequest, ModelSpec, Prompt
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import judge, judged_pairs
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
 
 TEMPLATE = PromptTemplate("${question} ${sql}", "")
@@ -49,7 +52,7 @@ def test_completions_of_questions_with_the_same_words(tmp_path: Path) -> None:
             session(tmp_path, *lines),
             QUESTIONS,
             template=TEMPLATE,
-            prompt_format="chat",
+            framing=Framing("chat"),
             extraction="continuation",
             decoding=Decoding(samples, temperature, 9),
             seed=1,
@@ -65,20 +68,20 @@ def test_responses_are_read_as_any_others(tmp_path: Path) -> None:
         text(5, "no idea", "SELECT a"),
     ]
     asking = session(tmp_path, *lines)
-    judgments = judge(asking, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
+    judgments = judge(asking, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3)
     for budget, scores in ((3, [0.75, 0.0, -0.5]), (2, [-0.5, 0.0, -0.5])):
         found = score_judgments(SETS, judgments, budget=budget, scoring="soft", mode="naive", executable=None)
         assert [score.score for score in found] == pytest.approx(scores)
     assert asking.usage.distinct == 3, "the same prompt of another question is another request"
     again = session(tmp_path, *lines)
-    assert judge(again, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3) == judgments
+    assert judge(again, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3) == judgments
     assert again.usage.from_journal == 3
 
 
 def test_scores_stand_for_the_probability_of_yes(tmp_path: Path) -> None:
     lines = [{"question_id": 3, "sql": "SELECT a;", "score": 0.9}, {"question_id": 5, "sql": "SELECT a;", "score": 0}]
     asking = session(tmp_path, *lines, tolerated=0.5)
-    judgments = judge(asking, PAIRS, method="yes_no", template=TEMPLATE, prompt_format="raw", budget=0)
+    judgments = judge(asking, PAIRS, method="yes_no", template=TEMPLATE, framing=Framing("raw"), budget=0)
     assert [one.p_yes for one in judgments] == [0.9, None, 0]
     assert judgments[1].finish_reason == UNANSWERED
     assert [one["reason"] for one in asking.failures] == ["question 3, 'SELECT b;': no score is recorded"]
@@ -151,3 +154,44 @@ def test_which_rows_are_possible() -> None:
         check_spec(ModelSpec("said", "records.jsonl", "-", "recorded", "-", "-", tokenizer="a/b"))
     with pytest.raises(ConfigError, match="dtype: 'float32' is not possible"):
         check_spec(ModelSpec("said", "records.jsonl", "-", "recorded", "float32", "-"))
+
+
+HALF = "\ud83d"
+
+
+def test_halves_of_surrogate_pairs_in_records_pool_and_schema(tmp_path: Path) -> None:
+    """They are read as U+FFFD on every side, so that what is recorded of a query is found."""
+    entry = {
+        "db_id": "public_library",
+        "schema": f"-- Table book: title{HALF}",
+        "question": f"How {HALF} many?",
+        "sql": "SELECT title FROM book",
+        "top_n": [f"SELECT '{HALF}'", "SELECT 'b'"],
+        "top_n_label": [1, 0],
+    }
+    (tmp_path / "pool.json").write_text(json.dumps([entry]), encoding="utf-8")
+    tables = json.loads((ROOT / "resources/mini_spider/tables.json").read_text(encoding="utf-8"))
+    for table in tables:
+        table["table_names"][0] += HALF
+    (tmp_path / "tables.json").write_text(json.dumps(tables), encoding="utf-8")
+    questions, sets = read_pool(tmp_path / "pool.json", tmp_path / "tables.json")
+    pairs = judged_pairs(questions, sets)
+    lines = [
+        text(0, f"{HALF}true", f"select '{HALF}'", tokens=[HALF, "true"], logprobs=[0, -1]),
+        text(0, "😀true", "SELECT 'b'", tokens=[HALF, "\ude00", "true"], logprobs=[0, 0, -1]),
+    ]
+    template = PromptTemplate("${question} ${schema} ${sql}", "")
+    for count in (0, 2):
+        asking = session(tmp_path, *lines)
+        found = judge(asking, pairs, method="reasoning", template=template, framing=Framing("raw"), budget=5)
+        assert [(one.response, one.token_ends) for one in found] == [("\ufffdtrue", (1, 5)), ("😀true", (0, 1, 5))]
+        assert asking.usage.from_journal == count
+    write_judgments(tmp_path / "j.parquet", found)
+    assert read_judgments(tmp_path / "j.parquet")[0].sql == found[0].sql == "SELECT '\ufffd';"
+
+
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    lines = [json.dumps(text(id, f"a{mark}b"), ensure_ascii=False) for id, mark in ((3, "\u2028"), (5, "\x85"))]
+    backend = load_backend(spec(tmp_path, *(f"{line}\r" for line in lines)), device="cpu")
+    found = dict(backend.generate([GenerationRequest(Prompt("x"), 9, about=(id, "")) for id in (3, 5)]))
+    assert [one.text for one in found.values() if isinstance(one, Completion)] == ["a\u2028b", "a\x85b"]

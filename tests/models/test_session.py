@@ -147,7 +147,7 @@ def test_greedy_answers_know_no_seed_or_sample(backend: Counted, tmp_path: Path,
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"sample": 2}, {"temperature": 0.5}, {"stop": ("x",)}, {"prompt": Prompt("s", special=False)}],
+    [{"seed": 1}, {"sample": 2}, {"temperature": 0.5}, {"stop": ("x",)}, {"prompt": Prompt("s", special=True)}],
 )
 def test_sampled_answers_know_all_of_it(backend: Counted, tmp_path: Path, change: dict[str, Any]) -> None:
     one = request("s", temperature=1.0)
@@ -282,15 +282,16 @@ def test_choices_are_asked_in_the_order_of_their_texts(backend: Counted, tmp_pat
     assert [r.prompt.text for r in backend.asked] == ["a", "ab", "a" + "b" * 600, "x" * 600]
 
 
-def test_spellings_are_part_of_a_request_and_without_them_its_key_is_as_it_was(
+def test_spellings_and_words_alone_are_part_of_a_request_and_without_them_its_key_is_as_it_was(
     backend: Counted, tmp_path: Path
 ) -> None:
-    plain = {"kind": "choose", "prompt": {"text": "a", "special": True}, "words": ("Yes",)}
+    plain = {"kind": "choose", "prompt": {"text": "a", "special": False}, "words": ("Yes",)}
     session(backend, tmp_path).choose([ChoiceRequest(Prompt("a"), ("Yes",))])
     session(backend, tmp_path).choose([ChoiceRequest(Prompt("a"), ("Yes",), (("yes", "Yes"),))])
+    session(backend, tmp_path).choose([ChoiceRequest(Prompt("a"), ("Yes",), alone=True)])
     keys = [json.loads(line)["key"] for line in (tmp_path / "job.jsonl").read_text().splitlines()]
     assert keys[0] == request_key({"model": backend.identity(), **plain})
-    assert len(set(keys)) == 2
+    assert len(set(keys)) == 3
 
 
 def test_a_model_error_leaves_what_was_finished(scripted: Rules, tmp_path: Path) -> None:

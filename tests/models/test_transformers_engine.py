@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy
 import pytest
 import torch
 from conftest import EMBEDDED, tiny_model
@@ -14,7 +16,7 @@ from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.models.engines import BACKENDS, load_backend
 from sqljudge.models.engines import transformers as module
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
-from sqljudge.models.engines.tokenizer import word_token
+from sqljudge.models.engines.tokenizer import choice_tokens, word_token
 from sqljudge.models.engines.transformers import TransformersBackend
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -48,7 +50,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model, unpacked."""
     folder = tmp_path_factory.mktemp("models") / "embedded"
-    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="float32"), folder)
+    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="auto"), folder)
     return folder
 
 
@@ -145,6 +147,19 @@ def test_a_space_comes_before_a_word_where_one_is_due(
     tiny_backend: TransformersBackend, text: str, special: bool, token: str
 ) -> None:
     assert word_token(tiny_backend.tokenizer, "tiny", Prompt(text, special), "Yes") == WORDS.index(token)
+
+
+@pytest.mark.parametrize("text", ["answer:", "answer:\n"])
+def test_a_word_alone_is_its_last_token_by_itself_whatever_the_prompt_ends_in(
+    tiny_backend: TransformersBackend, text: str
+) -> None:
+    request = ChoiceRequest(Prompt(text), ("Yes", "No"), alone=True)
+    own = [tiny_backend.tokenizer(word, add_special_tokens=False)["input_ids"][-1] for word in request.words]
+    assert choice_tokens(tiny_backend.tokenizer, "tiny", request) == [(token,) for token in own]
+    assert own[0] == WORDS.index("Yes")
+    one = choices(tiny_backend, [request])[0].probabilities
+    other = choices(tiny_backend, [ChoiceRequest(Prompt(text), ("Yes", "No"))])[0].probabilities
+    assert (one == pytest.approx(other)) == text.endswith("\n")
 
 
 @pytest.mark.parametrize("text", ["answer:", "answer: "])
@@ -408,3 +423,27 @@ def test_quantized_weights_need_their_package(tiny_folder: Path, monkeypatch: py
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="package bitsandbytes is missing; run: pip install"):
         module.load(ModelSpec("tiny", str(tiny_folder), quantization="4bit"), "cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_fastest_dtype_is_what_a_model_computes_in_and_what_the_journal_knows(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    monkeypatch.setattr("sqljudge.models.engines.fastest_dtype", lambda device: dtype)
+    backend = load_backend(ModelSpec("tiny", str(tiny_folder), dtype="auto"), device="cpu")
+    assert isinstance(backend, TransformersBackend)
+    assert backend.model.dtype == getattr(torch, dtype)
+    assert backend.identity()["dtype"] == dtype
+
+
+@pytest.mark.model
+def test_a_gguf_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    real = gguf.GGUFReader._build_fields
+    monkeypatch.setattr(gguf.GGUFReader, "_build_fields", lambda self, *a: parsed.append(1) or real(self, *a))
+    before = numpy.memmap
+    backend = module.load(ModelSpec("embedded", EMBEDDED, dtype="float32"), "cpu")
+    assert backend.model.dtype == torch.float32
+    assert backend.tokenizer.chat_template
+    assert len(parsed) <= 1
+    assert numpy.memmap is before

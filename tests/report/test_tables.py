@@ -572,12 +572,15 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
         experiment=dataclasses.asdict(given),
         display={"mine": "Mine"},
         uses_gold=[],
+        question_ids="resources/paper_questions.tsv",
         seed=1,
         code="c0de",
     )
     frame = pandas.read_csv(outputs["csv"])
     assert frame[frame.metric == "PwAcc"].value.tolist() == [25, 50], "each file in its own cell"
     assert "PwAcc (Naive) of *Mine* is 25.00 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
+    note = "whose gold query does not run, and any over a database without rows (in most copies of Spider"
+    assert note in Path(outputs["md"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
     assert (made["seed"], made["code"], made["tokens"], len(made["inputs"])) == (1, "c0de", 7, 3)
     assert {"pandas", "tabulate", "jinja2"} <= set(made["versions"])

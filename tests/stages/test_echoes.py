@@ -13,7 +13,8 @@ from sqljudge.stages.echoes import read_text
 from sqljudge.stages.generate import extract_sql
 from sqljudge.stages.score import Rules, read_verdict
 
-PROMPTS = sorted((Path(__file__).resolve().parents[2] / "config/prompts").glob("*.txt"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "config/prompts").glob("*.txt"))
+PROMPTS = {path.stem: read_text(path) for path in FILES}
 FILLED = {
     "question": "How many ships are there?",
     "schema": "-- Table ship: id, name",
@@ -28,9 +29,9 @@ TRUE, FALSE = '{"correct": true}', '{"correct": false}'
 BOTH = f"{TRUE} or {FALSE}"
 
 
-def text_of(prompt: Path) -> str:
+def text_of(template: str) -> str:
     """A prompt as a model sees it."""
-    return re.sub(r"\$\{(\w+)\}", lambda field: FILLED[field.group(1)], read_text(prompt))
+    return re.sub(r"\$\{(\w+)\}", lambda field: FILLED[field.group(1)], template)
 
 
 def read(template: str, text: str, *, finish: str = "stop") -> bool | None:
@@ -46,21 +47,40 @@ def sentence(text: str, part: str) -> str:
     return text[start : text.find(". ", text.rindex(part) + len(part)) + 1]
 
 
-ASKING = [path for path in PROMPTS if BOTH in read_text(path)]
-FENCING = [path for path in PROMPTS if "```sql" in read_text(path)]
+def asking(template: str) -> str:
+    """A shipped prompt, with examples of the verdict where it only names the key."""
+    return template.replace('the single key "correct".', f'the single key "correct", for example {BOTH}.')
 
 
-def test_there_are_prompts_of_both_kinds() -> None:
-    assert len(ASKING) >= 8
-    assert len(FENCING) >= 2
+def fencing(template: str) -> str:
+    """A shipped prompt, with a fence where it asks for the query alone."""
+    fence = "then give the query in a block that opens with ```sql and closes with ```. The query must"
+    return template.replace("then give the query. It must", fence)
 
 
-@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda path: path.stem)
-def test_a_whole_prompt_is_no_answer_wherever_it_is_cut(prompt: Path) -> None:
-    template, text = read_text(prompt), text_of(prompt)
+ASKING = {name: asking(text) for name, text in PROMPTS.items() if 'single key "correct"' in text}
+FENCING = {name: fencing(text) for name, text in PROMPTS.items() if "then give the query" in text}
+
+
+KEYED = ["forced", "reasoning_examples", "reasoning_examples_bird"]
+
+
+def test_examples_and_fences_are_in_the_prompts_that_say_so_alone() -> None:
+    """Those of the paper's configuration name the key, and ask for no fence."""
+    assert [name for name, text in PROMPTS.items() if "{" in text.replace("${", "")] == KEYED
+    assert [name for name, text in PROMPTS.items() if "```" in text] == ["generator_fenced"]
+    assert len(ASKING) == 10
+    assert all(BOTH in text for text in ASKING.values())
+    assert len(FENCING) == 3
+    assert all("```sql" in text for text in FENCING.values())
+
+
+@pytest.mark.parametrize("template", {**PROMPTS, **ASKING, **FENCING}.values())
+def test_a_whole_prompt_is_no_answer_wherever_it_is_cut(template: str) -> None:
+    text = text_of(template)
     for end in range(1, len(text) + 1):
         assert read(template, f"Okay, {text[:end]}", finish="length") is None, text[:end]
-        assert extract_sql("fenced", "", f"Okay, {text[:end]}", template=template) == EMPTY_SQL, text[:end]
+        assert extract_sql("open_fence", "", f"Okay, {text[:end]}", template=template) == EMPTY_SQL, text[:end]
     assert read(template, text) is None
 
 
@@ -76,10 +96,9 @@ WRAPS = [
 
 
 @pytest.mark.parametrize("wrap", WRAPS)
-@pytest.mark.parametrize("prompt", ASKING, ids=lambda path: path.stem)
-def test_the_sentence_about_the_answer_is_none(prompt: Path, wrap: str) -> None:
-    template = read_text(prompt)
-    asked = sentence(text_of(prompt), BOTH)
+@pytest.mark.parametrize("template", ASKING.values(), ids=ASKING)
+def test_the_sentence_about_the_answer_is_none(template: str, wrap: str) -> None:
+    asked = sentence(text_of(template), BOTH)
     forms = [asked, asked.lower(), asked.replace(" ", "\n"), asked.replace(TRUE, f"`{TRUE}`"), asked.replace('"', "'")]
     for form in forms:
         text = wrap.replace("{}", form)
@@ -111,7 +130,7 @@ def test_the_sentence_about_the_answer_is_none(prompt: Path, wrap: str) -> None:
     ],
 )
 def test_an_echo_is_the_words_around_an_object_not_the_object(text: str, value: bool | None) -> None:
-    assert read(read_text(PROMPTS[[path.stem for path in PROMPTS].index("reasoning")]), text) is value
+    assert read(PROMPTS["reasoning_examples"], text) is value
 
 
 @pytest.mark.parametrize(
@@ -144,7 +163,7 @@ def test_prompts_of_a_users_own(template: str, text: str, finish: str, value: bo
 @settings(deadline=None)
 @given(st.text(alphabet='{}":, abct\n', max_size=40), st.sampled_from([TRUE, FALSE]))
 def test_an_answer_is_read_whatever_nonsense_stands_before_it(before: str, answer: str) -> None:
-    template = read_text(ASKING[0])
+    template = PROMPTS["reasoning_examples"]
     text = f"{before}\n. So {answer}"
     assert read(template, text) is read("", text)
 
@@ -153,15 +172,14 @@ QUERY = "SELECT COUNT(*) FROM ship;"
 
 
 @pytest.mark.parametrize("wrap", WRAPS)
-@pytest.mark.parametrize("prompt", FENCING, ids=lambda path: path.stem)
-def test_the_sentence_about_the_fence_holds_no_query(prompt: Path, wrap: str) -> None:
-    template = read_text(prompt)
-    text = wrap.replace("{}", sentence(text_of(prompt), "```sql"))
+@pytest.mark.parametrize("template", FENCING.values(), ids=FENCING)
+def test_the_sentence_about_the_fence_holds_no_query(template: str, wrap: str) -> None:
+    text = wrap.replace("{}", sentence(text_of(template), "```sql"))
     for end in range(1, len(text) + 1):
-        assert extract_sql("fenced", "", text[:end], template=template) == EMPTY_SQL, text[:end]
+        assert extract_sql("open_fence", "", text[:end], template=template) == EMPTY_SQL, text[:end]
     for block in (f"```sql\n{QUERY}\n```", f"```SQL\n{QUERY}", f"a block that opens with ```sql\n{QUERY}\n``` and"):
         found = [
-            extract_sql("fenced", "", said, template=template) for said in (f"{text}\n{block}", f"{block}\n{text}")
+            extract_sql("open_fence", "", said, template=template) for said in (f"{text}\n{block}", f"{block}\n{text}")
         ]
         assert found[0] == QUERY
         assert found[1].startswith(QUERY)
@@ -182,4 +200,4 @@ def test_the_sentence_about_the_fence_holds_no_query(prompt: Path, wrap: str) ->
     ],
 )
 def test_fences_of_a_users_own(template: str, text: str, sql: str) -> None:
-    assert extract_sql("fenced", "", text, template=template) == sql
+    assert extract_sql("open_fence", "", text, template=template) == sql

@@ -14,7 +14,7 @@ from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.examples import Example
 from sqljudge.stages.extras import EXTRAS, extra_tokens, load_extras, ranking, read_demonstration, result_text
 from sqljudge.stages.judge import METHODS
-from sqljudge.stages.prompts import Extras, fill, read_template
+from sqljudge.stages.prompts import Extras, Framing, fill, read_template
 
 ASKED = Question(3, "zoo", "How many  big cats are there?", "SELECT count(*) FROM cat", "", "easy")
 
@@ -181,7 +181,7 @@ def test_the_shipped_few_shot_prompt_reads_as_one_text() -> None:
         "demonstration": str(ROOT / "config/prompts/demonstration.txt"),
     }
     shown = load_extras({"demonstrations": {"number": 2}}, files, [ASKED])
-    text = fill(template, ASKED, sql="SELECT 1;", prompt_format="raw", chat=lambda *_: Prompt(""), extras=shown).text
+    text = fill(template, ASKED, sql="SELECT 1;", framing=Framing("raw"), chat=lambda *_: Prompt(""), extras=shown).text
     blocks = text.split("\n\n")
     assert len(blocks) == 4
     forms = [[line.split(":")[0] for line in block.splitlines()] for block in blocks[1:]]

@@ -32,7 +32,7 @@ from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.force import SPELLINGS, WORDS, Thought, force, force_pool, read_closing
 from sqljudge.stages.judge import METHODS, Pair, judge
-from sqljudge.stages.prompts import PromptTemplate, read_template
+from sqljudge.stages.prompts import Framing, PromptTemplate, read_template
 from sqljudge.stages.score import read_verdict, score_forced
 
 Rules = Callable[..., ScriptedBackend]
@@ -88,8 +88,8 @@ def verdicts(
     backend: ScriptedBackend, budgets: list[int], method: str = "reasoning", **how: Any
 ) -> list[ForcedVerdict]:
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, prompt_format="raw", budget=8)
-    settings = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw", "budgets": budgets, **how}
+    judgments = judge(session, PAIRS, method=method, template=TEMPLATE, framing=Framing("raw"), budget=8)
+    settings = {"template": TEMPLATE, "closing": CLOSING, "framing": Framing("raw"), "budgets": budgets, **how}
     return force(session, PAIRS, judgments, method=method, **settings)
 
 
@@ -122,16 +122,22 @@ def test_extras_are_in_the_prompt_whose_thought_is_cut(scripted: Rules) -> None:
         {"match": r"^[ab]; r[01]\n<think>x\n</think>\n\n\{\"correct\":$", "probabilities": {"true": 0.5}},
     )
     session = Session(backend, None, "job")
-    judgments = judge(session, PAIRS, method="reasoning", prompt_format="raw", budget=8, **shown)
-    how: dict[str, Any] = {"method": "reasoning", "closing": CLOSING, "prompt_format": "raw", "budgets": [3], **shown}
+    judgments = judge(session, PAIRS, method="reasoning", framing=Framing("raw"), budget=8, **shown)
+    how: dict[str, Any] = {
+        "method": "reasoning",
+        "closing": CLOSING,
+        "framing": Framing("raw"),
+        "budgets": [3],
+        **shown,
+    }
     assert [verdict.probability for verdict in force(session, PAIRS, judgments, **how)] == [1.0] * 3
 
 
 def test_a_thought_that_ended_is_asked_about_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x</think>y", "probabilities": {"true": 1}}), None, "job")
-    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=20)
+    judgments = judge(session, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=20)
     before = session.usage.distinct
-    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "framing": Framing("raw")}
     force(session, PAIRS, judgments, **how, budgets=[1, 5, 9])
     assert session.usage.distinct - before == 3
 
@@ -152,14 +158,14 @@ def test_requests_that_failed_have_no_verdict(scripted: Rules) -> None:
     inner = scripted(*RULES)
     session = Session(Failing(inner.spec, inner.rules), None, "job", tolerated=0.5)
     judgments = [judgment("x"), Judgment(0, "b;", finish_reason=UNANSWERED), judgment("x", question_id=1)]
-    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"method": "reasoning", "template": TEMPLATE, "closing": CLOSING, "framing": Framing("raw")}
     found = force(session, PAIRS, judgments, **how, budgets=[0])
     assert [(v.probability is None, v.tokens) for v in found] == [(False, 0), (True, 0), (True, 0)]
 
 
 def test_what_cannot_be_forced(scripted: Rules) -> None:
     session = Session(scripted(), None, "job")
-    how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "prompt_format": "raw"}
+    how: dict[str, Any] = {"template": TEMPLATE, "closing": CLOSING, "framing": Framing("raw")}
     with pytest.raises(ConfigError, match=f"method 'x' is unknown; known: {', '.join(METHODS)}"):
         force(session, PAIRS, [], method="x", budgets=[0], **how)
     with pytest.raises(DataError, match="question 0: no judgment of candidate 'a;'"):
@@ -187,7 +193,7 @@ def test_a_pools_forced_verdicts_are_written_with_what_they_cost(scripted: Rules
         weights=[],
         model=asdict(backend.spec),
         method="reasoning",
-        prompt_format="raw",
+        framing={"prompt_format": "raw"},
         budgets=[0, 1],
         extras={"result": {}},
         label="forced.pool",
@@ -263,8 +269,8 @@ def test_a_forced_probability_is_that_of_a_plain_pass_over_the_text(embedded: An
     question = Question(0, "d", "How many zoos are there?", "", "", "easy")
     pairs: list[Pair] = [(question, "SELECT count(*) FROM zoo ;"), (question, "SELECT name FROM zoo ;")]
     session = Session(embedded, None, "job")
-    judgments = judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=12)
-    how: dict[str, Any] = {"method": "reasoning", "template": template, "closing": closing, "prompt_format": "chat"}
+    judgments = judge(session, pairs, method="reasoning", template=template, framing=Framing("chat"), budget=12)
+    how: dict[str, Any] = {"method": "reasoning", "template": template, "closing": closing, "framing": Framing("chat")}
     found = force(session, pairs, judgments, **how, budgets=[0, 5, 12])
     by_hand = []
     for (_, sql), said in zip(pairs, judgments, strict=True):

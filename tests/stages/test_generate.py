@@ -23,7 +23,7 @@ from sqljudge.stages.generate import (
     generate_candidates,
     generate_pool,
 )
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 
 TEMPLATE = PromptTemplate("${question}", "SELECT")
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in range(3)]
@@ -82,7 +82,8 @@ def test_a_statement_ends_at_a_semicolon_or_fence_too(text: str, sql: str) -> No
         ("```SQL\nSELECT 1;\n```\n```sql\nSELECT 2\n```", "SELECT 1;"),
         ("```sql SELECT 1 ```", "SELECT 1;"),
         ("```sql   \n\n SELECT 1\n```", "SELECT 1;"),
-        ("cut off ```sql\nSELECT a FROM", "SELECT a FROM;"),
+        ("cut off ```sql\nSELECT a FROM", EMPTY_SQL),
+        ("```sql\nSELECT a\n``", EMPTY_SQL),
         ("```python\nprint()\n```\n```sql\nSELECT 3\n```", "SELECT 3;"),
         ("```sqlite\nSELECT 1\n```", EMPTY_SQL),
         ("```\nSELECT 1\n```", EMPTY_SQL),
@@ -93,6 +94,14 @@ def test_a_statement_ends_at_a_semicolon_or_fence_too(text: str, sql: str) -> No
 )
 def test_the_first_fenced_block(text: str, sql: str) -> None:
     assert extract_sql("fenced", "<think>\nOkay,", text) == sql
+    if sql != EMPTY_SQL:
+        assert extract_sql("open_fence", "<think>\nOkay,", text) == sql
+
+
+@pytest.mark.parametrize("text", ["so ```sql\nSELECT a FROM", "```sql SELECT a FROM\n"])
+def test_a_block_that_is_cut_counts_if_the_extraction_says_so(text: str) -> None:
+    assert extract_sql("open_fence", "<think>\nOkay,", text) == "SELECT a FROM;"
+    assert extract_sql("fenced", "<think>\nOkay,", text) == EMPTY_SQL
 
 
 def test_a_string_may_be_open_where_the_answer_begins() -> None:
@@ -105,7 +114,7 @@ def test_no_model_is_stopped_inside_a_string() -> None:
 
 
 def test_an_unknown_extraction() -> None:
-    with pytest.raises(ConfigError, match="extraction 'fence' is unknown; known: continuation, statement, fenced"):
+    with pytest.raises(ConfigError, match="known: continuation, statement, fenced, open_fence"):
         extract_sql("fence", "", "")
 
 
@@ -137,7 +146,7 @@ def test_candidates_are_distinct_counted_and_in_first_seen_order() -> None:
 def generated(session: Session, **changes: Any) -> list[CandidateSet]:
     settings: dict[str, Any] = {
         "template": TEMPLATE,
-        "prompt_format": "raw",
+        "framing": Framing("raw"),
         "extraction": "continuation",
         "decoding": Decoding(samples=4, temperature=0.7, max_new_tokens=50),
         "seed": 1,
@@ -176,10 +185,10 @@ def test_greedy_generation_asks_once(backend: ScriptedBackend) -> None:
 
 def test_the_budget_and_the_prompt_format_reach_the_model(scripted: Callable[..., ScriptedBackend]) -> None:
     backend = scripted({"match": r"^\[INST\] q\d \[/INST\] SELECT$", "response": " abcdefgh"})
-    sets = generated(Session(backend, None, "job"), prompt_format="inst", decoding=Decoding(1, 0, 4))
+    sets = generated(Session(backend, None, "job"), framing=Framing("inst"), decoding=Decoding(1, 0, 4))
     assert [group.candidates[0].sql for group in sets] == ["SELECT abc;"] * 3
     chat = scripted({"match": r"^<user>q\d</user>SELECT$", "response": " 1"})
-    assert len(generated(Session(chat, None, "job"), prompt_format="chat")) == 3
+    assert len(generated(Session(chat, None, "job"), framing=Framing("chat"))) == 3
 
 
 def test_requests_carry_seed_sample_temperature_and_stops(
@@ -217,7 +226,7 @@ def test_no_questions(backend: ScriptedBackend) -> None:
             Session(backend, None, "job"),
             [],
             template=TEMPLATE,
-            prompt_format="raw",
+            framing=Framing("raw"),
             extraction="fenced",
             decoding=decoding,
             seed=0,
@@ -231,7 +240,7 @@ def test_a_pools_candidates_are_written_with_what_they_cost(backend: ScriptedBac
     write_jsonl(tmp_path / "questions", QUESTIONS[::-1])
     (tmp_path / "prompt").write_text("${question}${schema}\n=== answer ===\nSELECT\n", encoding="utf-8")
     how: dict[str, Any] = {
-        "prompt_format": "raw",
+        "framing": {"prompt_format": "raw"},
         "extraction": "continuation",
         "decoding": {"samples": 4, "temperature": 0.7, "max_new_tokens": 50},
         "quoted_names": False,
@@ -259,7 +268,7 @@ def test_a_generators_prompt_must_hold_question_and_schema(backend: ScriptedBack
             **{name: str(tmp_path / name) for name in ("questions", "prompt", "candidates", "run")},
             weights=[],
             model=asdict(backend.spec),
-            prompt_format="raw",
+            framing=Framing("raw"),
             extraction="fenced",
             decoding={"samples": 1, "temperature": 0, "max_new_tokens": 5},
             quoted_names=False,

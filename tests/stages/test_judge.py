@@ -26,7 +26,7 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import METHODS, Pair, judge, judge_pool, judged_pairs
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import read_verdict
 
 Rules = Callable[..., ScriptedBackend]
@@ -39,7 +39,7 @@ PAIRS: list[Pair] = [
 def judged(backend: ScriptedBackend, method: str, budget: int = 0, **how: Any) -> list[Judgment]:
     session = Session(backend, None, "job")
     return judge(
-        session, PAIRS, **{"method": method, "template": TEMPLATE, "prompt_format": "raw", "budget": budget, **how}
+        session, PAIRS, **{"method": method, "template": TEMPLATE, "framing": Framing("raw"), "budget": budget, **how}
     )
 
 
@@ -83,7 +83,7 @@ def test_reasoning_judgments(scripted: Rules) -> None:
 
 def test_prompt_formats_reach_the_model(scripted: Rules) -> None:
     backend = scripted({"match": r"^<user>q\d\|[ab];</user>A:$", "probabilities": {"Yes": 0.5}})
-    assert [j.p_yes for j in judged(backend, "yes_no", prompt_format="chat")] == [0.5] * 4
+    assert [j.p_yes for j in judged(backend, "yes_no", framing=Framing("chat"))] == [0.5] * 4
 
 
 def test_extras_reach_the_model(scripted: Rules) -> None:
@@ -95,7 +95,7 @@ def test_extras_reach_the_model(scripted: Rules) -> None:
 
 def test_each_distinct_pair_is_asked_once(scripted: Rules) -> None:
     session = Session(scripted({"match": "", "response": "x"}), None, "job")
-    judge(session, PAIRS, method="reasoning", template=TEMPLATE, prompt_format="raw", budget=3)
+    judge(session, PAIRS, method="reasoning", template=TEMPLATE, framing=Framing("raw"), budget=3)
     assert (session.usage.requests, session.usage.distinct) == (4, 3)
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_method(scripted: Rules) -> None:
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_no_pairs(scripted: Rules, method: str) -> None:
     session = Session(scripted(), None, "job")
-    assert judge(session, [], method=method, template=TEMPLATE, prompt_format="raw", budget=1) == []
+    assert judge(session, [], method=method, template=TEMPLATE, framing=Framing("raw"), budget=1) == []
 
 
 @pytest.mark.parametrize("script", ["", "{}x", "[1]", '[{"response": "x"}]', '[{"match": "("}]', "5", None])
@@ -161,7 +161,7 @@ def test_a_pools_judgments_are_written_with_what_they_cost(scripted: Rules, tmp_
         "weights": [],
         "model": dataclasses.asdict(backend.spec),
         "method": "yes_no",
-        "prompt_format": "raw",
+        "framing": {"prompt_format": "raw"},
         "budget": 0,
         "extras": {"result": {}},
         "label": "judge.pool",
@@ -196,7 +196,7 @@ def test_the_prompt_of_a_pool_must_hold_what_the_context_shows(scripted: Rules, 
             run=str(tmp_path / "run"),
             model=dataclasses.asdict(scripted().spec),
             method="yes_no",
-            prompt_format="raw",
+            framing=Framing("raw"),
             budget=0,
             extras={"result": {}},
             label="job",

@@ -9,7 +9,7 @@ import pytest
 from sqljudge.data.pool import read_pool
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import judge, judged_pairs
-from sqljudge.stages.prompts import read_template
+from sqljudge.stages.prompts import Framing, read_template
 from sqljudge.stages.score import MODES, SCORINGS, score_judgments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,12 +28,12 @@ def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs(embed
         type(group)(group.question_id, tuple(c for c in group.candidates if (group.question_id, c.sql) in kept))
         for group in groups
     ]
-    template = read_template(ROOT / "config/prompts/reasoning.txt", required=("question", "sql"))
+    template = read_template(ROOT / "config/prompts/reasoning_examples.txt", required=("question", "sql"))
     executable = {pair: i % 4 != 0 for i, pair in enumerate(sorted(kept))}
 
     def judged(budget: int) -> list:
         session = Session(embedded, None, f"budget {budget}")
-        return judge(session, pairs, method="reasoning", template=template, prompt_format="chat", budget=budget)
+        return judge(session, pairs, method="reasoning", template=template, framing=Framing("chat"), budget=budget)
 
     longest = judged(max(BUDGETS))
     verdicts = 0

@@ -12,7 +12,7 @@ from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import Question
 from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.extras import EXTRAS
-from sqljudge.stages.prompts import FIELDS, PromptTemplate, fill, read_template
+from sqljudge.stages.prompts import FIELDS, Framing, PromptTemplate, fill, read_template
 
 FURTHER = (*EXTRAS, "answer")
 QUESTION = Question(0, "shop", "How much is $5 & ${sql}?", "SELECT 1", "-- Table item: id", "easy")
@@ -29,7 +29,7 @@ def chat(user: str, opening: str) -> Prompt:
 
 
 def filled(template: PromptTemplate, prompt_format: str = "raw", sql: str = "") -> Prompt:
-    return fill(template, QUESTION, sql=sql, prompt_format=prompt_format, chat=chat)
+    return fill(template, QUESTION, sql=sql, framing=Framing(prompt_format), chat=chat)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_extras_fill_further_fields(tmp_path: Path) -> None:
         template,
         QUESTION,
         sql="s",
-        prompt_format="raw",
+        framing=Framing("raw"),
         chat=chat,
         extras=lambda question, sql: {"result": f"{question.id} {sql} ${{sql}}"},
     )
@@ -126,6 +126,15 @@ def test_prompt_formats(prompt_format: str, opening: str, expected: Prompt) -> N
     assert filled(PromptTemplate("Ask", opening), prompt_format) == expected
 
 
+@pytest.mark.parametrize("prompt_format", ["raw", "inst"])
+def test_special_tokens_stand_before_a_prompt_if_it_says_so(prompt_format: str) -> None:
+    asked = PromptTemplate("Ask", "")
+    for special in (False, True):
+        shown = fill(asked, QUESTION, framing=Framing(prompt_format, special_tokens=special), chat=chat)
+        assert shown.special == special
+    assert not fill(asked, QUESTION, framing=Framing("chat", special_tokens=True), chat=chat).special
+
+
 def test_an_unknown_prompt_format() -> None:
     with pytest.raises(ConfigError, match="prompt_format 'chats' is unknown; known: raw, inst, chat"):
         filled(PromptTemplate("Ask", ""), "chats")
@@ -136,10 +145,10 @@ def test_shipped_prompts(path: Path) -> None:
     wanted = {"generator": ("question", "schema"), "forced": ()}
     required = wanted.get(path.stem.partition("_")[0], ("question", "sql"))
     template = read_template(path, required=required, further=FURTHER)
-    assert template.opening
+    assert template.opening or path.stem.startswith("yes_no")
     asked = Question(0, "d", "q", "s", "t", "easy")
     text = fill(
-        template, asked, sql="s", prompt_format="inst", chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")
+        template, asked, sql="s", framing=Framing("inst"), chat=chat, extras=lambda *_: dict.fromkeys(FURTHER, "")
     ).text
     assert "$" not in text
 

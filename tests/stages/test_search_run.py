@@ -26,7 +26,7 @@ from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session, no_report
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.stages.generate import Decoding, generate_candidates
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.search.correction import Correction
 from sqljudge.stages.search.cost import Ledger
 from sqljudge.stages.search.driver import Outcome, Step
@@ -64,13 +64,15 @@ def session(scripted: Callable[..., ScriptedBackend]) -> Session:
 def writer(session: Session, strategy: str = "correction") -> Writer:
     prompt = STRATEGIES[strategy].prompt
     return Writer(
-        session, lambda start: prompt(PLAIN, CORRECT, start), "chat", "statement", Decoding(2, 0.5, 40), seed=3
+        session, lambda start: prompt(PLAIN, CORRECT, start), Framing("chat"), "statement", Decoding(2, 0.5, 40), seed=3
     )
 
 
 def reader(session: Session, method: str = "yes_no", scoring: str = "soft", budget: int = 30) -> Reader:
     closing = PromptTemplate("</think>", '{"correct":')
-    return Reader(session, method, PromptTemplate("Judge ${sql} for ${question}", ""), closing, "raw", budget, scoring)
+    return Reader(
+        session, method, PromptTemplate("Judge ${sql} for ${question}", ""), closing, Framing("raw"), budget, scoring
+    )
 
 
 def ran(sets: Sequence[CandidateSet]) -> list[Execution]:
@@ -123,7 +125,7 @@ def test_the_question_alone_is_asked_as_the_generate_stage_asks_it(session: Sess
         session,
         QUESTIONS,
         template=PLAIN,
-        prompt_format="chat",
+        framing=Framing("chat"),
         extraction="statement",
         decoding=Decoding(2, 0.5, 40),
         seed=3,
@@ -269,7 +271,7 @@ def test_a_search_leaves_its_files(scripted: Callable[..., ScriptedBackend], tmp
             **made,
             planner=PLANNERS["correction"],
             models={"generator": row, **dict.fromkeys(judges, row)},
-            generator={"prompt_format": "raw", "extraction": "statement"},
+            generator={"framing": {"prompt_format": "raw"}, "extraction": "statement"},
             discriminator=discriminator,
             decoding={"samples": 2, "temperature": 0.5, "max_new_tokens": 9},
             budget=1,
@@ -300,7 +302,7 @@ def test_a_search_leaves_its_files(scripted: Callable[..., ScriptedBackend], tmp
         assert read_json(made["generator_run"])["requests"] == 4
         return read_jsonl(made["costs"], Cost)
 
-    (cost,) = searched({"method": "yes_no", "prompt_format": "raw"}, "discriminator")
+    (cost,) = searched({"method": "yes_no", "framing": {"prompt_format": "raw"}}, "discriminator")
     assert (cost.generator_calls, cost.discriminator_calls, cost.queries) == (4, 2, 3), (
         "not about what does not execute"
     )

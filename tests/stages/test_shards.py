@@ -30,7 +30,7 @@ from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.session import Session
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.shards import in_shard, merge_files, merge_shards, sum_runs
 
 QUESTIONS = [Question(i, "d", f"q{i}", "SELECT 1", "", "easy") for i in (5, 3, 11, 0, 7, 8, 2)]
@@ -74,7 +74,7 @@ def test_candidates_do_not_depend_on_the_number_of_shards(
         session = Session(scripted(*SCRIPT), tmp_path / f"{shards}" if journalled else None, "job")
         settings: dict[str, Any] = {
             "template": TEMPLATE,
-            "prompt_format": "raw",
+            "framing": Framing("raw"),
             "extraction": "continuation",
             "seed": 1,
         }
@@ -106,7 +106,7 @@ def test_judgments_do_not_depend_on_the_number_of_shards(
                 [pair for pair in pairs if pair[0] in mine],
                 method=method,
                 template=PromptTemplate("${question} ${sql}", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=30,
             ),
             [question.id for question, _ in pairs],
@@ -155,7 +155,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
                 [pair for pair in pairs if pair[0] in mine],
                 method="reasoning",
                 template=PromptTemplate("${question} ${sql}", ""),
-                prompt_format="raw",
+                framing=Framing("raw"),
                 budget=20,
             ),
             [question.id for question, _ in pairs],
@@ -172,7 +172,7 @@ def test_a_real_models_tokens_do_not_depend_on_the_number_of_shards() -> None:
 def test_a_shard_without_questions_asks_nothing(scripted: Callable[..., ScriptedBackend]) -> None:
     session = Session(scripted(), None, "job")
     template = PromptTemplate("${question} ${sql}", "")
-    assert judge(session, [], method="reasoning", template=template, prompt_format="raw", budget=3) == []
+    assert judge(session, [], method="reasoning", template=template, framing=Framing("raw"), budget=3) == []
     assert session.usage.requests == 0
 
 

@@ -40,7 +40,7 @@ from sqljudge.sql.official.schema import load_schemas
 from sqljudge.stages.generate import Decoding, generate_candidates
 from sqljudge.stages.judge import METHODS, judge
 from sqljudge.stages.plan import PLANNERS, rerank
-from sqljudge.stages.prompts import PromptTemplate
+from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
 
 DATA = Path(__file__).parents[1] / "data" / "evaluator"
@@ -82,7 +82,7 @@ def test_a_question_with_a_failed_sample_has_no_candidates(session: Callable[[st
         session("q1"),
         QUESTIONS,
         template=PromptTemplate("${question}", "SELECT"),
-        prompt_format="raw",
+        framing=Framing("raw"),
         extraction="continuation",
         decoding=Decoding(3, 0.5, 50),
         seed=0,
@@ -104,7 +104,7 @@ def test_a_question_with_a_failed_judgment_is_left_out(
 ) -> None:
     pairs = [(QUESTIONS[group.question_id], each.sql) for group in POOL for each in group.candidates]
     template = PromptTemplate("${question}|${sql}", "A:")
-    judgments = judge(session("q1|b"), pairs, method=method, template=template, prompt_format="raw", budget=99)
+    judgments = judge(session("q1|b"), pairs, method=method, template=template, framing=Framing("raw"), budget=99)
     assert [judgment.finish_reason == UNANSWERED for judgment in judgments] == [False] * 3 + [True] + [False] * 2
     assert judgments[3] == Judgment(1, "b;", finish_reason=UNANSWERED)
     write_judgments(tmp_path / "j.parquet", judgments)

@@ -68,6 +68,7 @@ SCRIPTED: dict[str, Any] = {
             ],
         },
         "contexts": {"discriminators": WHO, "budget": 60},
+        "prompts": {"discriminators": WHO, "budget": 60},
         "search": {"generator": "writer", "discriminators": ["thinker"], "budget": 60, "baselines": ["oracle-1"]},
     },
 }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from completions_server import Server, serving, status
+from completions_server import NOT_READ, READ, Server, serving, status
 from harness import Project, scripted
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
@@ -48,3 +48,18 @@ def test_a_job_whose_requests_fail_resumes_and_may_tolerate_it(tmp_path: Path, m
     assert [row["unanswered"] for row in rows].count(True) == 1
     report = json.loads((made.folder / CANDIDATES.replace(".jsonl", ".run.json")).read_text(encoding="utf-8"))
     assert (report["distinct"], len(report["failures"])) == (8, 1)
+
+
+def test_a_server_without_log_probabilities_stops_the_job_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving() as server:
+        made = project(tmp_path / "run", server)
+        server.change = NOT_READ["TGI"]
+        line = made.refused(CANDIDATES)
+        assert f"{server.url}/completions: the answer holds no log-probabilities; take a server that gives" in line
+        assert len(server.asked) == 1
+        server.change = READ["llama.cpp"]
+        assert made.snakemake(CANDIDATES).code == 0

@@ -49,7 +49,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     path = Path(str(snakemake.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with path.open("w", encoding="utf-8") as handle:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as handle:
         sys.stderr = _Tee(terminal, handle)
         library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
         library.addHandler(lines)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Judgment, check_values
+from sqljudge.core.records import Judgment, check_values, whole_text
 
 SCHEMA = pa.schema(
     [
@@ -35,8 +35,8 @@ def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataclasses.asdict(judgment) for judgment in judgments]
-    for row in rows:  # text from a model may hold half of a surrogate pair, which Parquet cannot
-        row["response"] = row["response"].encode("utf-8", "replace").decode("utf-8")
+    for row in rows:
+        row["response"] = whole_text(row["response"])
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -208,6 +209,9 @@ class Cost:
     queries: int = 0
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+_MAY_SPELL_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
+
 Record = TypeVar("Record", Question, CandidateSet, Execution, ResultGroup, ForcedVerdict, Score, Selection, Cost)
 
 
@@ -308,6 +312,32 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def whole_text(text: str) -> str:
+    """A text in which U+FFFD stands for each half of a surrogate pair, so that it has as many characters as before.
+
+    JSON can spell out a half without its other half (`"\\ud83d"`), but no file, tokenizer or database takes it.
+    """
+    return _HALF.sub("\ufffd", text)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text (bytes: UTF-8); its texts and keys are whole, see `whole_text`.
+
+    Raises ValueError where it is not JSON.
+    """
+    given = text if isinstance(text, str) else text.decode("utf-8-sig", "surrogatepass")
+    value = json.loads(given)
+    return _whole(value) if _MAY_SPELL_HALF.search(given) else value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_text(value)
+    if isinstance(value, list):
+        return [_whole(part) for part in value]
+    return {whole_text(key): _whole(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
 def to_json(record: Any) -> str:
     """One line of JSON for a record: fields in their declared order, text as it is."""
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
@@ -338,7 +368,7 @@ def iter_jsonl(path: str | Path, kind: type[Record]) -> Iterator[Record]:
     with handle:
         for number, line in enumerate(handle, 1):
             try:
-                record = _from_dict(kind, json.loads(decoded(line) if number == 1 else line.decode()))
+                record = _from_dict(kind, parse_json(decoded(line) if number == 1 else line.decode()))
                 check_values(record)
             except (ValueError, TypeError, KeyError, DataError) as error:
                 what = f"{path}, line {number}: not a {kind.__name__} ({error}); delete the file and re-run"
@@ -352,13 +382,13 @@ def write_jsonl(path: str | Path, records: Iterable[Any]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file (UTF-8) so that it is either whole or not there."""
+    """Write a text file (UTF-8, `whole_text`) so that it is either whole or not there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
+            out.write(whole_text(text))
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -400,6 +430,6 @@ def read_json(path: str | Path) -> Any:
     """A JSON file's value. Raises DataError naming the file if it is missing, not UTF-8 or not JSON."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error})") from error

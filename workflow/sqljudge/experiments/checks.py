@@ -11,11 +11,13 @@ from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
 from sqljudge.data.staging import is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
+from sqljudge.experiments.jobs import framing_of
 from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import BACKENDS, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
+from sqljudge.stages.generate import EXTRACTIONS
 from sqljudge.stages.prompts import read_template
 from sqljudge.stages.search.run import STRATEGIES
 
@@ -99,8 +101,9 @@ def _check_name(where: str, name: str, group: str, config: Config, models: Model
     _check_defined(where, name, entries)
     if model := getattr(entries[name], "model", ""):
         _check_defined(f"{group}.{name}.model", model, models)
-        with _at(f"{group}.{name}.prompt_format"):
-            check_prompt_format(models[model], entries[name].prompt_format)
+        if group == "generators":
+            with _at(f"{group}.{name}.prompt_format"):
+                check_prompt_format(models[model], entries[name].prompt_format)
 
 
 def _check_settings(where: str, part: Part, config: Config, models: Models) -> None:
@@ -140,7 +143,8 @@ def _check_planners(table: str, experiment: Experiment, config: Config) -> None:
 def _check_search(where: str, name: str, experiment: Experiment, config: Config) -> None:
     """Check a planner that asks models against the generator, discriminators and context that it is to work with."""
     planner, generator, context = config.planners[name], experiment.generators[0], experiment.contexts[0]
-    if STRATEGIES[planner.strategy].opens and config.generators[generator].extraction == "fenced":
+    continues = EXTRACTIONS[config.generators[generator].extraction].continues
+    if STRATEGIES[planner.strategy].opens and not continues:
         what = f"the strategy '{planner.strategy}' opens answers with SQL, but generator '{generator}' writes a fenced"
         _refuse(f"{where}.planners", f"'{name}': {what} block; use another generator")
     for baseline in experiment.baselines:
@@ -164,8 +168,12 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
                     forced[pair] = forced.get(pair, False) or always or each.scoring == FORCED
     for who, context in forced:
         method = config.discriminators[who].method
-        if method not in config.contexts[context].prompts:
+        shown = config.contexts[context]
+        if method not in shown.prompts:
             _refuse(f"contexts.{context}", f"has no {method} prompt, which '{who}' needs")
+        with _at(f"contexts.{context}.prompt_format" if shown.prompt_format else f"discriminators.{who}.prompt_format"):
+            prompt_format = framing_of(config, discriminator=who, context=context)["prompt_format"]
+            check_prompt_format(models[config.discriminators[who].model], prompt_format)
     for table, one in experiments.items():
         for who, context in one.left_out:
             if context == one.contexts[0]:

@@ -130,6 +130,19 @@ def _model_job(run: str, needs: Needs, config: Config) -> dict[str, Any]:
     return job
 
 
+def framing_of(config: Config, *, generator: str = "", discriminator: str = "", context: str = "") -> dict[str, Any]:
+    """How the prompts of a generator, or of a discriminator in a context, become tokens: the fields of `Framing`."""
+    if generator:
+        entry = config.generators[generator]
+        return {"prompt_format": entry.prompt_format, "special_tokens": entry.special_tokens}
+    shown, own = config.contexts[context], config.discriminators[discriminator].prompt_format
+    return {
+        "prompt_format": shown.prompt_format or own,
+        "special_tokens": shown.special_tokens,
+        "yes_token": shown.yes_token,
+    }
+
+
 def extras_of(context: str, config: Config) -> dict[str, dict[str, Any]]:
     """What a context's prompts show beyond the question and the candidate: each extra with its settings."""
     settings = {"demonstrations": {"number": config.demonstrations.number}}

@@ -25,7 +25,9 @@ from sqljudge.data.datasets import FORMATS
 from sqljudge.models.engines import BACKENDS
 from sqljudge.stages.baselines import BASELINES, baseline_label
 from sqljudge.stages.extras import EXTRAS
+from sqljudge.stages.generate import EXTRACTIONS
 from sqljudge.stages.judge import METHODS
+from sqljudge.stages.prompts import YES_TOKENS
 from sqljudge.stages.search.correction import Correction as CorrectionSettings
 from sqljudge.stages.search.tree import Tree as TreeSettings
 
@@ -180,7 +182,10 @@ class Generator(Labelled):
     """The prompt's template file."""
     prompt_format: PromptFormat = "inst"
     """The prompt as it is, between [INST] and [/INST], or in the model's chat template."""
-    extraction: Literal["continuation", "statement", "fenced"] = "continuation"
+    special_tokens: bool = False
+    """Whether the tokenizer's special tokens (where it has any) stand before a prompt that is no chat. Behind a server,
+    the server decides."""
+    extraction: Annotated[str, one_of(EXTRACTIONS)] = "continuation"
     """How SQL is read from a completion."""
     max_new_tokens: Positive | None = None
     """Most new tokens, in place of the decoding's."""
@@ -244,10 +249,18 @@ class Discriminator(Labelled):
 
 
 class _Context(Part):
-    """What a discriminator is shown: a prompt template for each method that can be asked so."""
+    """What a discriminator is shown, and how: a prompt template for each method that can be asked so."""
 
     extras: Distinct[Annotated[str, one_of(EXTRAS)]] = ()
     """What the templates show beyond question and SQL, each in the field of its name."""
+    prompt_format: PromptFormat | None = None
+    """The prompt format of all discriminators in this context, in place of their own."""
+    special_tokens: bool = False
+    """Whether the tokenizer's special tokens (where it has any) stand before a prompt that is no chat. Behind a server,
+    the server decides."""
+    yes_token: Annotated[str, one_of(YES_TOKENS)] = "following"
+    """Which token Yes is in a yes/no prompt: following, the one that it is when written after the prompt; alone, the
+    last one of the word encoded by itself, as in the program behind the paper."""
 
     @property
     def prompts(self) -> dict[str, str]:
@@ -376,8 +389,9 @@ class ModelRow(Part):
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]
     """The inference engine."""
-    dtype: Literal["float32", "bfloat16", "float16", "-"]
-    """The number format that the model computes in; a dash behind a server."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "-"]
+    """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
+    A dash behind a server."""
     quantization: Literal["none", "8bit", "4bit", "-"]
     """How the weights are held in memory; 8bit with transformers only, a dash behind a server."""
     tokenizer: str = ""

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MEASURED_SECONDS = 0.5
+NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")
+"""What PyTorch calls the instructions of CPUs (x86, ARM) that multiply in bfloat16."""
 WAIT_SECONDS = 1.0
 LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([\w/-]+)\)", re.MULTILINE)
 
@@ -128,6 +130,17 @@ def _take(locks: Mapping[str, BaseFileLock]) -> str | None:
         except OSError as error:
             raise DeviceError(f"{lock.lock_file}: cannot be opened ({error.strerror}); it is a GPU's lock") from error
     return None
+
+
+def fastest_dtype(device: str) -> str:
+    """bfloat16 where the device ("cpu" or "cuda") multiplies matrices in it, else float32."""
+    import torch
+
+    if device == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = any(torch.cpu.get_capabilities().get(name) for name in NATIVE_BFLOAT16)
+    return "bfloat16" if native else "float32"
 
 
 def operations() -> float:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import SqljudgeError
+from sqljudge.core.records import parse_json, whole_text
 
 Entry = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """Key, request, answer."""
@@ -33,7 +34,7 @@ class JournalError(SqljudgeError):
 def request_key(content: Mapping[str, Any]) -> str:
     """The key of a request: SHA-256 of its content as canonical JSON."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(whole_text(text).encode()).hexdigest()
 
 
 def read_answers(
@@ -71,7 +72,7 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
 
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
     except ValueError:
         return None
     kinds = {"left": int, "key": str, "answer": dict}
@@ -117,7 +118,7 @@ class JournalWriter:
         ]
         start = self._handle.seek(0, os.SEEK_END)
         try:
-            rest = memoryview("".join(lines).encode())
+            rest = memoryview(whole_text("".join(lines)).encode())
             while rest:
                 rest = rest[self._handle.write(rest) :]
             os.fsync(self._handle.fileno())

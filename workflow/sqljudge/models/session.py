@@ -204,7 +204,10 @@ class Session:
 def _content(written: dict[str, Any]) -> dict[str, Any]:
     """What of a request decides its answer: not the budget, and of a greedy one neither seed nor sample."""
     if "words" in written:
-        return {"kind": "choose", **{key: part for key, part in written.items() if key != "spellings" or part}}
+        return {
+            "kind": "choose",
+            **{key: part for key, part in written.items() if part or key not in ("spellings", "alone")},
+        }
     greedy = ("seed", "sample") if written["temperature"] == 0 else ()
     content = {key: part for key, part in written.items() if key not in ("max_new_tokens", *greedy)}
     return {"kind": "generate", **content, "temperature": float(written["temperature"])}

@@ -124,6 +124,16 @@ def _published(
     return notes
 
 
+def listed(question_ids: str) -> tuple[str, ...]:
+    """The note on a list of questions; none for a sample."""
+    if not question_ids:
+        return ()
+    return (
+        f"Questions: those of {question_ids}, but for any whose gold query does not run, and any over a database "
+        "without rows (in most copies of Spider wta_1, with 20 of the paper's 400).",
+    )
+
+
 ALL, NO_LABEL = "All", "–"
 UNITS = ("%", "bits")
 MAIN_COLUMNS = 2

@@ -200,6 +200,13 @@ SPECS: dict[str, TableSpec] = {
             columns=CONTRASTED,
         ),
         TableSpec(
+            "prompts",
+            "What the wording and the frame of a prompt are worth",
+            "The same discriminators under other prompts of the same content, against the first.",
+            settings=("discriminators", "contexts", "modes", "budget", "scoring"),
+            columns=CONTRASTED,
+        ),
+        TableSpec(
             "search",
             "When is search worth it? Planners and what they need",
             "When is search worth it - planners that ask models while they plan, beside re-ranking, with what each "

@@ -44,6 +44,8 @@ CONTEXTS = {
     "schema": "with the schema",
     "result": "with the candidate's result",
     "few_shot": "with demonstrations",
+    "unframed": "as plain text, the answer opened",
+    "examples": "with examples of a verdict",
 }
 """How captions speak of prompts."""
 

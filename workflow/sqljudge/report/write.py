@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqljudge.core import provenance
@@ -29,16 +30,19 @@ def write_table(
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
+    question_ids: str,
     seed: int,
     code: str,
 ) -> None:
     """Write a table in four formats.
 
     `metrics`: in the order of `files`. `experiment`: its fields as builtins. `runs`: what the model jobs behind it
-    recorded of themselves. `uses_gold`: the baselines that look at the gold query.
+    recorded of themselves. `uses_gold`: the baselines that look at the gold query. `question_ids`: the list of
+    questions; "" for a sample.
     """
     spec, given = SPECS[name], experiment_from(experiment)
     table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold))
+    table = replace(table, notes=(*table.notes, *notes.listed(question_ids)))
     write_formats(table, html=html, csv=csv, md=md, tex=tex)
     write_beside(
         sidecar,

@@ -123,17 +123,19 @@ def read_text(path: str | Path) -> str:
         raise ConfigError(f"prompt {error}") from error
 
 
-def first_block(template: str, text: str) -> str | None:
+def first_block(template: str, text: str, *, closed: bool = False) -> str | None:
     """What the first fenced block of SQL holds that is no echo of the template; None where there is none.
+
+    `closed`: a block that the text's end cuts is none.
 
     A block is an echo if it holds the words that follow a fence in the template: all of them, or, where the text ends,
     the first of them. Where these are a query, it is one if it holds nothing else.
     """
     place = 0
     while block := FENCED_SQL.search(text, place):
-        words, closed = _Words(block.group(1)).words, bool(block.group(2))
-        if not any(_repeats(asked, words, closed=closed) for asked in _template(template).blocks):
-            return block.group(1)
+        words, whole = _Words(block.group(1)).words, bool(block.group(2))
+        if not any(_repeats(asked, words, closed=whole) for asked in _template(template).blocks):
+            return block.group(1) if whole or not closed else None
         place = block.start(1)
     return None
 

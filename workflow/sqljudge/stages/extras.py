@@ -20,7 +20,7 @@ from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import Cell, Execution, Outcome, Question, read_jsonl, shortened
 from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.examples import Example, examples
-from sqljudge.stages.prompts import ANSWERS, Extras, PromptTemplate, fill, read_template
+from sqljudge.stages.prompts import ANSWERS, Extras, Framing, PromptTemplate, fill, read_template
 
 ROWS, COLUMNS, CHARACTERS = 5, 10, 60
 """The most rows and columns of a result that are shown, and the most characters of a cell."""
@@ -146,7 +146,7 @@ def _demonstrations(template: PromptTemplate, example: Example) -> list[str]:
             template,
             question,
             sql=sql,
-            prompt_format="raw",
+            framing=Framing("raw"),
             chat=lambda user, _: Prompt(user),
             extras=lambda *_: shown,
         )

@@ -27,7 +27,7 @@ from sqljudge.core.records import (
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Failure, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.stages.judge import Pair, build_prompts, method_of, read_pairs
-from sqljudge.stages.prompts import Extras, PromptTemplate, fill, no_extras, read_template
+from sqljudge.stages.prompts import Extras, Framing, PromptTemplate, fill, no_extras, read_template
 from sqljudge.stages.score import text_within
 
 WORDS = ("true", "false")
@@ -123,24 +123,24 @@ def force(
     method: str,
     template: PromptTemplate,
     closing: PromptTemplate,
-    prompt_format: str,
+    framing: Framing,
     budgets: Sequence[int],
     extras: Extras = no_extras,
 ) -> list[ForcedVerdict]:
     """A forced verdict for each pair at each budget (0: before the first token), pair by pair.
 
-    `template`, `prompt_format`, `extras`: of the prompt that the judgments answer. `closing`: see `read_closing`.
+    `template`, `framing`, `extras`: of the prompt that the judgments answer. `closing`: see `read_closing`.
     Raises ConfigError for an unknown method, DataError, naming the candidate, if a judgment is missing or does not
     reach a budget.
     """
     responds = method_of(method).responds
     known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
-    prompts = build_prompts(session, pairs, template=template, prompt_format=prompt_format, extras=extras)
+    prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
     thoughts = []
     for (question, sql), prompt in zip(pairs, prompts, strict=True):
         if (question.id, sql) not in known:
             raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        closed = fill(closing, question, sql=sql, prompt_format="raw", chat=chat).text
+        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
         thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
     return (_cut if responds else _as_given)(session, thoughts, budgets)
 
@@ -157,7 +157,7 @@ def force_pool(
     run: str,
     model: Mapping[str, Any],
     method: str,
-    prompt_format: str,
+    framing: Mapping[str, Any],
     budgets: Sequence[int],
     extras: Mapping[str, Any],
     label: str,
@@ -179,7 +179,7 @@ def force_pool(
             method=method,
             template=read_template(prompt, required=("question", "sql", *extras), further=extras),
             closing=read_closing(closing),
-            prompt_format=prompt_format,
+            framing=Framing(**framing),
             budgets=budgets,
             extras=shown,
         )

@@ -13,7 +13,7 @@ from sqljudge.models.engines.base import About, Completion, Failure, GenerationR
 from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import first_statement, normalize_sql
 from sqljudge.stages.echoes import first_block
-from sqljudge.stages.prompts import PromptTemplate, fill, read_template
+from sqljudge.stages.prompts import Framing, PromptTemplate, fill, read_template
 from sqljudge.stages.shards import in_shard
 
 BLANK_LINE = "\n\n"
@@ -33,11 +33,13 @@ class Decoding:
 class Extraction:
     """How SQL is read from a completion, and where a completion may stop without loss.
 
-    `read`: from the opening of the answer, the completion, and the template of its prompt.
+    `read`: from the opening of the answer, the completion, and the template of its prompt. `continues`: whether the SQL
+    goes on from the opening.
     """
 
     read: Callable[[str, str, str], str]
-    stop: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    continues: bool = True
 
 
 def _continuation(opening: str, text: str, _template: str) -> str:
@@ -49,20 +51,26 @@ def _statement(opening: str, text: str, _template: str) -> str:
 
 
 def _fenced(_opening: str, text: str, template: str) -> str:
+    return first_block(template, text, closed=True) or EMPTY_SQL
+
+
+def _open_fence(_opening: str, text: str, template: str) -> str:
     return first_block(template, text) or EMPTY_SQL
 
 
 EXTRACTIONS = {
     "continuation": Extraction(_continuation, (BLANK_LINE,)),
     "statement": Extraction(_statement, (BLANK_LINE, "```")),
-    "fenced": Extraction(_fenced, ()),
+    "fenced": Extraction(_fenced, continues=False),
+    "open_fence": Extraction(_open_fence, continues=False),
 }
 """How SQL is found in a completion.
 
 `continuation`: the opened answer and all up to the first blank line (paper, section 3). `statement`: the same, but it
 also ends at a code fence, or the semicolon that ends its statement, for chat models that go on talking. No model is
-stopped at a semicolon, which may stand in a string. `fenced`: the first fenced ```sql block
-that does not repeat the prompt, else the empty query (paper, section 3, Distill-R1).
+stopped at a semicolon, which may stand in a string. `fenced`: the first fenced ```sql block that is closed and does
+not repeat the prompt, else the empty query (paper, section 3, Distill-R1). `open_fence`: the same, but the end of the
+text closes a block, too.
 """
 
 
@@ -117,7 +125,7 @@ def generate_candidates(
     questions: Sequence[Question],
     *,
     template: PromptTemplate,
-    prompt_format: str,
+    framing: Framing,
     extraction: str,
     decoding: Decoding,
     seed: int,
@@ -128,10 +136,7 @@ def generate_candidates(
     A sample depends on the seed, the prompt and its index alone. A question with a failed sample has no candidates and
     is marked as unanswered. `quoted_names` as in `normalize_sql`. Raises ConfigError for an unknown extraction.
     """
-    prompts = [
-        fill(template, question, prompt_format=prompt_format, chat=session.backend.render_chat)
-        for question in questions
-    ]
+    prompts = [fill(template, question, framing=framing, chat=session.backend.render_chat) for question in questions]
     requests = [
         request
         for question, prompt in zip(questions, prompts, strict=True)
@@ -161,7 +166,7 @@ def generate_pool(
     candidates: str,
     run: str,
     model: Mapping[str, Any],
-    prompt_format: str,
+    framing: Mapping[str, Any],
     extraction: str,
     decoding: Mapping[str, Any],
     quoted_names: bool,
@@ -180,7 +185,7 @@ def generate_pool(
             session,
             [question for question in read_jsonl(questions, Question) if in_shard(question.id, shard)],
             template=read_template(prompt, required=("question", "schema")),
-            prompt_format=prompt_format,
+            framing=Framing(**framing),
             extraction=extraction,
             decoding=Decoding(**decoding),
             seed=seed,

@@ -16,18 +16,21 @@ from sqljudge.core.records import UNANSWERED, CandidateSet, Judgment, Question, 
 from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.stages.extras import Files, load_extras
-from sqljudge.stages.prompts import ANSWERS, Extras, PromptTemplate, fill, no_extras, read_template
+from sqljudge.stages.prompts import ANSWERS, Extras, Framing, PromptTemplate, fill, no_extras, read_template
 from sqljudge.stages.shards import in_shard
 
 Pair = tuple[Question, str]
 """A question and the SQL of one of its candidates."""
 
 
-def yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _budget: int) -> list[Judgment]:
+def yes_no(
+    session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], framing: Framing, _budget: int
+) -> list[Judgment]:
     """One forward pass a prompt: the probability of `Yes`, over the whole vocabulary (paper, section 4)."""
+    alone = framing.yes_token == "alone"
     choices = session.choose(
         [
-            ChoiceRequest(prompt, ANSWERS, about=(question.id, sql))
+            ChoiceRequest(prompt, ANSWERS, alone=alone, about=(question.id, sql))
             for (question, sql), prompt in zip(pairs, prompts, strict=True)
         ]
     )
@@ -39,7 +42,9 @@ def yes_no(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _
     ]
 
 
-def reasoning(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], budget: int) -> list[Judgment]:
+def reasoning(
+    session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _framing: Framing, budget: int
+) -> list[Judgment]:
     """A greedy response of at most `budget` tokens, each with its log-probability (paper, section 4)."""
     completions = session.complete(
         [
@@ -69,13 +74,13 @@ def reasoning(session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt]
 class Method:
     """A way of asking a model for a judgment.
 
-    `judge`: one judgment a pair, in order, one that says UNANSWERED where the request failed; it is given the filled
-    templates of the pairs and the most new tokens of a response. `about`: what it is, for the configuration's page.
-    `responds`: whether it writes a response up to a budget, which verdicts are read from and can be forced in; else its
-    judgments hold `p_yes`.
+    `judge`: one judgment a pair, in order, one that says UNANSWERED where the request failed; it is given the
+    filled templates of the pairs, how they are framed, and the most new tokens of a response. `about`: what it is,
+    for the configuration's page. `responds`: whether it writes a response up to a budget, which verdicts are read
+    from and can be forced in; else its judgments hold `p_yes`.
     """
 
-    judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], int], list[Judgment]]
+    judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], Framing, int], list[Judgment]]
     about: str
     responds: bool
 
@@ -95,14 +100,11 @@ def method_of(name: str) -> Method:
 
 
 def build_prompts(
-    session: Session, pairs: Sequence[Pair], *, template: PromptTemplate, prompt_format: str, extras: Extras
+    session: Session, pairs: Sequence[Pair], *, template: PromptTemplate, framing: Framing, extras: Extras
 ) -> list[Prompt]:
     """The prompt in which each pair is judged, in order."""
     chat = session.backend.render_chat
-    return [
-        fill(template, question, sql=sql, prompt_format=prompt_format, chat=chat, extras=extras)
-        for question, sql in pairs
-    ]
+    return [fill(template, question, sql=sql, framing=framing, chat=chat, extras=extras) for question, sql in pairs]
 
 
 def judge(
@@ -111,7 +113,7 @@ def judge(
     *,
     method: str,
     template: PromptTemplate,
-    prompt_format: str,
+    framing: Framing,
     budget: int,
     extras: Extras = no_extras,
 ) -> list[Judgment]:
@@ -123,8 +125,8 @@ def judge(
     found = method_of(method)
     if found.responds and budget < 1:
         raise ConfigError(f"budget is {budget}; a {method} discriminator needs at least 1 new token")
-    prompts = build_prompts(session, pairs, template=template, prompt_format=prompt_format, extras=extras)
-    return found.judge(session, pairs, prompts, budget)
+    prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
+    return found.judge(session, pairs, prompts, framing, budget)
 
 
 def judged_pairs(questions: Sequence[Question], sets: Sequence[CandidateSet]) -> list[Pair]:
@@ -155,7 +157,7 @@ def judge_pool(
     run: str,
     model: Mapping[str, Any],
     method: str,
-    prompt_format: str,
+    framing: Mapping[str, Any],
     budget: int,
     extras: Mapping[str, Any],
     label: str,
@@ -175,7 +177,7 @@ def judge_pool(
             pairs,
             method=method,
             template=read_template(prompt, required=("question", "sql", *extras), further=extras),
-            prompt_format=prompt_format,
+            framing=Framing(**framing),
             budget=budget,
             extras=shown,
         )

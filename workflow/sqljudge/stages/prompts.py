@@ -37,6 +37,25 @@ def no_extras(question: Question, sql: str) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Framing:
+    """How a filled template becomes tokens, and which token its answer begins with.
+
+    `prompt_format`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
+    section 3) or "chat" (the model's own template). `special_tokens`: whether the tokenizer puts its special tokens
+    before a prompt that is no chat. `yes_token`: a key of YES_TOKENS.
+    """
+
+    prompt_format: str
+    special_tokens: bool = False
+    yes_token: str = "following"
+
+
+YES_TOKENS = ("following", "alone")
+"""Which token `Yes` is: the one that follows when the word is written after the prompt, or the last one of the word
+encoded alone, as in the program behind the paper."""
+
+
+@dataclass(frozen=True, slots=True)
 class PromptTemplate:
     """A template's two parts, each with fields to fill."""
 
@@ -81,14 +100,13 @@ def fill(
     question: Question,
     *,
     sql: str = "",
-    prompt_format: str,
+    framing: Framing,
     chat: Callable[[str, str], Prompt],
     extras: Extras = no_extras,
 ) -> Prompt:
     """The prompt of one question (and candidate), with what `extras` says of them.
 
-    `prompt_format`: "raw" (both parts, a line break between), "inst" ([INST] and [/INST] around the user's part; paper,
-    section 3) or "chat" (`chat(user, opening)`, the model's own template). Raises ConfigError for another.
+    `chat(user, opening)`: the model's own template. Raises ConfigError for an unknown prompt format.
     """
     fields = {
         "question": question.question,
@@ -99,10 +117,10 @@ def fill(
         **extras(question, sql),
     }
     user, opening = Template(template.user).substitute(fields), Template(template.opening).substitute(fields)
-    if prompt_format == "chat":
+    if framing.prompt_format == "chat":
         return chat(user, opening)
-    if prompt_format == "inst":
-        return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""))
-    if prompt_format == "raw":
-        return Prompt(f"{user}\n{opening}" if opening else user)
-    raise ConfigError(f"prompt_format '{prompt_format}' is unknown; known: {', '.join(PROMPT_FORMATS)}")
+    if framing.prompt_format == "inst":
+        return Prompt(f"[INST] {user} [/INST]" + (f" {opening}" if opening else ""), framing.special_tokens)
+    if framing.prompt_format == "raw":
+        return Prompt(f"{user}\n{opening}" if opening else user, framing.special_tokens)
+    raise ConfigError(f"prompt_format '{framing.prompt_format}' is unknown; known: {', '.join(PROMPT_FORMATS)}")

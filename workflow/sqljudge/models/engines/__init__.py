@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
+from sqljudge.models.device import fastest_dtype
 from sqljudge.models.engines.base import Backend, ModelSpec
 from sqljudge.models.engines.weights import parse_address
 
@@ -23,7 +24,7 @@ class Engine:
     """
 
     module: str
-    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    dtypes: tuple[str, ...] = ("auto", "float32", "bfloat16", "float16")
     quantizations: tuple[str, ...] = ("none",)
     placements: tuple[str, ...] = ("device",)
     remote: bool = False
@@ -104,11 +105,13 @@ def check_prompt_format(spec: ModelSpec, prompt_format: str) -> None:
 
 
 def load_backend(spec: ModelSpec, *, device: str) -> Backend:
-    """Load a model's weights into its backend. `device`: "cpu" or "cuda".
+    """Load a model's weights into its backend. `device`: "cpu" or "cuda". The dtype "auto" is the device's fastest one.
 
     Raises ConfigError for an unknown backend, ModelError where the weights cannot be found or loaded.
     """
     if spec.backend not in BACKENDS:
         raise ConfigError(f"models: '{spec.name}' has backend '{spec.backend}'; known: {', '.join(sorted(BACKENDS))}")
+    if spec.dtype == "auto":
+        spec = replace(spec, dtype=fastest_dtype(device))
     backend: Backend = import_module(BACKENDS[spec.backend].module).load(spec, device)
     return backend

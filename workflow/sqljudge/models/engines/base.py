@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqljudge.core.records import whole_text
+
 PROMPT_FORMATS = ("raw", "inst", "chat")
 """How a prompt is formatted: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""
 
@@ -20,10 +22,10 @@ class ModelSpec:
 
     `source`: a hub name, a local folder, a GGUF file, `package:<module>/<file>` for a file inside an installed
     package, or the address of a server (see `weights.Address`). `revision` is a hub commit, tag or branch. `dtype`:
-    float32, bfloat16 or float16. `quantization`: "none", "8bit" or "4bit" (of the weights in memory). `tokenizer`: for
-    a model behind a server, the hub name (at `revision`) or folder of the tokenizer whose template renders chats.
-    `placement`: "device", or "offload" for a model larger than the GPU, whose last layers then stay in the machine's
-    memory.
+    float32, bfloat16, float16, or auto (`device.fastest_dtype`). `quantization`: "none", "8bit" or "4bit" (of the
+    weights in memory). `tokenizer`: for a model behind a server, the hub name (at `revision`) or folder of the
+    tokenizer whose template renders chats. `placement`: "device", or "offload" for a model larger than the GPU,
+    whose last layers then stay in the machine's memory.
     """
 
     name: str
@@ -38,10 +40,16 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own)."""
+    """A rendered prompt. `special`: whether the tokenizer adds its special tokens (a chat template brings its own).
+
+    Its text is whole (`whole_text`), whatever it is made from.
+    """
 
     text: str
-    special: bool = True
+    special: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole_text(self.text))
 
 
 About = tuple[int, str]
@@ -72,7 +80,8 @@ class Completion:
     """One completion of n tokens.
 
     `logprobs`: natural-log probability that the model (temperature 1) gave each chosen token. `token_ends`: character
-    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length".
+    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length". The text is
+    whole (`whole_text`), whatever the engine gives.
     """
 
     text: str
@@ -81,6 +90,9 @@ class Completion:
     token_ends: tuple[int, ...]
     finish_reason: str
     prompt_tokens: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole_text(self.text))
 
     def cut(self, max_new_tokens: int) -> Completion:
         """The completion that the same request gives with a smaller budget: its first tokens."""
@@ -102,12 +114,15 @@ class ChoiceRequest:
     """The probability of each of `words` as the next token after `prompt` is wanted.
 
     `spellings[i]`, where given, are the ways in which `words[i]` may be written: wanted is then the probability that
-    the next token begins one of them (see `tokenizer.choice_tokens`). `about`: as above.
+    the next token begins one of them (see `tokenizer.choice_tokens`). `alone`: a word's token is the last one of the
+    word encoded by itself, whatever the prompt ends in; else the one that the word is after the prompt. `about`: as
+    above.
     """
 
     prompt: Prompt
     words: tuple[str, ...]
     spellings: tuple[tuple[str, ...], ...] = ()
+    alone: bool = False
     about: About | None = None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,9 @@ from typing import Any
 import openai
 
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.core.records import parse_json, whole_text
 from sqljudge.models.engines import tokenizer
-from sqljudge.models.engines.answers import UnusableAnswer, read_choice, read_completion
+from sqljudge.models.engines.answers import NotOffered, UnusableAnswer, read_choice, read_completion
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
@@ -70,6 +70,8 @@ class OpenAIBackend:
     def __init__(self, spec: ModelSpec, address: Address) -> None:
         self.spec = spec
         self.address = address
+        self.offered: set[type[Completion | Choice]] = set()
+        """The kinds of answer that the server has given with all that belongs to them."""
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -95,7 +97,7 @@ class OpenAIBackend:
         """
         prompt = tokenizer.render_chat(self.tokenizer, self.spec.name, user, opening)
         first = self.tokenizer.bos_token
-        if first and tokenizer.encode(self.tokenizer, Prompt(""))[:1] == [self.tokenizer.bos_token_id]:
+        if first and tokenizer.encode(self.tokenizer, Prompt("", special=True))[:1] == [self.tokenizer.bos_token_id]:
             return Prompt(prompt.text.removeprefix(first))
         return Prompt(prompt.text)
 
@@ -111,7 +113,7 @@ class OpenAIBackend:
             if request.stop:
                 body["stop"] = list(request.stop)
             bodies.append(body)
-        return self._ask(bodies, lambda answer, i: read_completion(answer, requests[i]))
+        return self._ask(bodies, Completion, lambda answer, i: read_completion(answer, requests[i]))
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
         """Next-token probabilities, from the likeliest tokens that the server lists; see `read_choice`.
@@ -124,7 +126,7 @@ class OpenAIBackend:
                 "tokens; force verdicts with the backend transformers or vllm"
             )
         bodies = [self._body(request.prompt, 1, 1.0, logprobs=self.address.top) for request in requests]
-        return self._ask(bodies, lambda answer, i: read_choice(answer, requests[i], self.address.top))
+        return self._ask(bodies, Choice, lambda answer, i: read_choice(answer, requests[i], self.address.top))
 
     def _body(self, prompt: Prompt, budget: int, temperature: float, *, logprobs: int) -> Body:
         return {
@@ -136,11 +138,12 @@ class OpenAIBackend:
             "logprobs": logprobs,
         }
 
-    def _ask(self, bodies: Sequence[Body], read: Read) -> Iterator[tuple[int, Any]]:
+    def _ask(self, bodies: Sequence[Body], kind: type[Completion | Choice], read: Read) -> Iterator[tuple[int, Any]]:
         """Send all bodies, and give each answer with its body's position as it comes.
 
         Raises ModelError as soon as the server refuses a request in a way that waiting cannot mend (key, model,
-        malformed request); requests under way are then given up, as they are when the iterator is closed.
+        malformed request), or where its first answers lack what it was asked for (log-probabilities); requests under
+        way are then given up, as they are when the iterator is closed.
         """
         waiting = enumerate(bodies)
         pending: set[asyncio.Task[tuple[int, Any]]] = set()
@@ -150,7 +153,7 @@ class OpenAIBackend:
             try:
                 while True:
                     for i, body in islice(waiting, self.address.concurrency - len(pending)):
-                        pending.add(loop.create_task(self._answer(client, body, i, read)))
+                        pending.add(loop.create_task(self._answer(client, body, i, kind, read)))
                     if not pending:
                         return
                     done, pending = runner.run(asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED))
@@ -178,7 +181,9 @@ class OpenAIBackend:
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks=hooks),
         )
 
-    async def _answer(self, client: openai.AsyncOpenAI, body: Body, i: int, read: Read) -> tuple[int, Any]:
+    async def _answer(
+        self, client: openai.AsyncOpenAI, body: Body, i: int, kind: type[Completion | Choice], read: Read
+    ) -> tuple[int, Any]:
         """An answer or a Failure. The client tries failed requests again; what cannot be used is asked anew here."""
         headers = {"Authorization": openai.Omit()} if client.api_key == NO_KEY else None
         tries, used = self.address.tries, 0
@@ -187,9 +192,15 @@ class OpenAIBackend:
             try:
                 response = await asking.create(extra_headers=headers, **body)
                 used += response.retries_taken + 1
-                return i, read(_json_object(response.content), i)
+                found = read(_json_object(response.content), i)
+                if not isinstance(found, Completion) or found.logprobs:  # an empty answer shows nothing
+                    self.offered.add(kind)
+                return i, found
             except UnusableAnswer as error:
                 reason = str(error)
+                if isinstance(error, NotOffered) and kind not in self.offered:
+                    who = f"model '{self.spec.name}': {self.address.url}/completions"
+                    raise ModelError(f"{who}: {reason} (docs/running.md lists servers)") from None
                 if not error.again:
                     return i, Failure(reason)
             except openai.APITimeoutError:
@@ -219,7 +230,8 @@ class OpenAIBackend:
                 f"({'the key that it holds' if key else 'which is not set'}) to a key for this server and model"
             )
         body = error.body
-        said = " ".join(str(body.get("message", body) if isinstance(body, dict) else body or "no message").split())
+        said = str(body.get("message", body) if isinstance(body, dict) else body or "no message")
+        said = " ".join(whole_text(said).split())
         said = (said.replace(key, "***") if key else said)[:SHOWN]
         advice = {
             400: "; does the server offer completions with log-probabilities, and is its context long enough?",
@@ -280,7 +292,7 @@ def _failure(reason: str, tries: int) -> Failure:
 
 def _json_object(content: bytes) -> Body:
     try:
-        answer = json.loads(content)
+        answer = parse_json(content)
     except ValueError as error:
         raise UnusableAnswer("the answer is not JSON") from error
     if not isinstance(answer, dict):

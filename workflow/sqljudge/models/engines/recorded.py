@@ -8,15 +8,14 @@ give it when joined, and `logprobs`, one a token; without them it counts as one 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError, ModelError
-from sqljudge.core.records import is_number, is_probability, read_text
+from sqljudge.core.records import is_number, is_probability, parse_json, read_text
+from sqljudge.models.engines.alignment import token_ends
 from sqljudge.models.engines.base import (
     About,
     Choice,
@@ -52,7 +51,7 @@ def load(spec: ModelSpec, device: str) -> RecordedBackend:
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                _add(records, json.loads(line))
+                _add(records, parse_json(line))
         except (ValueError, TypeError, KeyError) as error:
             said = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
             raise ModelError(f"model '{spec.name}': {path}, line {number}: {said}") from error
@@ -82,10 +81,9 @@ def _add(records: _Records, given: Any) -> None:
     given_logprobs = given.get("logprobs", [0.0] * len(tokens))
     if wrong := [one for one in given_logprobs if not is_number(one)]:
         raise ValueError(f"log-probability {wrong[0]!r} is not a number")
-    logprobs = tuple(map(float, given_logprobs))
-    if "".join(tokens) != text or len(logprobs) != len(tokens):
+    logprobs, ends = tuple(map(float, given_logprobs)), token_ends(text, tokens)
+    if ends is None or len(logprobs) != len(tokens):
         raise ValueError("the tokens do not give the text when joined, or there is not one log-probability for each")
-    ends = tuple(accumulate(map(len, tokens)))
     completion = Completion(text, tuple(range(len(tokens))), logprobs, ends, "stop", 0)
     records.completions.setdefault(about, []).append(completion)
 

@@ -72,7 +72,8 @@ def unpack(spec: ModelSpec, folder: Path) -> None:
 
     Raises as `load` does, and ModelError where the weights cannot be loaded.
     """
-    backend = load(replace(spec, quantization="none", placement="device"), "cpu")
+    dtype = "float32" if spec.dtype == "auto" else spec.dtype  # which loses nothing, whatever machine takes them
+    backend = load(replace(spec, dtype=dtype, quantization="none", placement="device"), "cpu")
     backend.model.hf_quantizer = None  # its weights were unpacked when they were read; the library still thinks not
     backend.model.config.__dict__.pop("quantization_config", None)
     backend.model.save_pretrained(folder)

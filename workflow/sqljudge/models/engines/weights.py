@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.core.records import parse_json
 from sqljudge.models.engines.base import ModelSpec
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
@@ -106,7 +107,7 @@ def origin(weights: Weights) -> tuple[str, str]:
     """
     folder = Path(weights.location)
     if not weights.gguf_file and (folder / UNPACKED).is_file():
-        note = json.loads((folder / UNPACKED).read_text(encoding="utf-8"))
+        note = parse_json((folder / UNPACKED).read_text(encoding="utf-8"))
         if note.get("unpacked") == fingerprint(weights):
             return note["model"], note["revision"]
     return weights.gguf_file or folder.name, fingerprint(weights)

@@ -31,7 +31,7 @@ from sqljudge.stages.execute import execute_candidates
 from sqljudge.stages.force import force, read_closing
 from sqljudge.stages.generate import Decoding, extract_sql, sample_requests
 from sqljudge.stages.judge import judge
-from sqljudge.stages.prompts import PromptTemplate, fill, read_template
+from sqljudge.stages.prompts import Framing, PromptTemplate, fill, read_template
 from sqljudge.stages.score import SCORINGS, Rules, mode_of, score_forced, score_judgments, which_execute
 from sqljudge.stages.search.correction import Correction, correction
 from sqljudge.stages.search.cost import Ledger, of_completion, of_judging
@@ -99,7 +99,7 @@ class Writer:
 
     session: Session
     prompt: Callable[[str], StepPrompt]
-    prompt_format: str
+    framing: Framing
     extraction: str
     decoding: Decoding
     seed: int
@@ -117,7 +117,7 @@ class Reader:
     method: str
     template: PromptTemplate
     closing: PromptTemplate
-    prompt_format: str
+    framing: Framing
     budget: int
     scoring: str
     verdicts: str = "any"
@@ -131,7 +131,7 @@ def model_proposals(writer: Writer, questions: Questions, ledger: Ledger) -> Pro
         requests = []
         for (question_id, step), each in zip(steps, prompts, strict=True):
             chat, question = writer.session.backend.render_chat, questions[question_id]
-            prompt = fill(each.template, question, sql=each.sql, prompt_format=writer.prompt_format, chat=chat)
+            prompt = fill(each.template, question, sql=each.sql, framing=writer.framing, chat=chat)
             requests += sample_requests(
                 prompt,
                 extraction=writer.extraction,
@@ -173,7 +173,7 @@ def model_values(reader: Reader, questions: Questions, ledger: Ledger, *, mode: 
         how: dict[str, Any] = {
             "method": reader.method,
             "template": reader.template,
-            "prompt_format": reader.prompt_format,
+            "framing": reader.framing,
         }
         judgments = judge(reader.session, judged, budget=max(1, reader.budget), **how)
         if reader.scoring == FORCED:
@@ -301,7 +301,7 @@ def search_pool(
         writer = Writer(
             sessions["generator"],
             lambda start: step_prompt(plain, own[0] if own else None, start),
-            generator["prompt_format"],
+            Framing(**generator["framing"]),
             generator["extraction"],
             Decoding(**decoding),
             seed,
@@ -313,8 +313,8 @@ def search_pool(
             if "discriminator" not in sessions:
                 return baseline_values(method, p=discriminator["p"], mode=mode, seed=seed, execute=execute)
             template = read_template(discriminator_prompt[0], required=("question", "sql"))
-            prompt_format, session = discriminator["prompt_format"], sessions["discriminator"]
-            reader = Reader(session, method, template, read_closing(closing), prompt_format, budget, scoring, verdicts)
+            framing, session = Framing(**discriminator["framing"]), sessions["discriminator"]
+            reader = Reader(session, method, template, read_closing(closing), framing, budget, scoring, verdicts)
             return model_values(reader, known, ledger, mode=mode, execute=execute)
 
         outcomes, ledger = search_questions(asked, writer, values, planner=planner)
