@@ -73,7 +73,7 @@ rule measure_reasoning:
     params:
         **STATISTICS,
         settings=settings,
-        budget=lambda wildcards: int(wildcards.budget),
+        budgets=lambda wildcards: NEEDS.response_budgets()[variant(wildcards)],
         embedder=CONFIG.embedder,
         code=code_digest("metrics.reasoning"),
     script:

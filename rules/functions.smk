@@ -86,9 +86,9 @@ def model_code(stage, *roles):
 
 
 def model_threads(wildcards):
-    """A model job on a GPU leaves the cores to others; on the CPU it takes them all."""
+    """A model job on a GPU leaves the cores to others; on the CPU two share them, so that one starts while one runs."""
     offered = dict(workflow.global_resources.unwrapped_items())
-    return (workflow.cores or 2) if offered.get("gpu") == 0 else 2
+    return max(1, (workflow.cores or 4) // 2) if offered.get("gpu") == 0 else 2
 
 
 def decoding_of(wildcards):

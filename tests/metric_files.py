@@ -44,10 +44,20 @@ def variant_of(settings: dict[str, Any]) -> Variant:
 
 
 def place(kind: str, *metrics: Metric) -> dict[str, Metric]:
-    """Metrics of a kind, each at its path."""
-    return {path(kind, variant_of(metric["settings"])): metric for metric in metrics}
+    """Metrics of a kind, each at its path; the quality of responses by budget, as its files have it."""
+    placed: dict[str, Metric] = {}
+    for metric in metrics:
+        variant = variant_of(metric["settings"])
+        placed[path(kind, variant)] = {"budgets": {str(variant.budget): metric}} if kind == "reasoning" else metric
+    return placed
 
 
 def merge(*some: dict[str, Metric]) -> dict[str, Metric]:
     """Placed metrics together."""
-    return {name: metric for each in some for name, metric in each.items()}
+    found: dict[str, Metric] = {}
+    for each in some:
+        for name, metric in each.items():
+            if "budgets" in metric and name in found:
+                metric = {"budgets": {**found[name]["budgets"], **metric["budgets"]}}
+            found[name] = metric
+    return found

@@ -8,7 +8,7 @@ import re
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -237,6 +237,51 @@ def test_a_sample_is_written_without_questions_of_empty_databases(mini: Path, ca
     ids = mini.parent / "ids"
     ids.write_text(f"{loaded[3].id}\n{loaded[0].id}\n")
     assert written(mini, ids) == [loaded[3], loaded[0]]
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"no database " * 1000)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def with_a_stray_log(path: Path) -> None:
+    no_database(path)
+    path.with_name(f"{path.name}-journal").write_bytes(b"no log " * 1000)
+
+
+@pytest.mark.parametrize("damage", [no_database, cut_short, gone, with_a_stray_log])
+def test_a_database_that_is_excluded_is_not_looked_at(
+    mini: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = load_questions(mini / "questions.json", mini / "tables.json")
+    void = loaded[0].db_id
+    before = written(mini, exclude=[void])
+    damage(database_path(mini / "database", void))
+    assert written(mini, exclude=[void]) == before
+    ids = mini.parent / "ids.txt"
+    other = next(question for question in loaded if question.db_id != void)
+    ids.write_text(str(other.id))
+    assert written(mini, ids) == [other], "nor one that no listed question uses"
+    with pytest.raises(DataError, match=re.escape(str(database_path(mini / "database", void)))):
+        written(mini)
+
+
+@pytest.mark.parametrize("module", ["VirtualSpatialIndex()", "vec0(a float[3])", "VirtualShape('x', CP1252, 23032)"])
+def test_a_table_of_an_unknown_module_does_not_stop_sampling(mini: Path, module: str) -> None:
+    before = written(mini)
+    for path in mini.rglob("*.sqlite"):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            row = ("table", "aaa", "aaa", 0, f"CREATE VIRTUAL TABLE aaa USING {module}")
+            connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    assert written(mini) == before
 
 
 def rewritten(mini: Path, place: int, query: str) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -130,6 +130,93 @@ def test_databases_as_sql_text(source: Path, tmp_path: Path, as_zip: bool) -> No
     (source / "database/two/two.sqlite").unlink()
     (source / "database/two/two.sql").write_text(SQL, encoding="utf-8")
     check(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+
+
+def written_ahead(database: Path) -> None:
+    """Leave the one row of a database in a write-ahead log alone, as a copy of a database in use has it."""
+    live = database.with_name("live")
+    with closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (a TEXT)")
+        connection.execute("PRAGMA wal_checkpoint")
+        connection.execute("INSERT INTO t VALUES ('é')")
+        shutil.copy(live, database)
+        shutil.copy(f"{live}-wal", f"{database}-wal")
+    live.unlink()
+
+
+def half_written(database: Path) -> None:
+    """Leave a database as a writer that died has it: its journal undoes what is in the file."""
+    live = database.with_name("live")
+    with closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.executescript(f"{SQL} CREATE TABLE u (b); PRAGMA cache_size = 5; BEGIN; UPDATE t SET a = 'no'")
+        numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
+        connection.execute(f"INSERT INTO u {numbers} SELECT zeroblob(3000) FROM n")
+        shutil.copy(live, database)
+        shutil.copy(f"{live}-journal", f"{database}-journal")
+    live.unlink()
+
+
+def in_wal_mode(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+each_state = pytest.mark.parametrize("leave", [written_ahead, half_written, in_wal_mode])
+
+
+def check_whole(source: Path, target: Path) -> None:
+    """`check`, and each database is a file that needs nothing beside it."""
+    check(source, target)
+    for path in target.rglob("*.sqlite"):
+        assert path.read_bytes()[18:20] == b"\1\1", "no reader makes files beside it"
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            assert connection.execute("SELECT a FROM t").fetchall() == [("é",)]
+
+
+@each_state
+@pytest.mark.parametrize("as_zip", [False, True], ids=["folder", "archive"])
+def test_a_database_is_taken_with_what_lies_in_its_logs(
+    source: Path, tmp_path: Path, leave: Callable[[Path], None], as_zip: bool
+) -> None:
+    leave(source / "database/one/one.sqlite")
+    leave(source / "database/one/one_7.sqlite")
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    check_whole(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+    assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
+@each_state
+@pytest.mark.parametrize("with_logs", [False, True], ids=["log beside the target", "log linked, too"])
+def test_a_linked_database_is_taken_with_what_lies_in_its_logs(
+    source: Path, tmp_path: Path, leave: Callable[[Path], None], with_logs: bool
+) -> None:
+    leave(source / "database/one/one.sqlite")
+    store = tmp_path / "store"
+    store.mkdir()
+    for path in sorted((source / "database/one").glob("one.sqlite*")):
+        kept = store / (str(len(list(store.iterdir()))) if with_logs else path.name)
+        path.rename(kept)
+        if with_logs or path.suffix == ".sqlite":
+            path.symlink_to(kept)
+    check_whole(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("as_zip", [False, True], ids=["folder", "archive"])
+def test_a_log_that_makes_no_sound_database_is_named(source: Path, tmp_path: Path, as_zip: bool) -> None:
+    database = source / "database/two/two.sqlite"
+    written_ahead(database)
+    database.write_bytes(b"no database " * 1000)
+    text = refused(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+    assert "database/two/two.sqlite: makes no sound database with the logs beside it (" in text
+    assert text.endswith("; fetch it again")
+
+
+def test_a_database_without_logs_keeps_its_bytes(source: Path, tmp_path: Path) -> None:
+    """Whatever it is: whether it is sound is asked where it is used."""
+    (source / "database/two/two.sqlite").write_bytes(b"no database")
+    stage_dataset(source, tmp_path / "out")
+    for name in ("one/one.sqlite", "one/one_7.sqlite", "two/two.sqlite"):
+        assert (tmp_path / "out/database" / name).read_bytes() == (source / "database" / name).read_bytes()
 
 
 def test_another_split(source: Path, tmp_path: Path) -> None:

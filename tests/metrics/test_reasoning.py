@@ -224,12 +224,14 @@ def test_responses_are_cut_at_the_budget_and_measures_written(tmp_path: Path, mo
         judgments=str(tmp_path / "judgments"),
         metrics=str(tmp_path / "metrics"),
         embedder="some-model",
-        budget=11,
+        budgets=[11, 16],
         settings={"discriminator": "d"},
         seed=1,
         resamples=50,
     )
     expected = reasoning_metrics([(0, "Wait. Wait."), (2, "Yes.")], letters, seed=1, resamples=50)
-    assert read_json(tmp_path / "metrics") == {"settings": {"discriminator": "d", "budget": 11}, **expected}
+    longer = reasoning_metrics([(0, "Wait. Wait. Yes."), (2, "Yes.")], letters, seed=1, resamples=50)
+    written = {"settings": {"discriminator": "d"}, "budgets": {"11": expected, "16": longer}}
+    assert read_json(tmp_path / "metrics") == written
     assert expected["metrics"]["repetition"]["value"] == 0.5
     assert asked == [("some-model", "cpu")]

@@ -94,7 +94,7 @@ PATTERNS: dict[str, str] = {
     "calibration": f"results/metrics/calibration/{_SCORED}.json",
     "contrast": f"results/metrics/contrast/{{base}}/{_SCORED}.json",
     "adaptive": f"results/metrics/adaptive/{_JUDGED}.b{{checkpoints}}.{{mode}}.json",
-    "reasoning": f"results/metrics/reasoning/{_JUDGED}.b{{budget}}.json",
+    "reasoning": f"results/metrics/reasoning/{_JUDGED}.json",
     "end_to_end": f"results/metrics/end_to_end/{_PLANNED}.json",
     "planner": f"results/metrics/planner/{_PLANNED}.json",
 }
@@ -143,6 +143,15 @@ def only(kind: str, variant: Variant) -> Variant:
     """A variant with the fields alone that a kind of file depends on: the key of that file."""
     names = fields_of(kind)
     return Variant(**{name: getattr(variant, name) for name in names})
+
+
+def cell_of(kind: str, variant: Variant) -> Variant:
+    """A variant with the fields alone that a value of a kind of metric depends on.
+
+    They are those of its file's name; the quality of responses is measured at several budgets in one file.
+    """
+    found = only(kind, variant)
+    return replace(found, budget=variant.budget) if kind == "reasoning" else found
 
 
 @cache

@@ -227,10 +227,11 @@ def write_sample(
     if ids and not ids[0].endswith(".tsv"):
         chosen, _ = with_running_golds(pick_questions(loaded, ids[0]), databases, **checks)
     else:
-        empty = empty_databases(loaded, databases)
+        asked = [question for question in loaded if question.db_id not in exclude]
+        empty = empty_databases(asked, databases)
         if empty:
             log.info("left out, since their databases hold no rows: %s", ", ".join(sorted(empty)))
-        kept = [question for question in loaded if question.db_id not in {*exclude, *empty}]
+        kept = [question for question in asked if question.db_id not in empty]
         usable, void = with_running_golds(kept, databases, **checks)
         if void and not empty_golds:
             log.info("not drawn, since their gold queries return nothing: %d", len(void))

@@ -19,6 +19,7 @@ from sqljudge.core.errors import DataError
 from sqljudge.core.records import read_json
 from sqljudge.data.datasets import FORMATS, SPIDER, DatasetFormat
 from sqljudge.sql.databases import build_database
+from sqljudge.sql.sandbox.files import LOGS, settle, whole_copy
 
 log = logging.getLogger(__name__)
 
@@ -175,13 +176,26 @@ def _databases(
     unpacked.unlink()
 
 
+def _copy_database(source: _Source, name: str, inside: Sequence[str], target: Path) -> None:
+    """Copy a database file, with what lies in its logs, as one whole file. `inside`: the files beside it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    original = Path(source.label) / name
+    if original.is_file():  # of a folder; its logs may lie elsewhere, where it is a link
+        whole_copy(original, target)
+        return
+    for ending in ("", *LOGS):
+        if f"{name}{ending}" in inside:
+            _copy(source, f"{name}{ending}", target.with_name(target.name + ending))
+    settle(target)
+
+
 def _stage_database(source: _Source, place: str, db_id: str, target: Path) -> None:
     folder = f"{place}{db_id}/"
     inside = source.files(folder)
     files = [name for name in inside if name.endswith(".sqlite")]
     if f"{folder}{db_id}.sqlite" in files:
         for name in files:
-            _copy(source, name, target / db_id / PurePosixPath(name).name)
+            _copy_database(source, name, inside, target / db_id / PurePosixPath(name).name)
     elif f"{folder}{db_id}.sql" in inside:
         text = target / db_id / f"{db_id}.sql"
         _copy(source, f"{folder}{db_id}.sql", text)

@@ -22,7 +22,7 @@ from sqljudge.core.variants import (
     reference,
 )
 from sqljudge.experiments.config import Config
-from sqljudge.report.cells import files
+from sqljudge.report.cells import cells
 from sqljudge.report.specs import SPECS
 from sqljudge.stages.extras import extra_tokens
 from sqljudge.stages.search.run import settings_of
@@ -36,9 +36,9 @@ STAGES = {"candidates_run": "generate", "judgments_run": "judge", "forced_run": 
 
 def cells_of(tables: Mapping[str, Experiment]) -> list[Cell]:
     """Every cell of some tables, once, and the re-ranking that a cell's planner is compared with; sorted."""
-    cells = {parse(file) for name, experiment in tables.items() for file in files(SPECS[name], experiment)}
-    compared = {("planner", other) for kind, each in cells if kind == "planner" and (other := reference(each))}
-    return sorted(cells | compared)
+    shown = {cell for name, experiment in tables.items() for cell in cells(SPECS[name], experiment)}
+    compared = {("planner", other) for kind, each in shown if kind == "planner" and (other := reference(each))}
+    return sorted(shown | compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ class Needs:
             if wanted := {*each.checkpoints, *([each.budget] if each.scoring == FORCED else [])}:
                 found.setdefault(job, set()).update(wanted)
         return {job: sorted(budgets) for job, budgets in found.items()}
+
+    def response_budgets(self) -> dict[Variant, list[int]]:
+        """For every file of the quality of responses, all budgets at which any cell wants it, the smallest first."""
+        found: dict[Variant, set[int]] = {}
+        for kind, each in self.cells:
+            if kind == "reasoning":
+                found.setdefault(only(kind, each), set()).add(each.budget)
+        return {file: sorted(budgets) for file, budgets in found.items()}
 
     def runs(self) -> list[str]:
         """What every model job behind the cells records of itself; sorted."""

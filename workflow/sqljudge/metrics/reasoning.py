@@ -154,18 +154,33 @@ def write_reasoning(
     judgments: str,
     metrics: str,
     embedder: str,
-    budget: int,
+    budgets: Sequence[int],
     settings: Mapping[str, Any],
     seed: int,
     resamples: int,
 ) -> None:
-    """Write the quality measures of a discriminator's responses, cut at a budget, with their settings.
+    """Write the quality measures of a discriminator's responses, cut at each of the budgets, with their settings.
 
     Questions of which a request failed are left out.
     """
     found = read_judgments(judgments)
     unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
     answered = [judgment for judgment in found if judgment.question_id not in unanswered]
-    responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
-    measured = reasoning_metrics(responses, load_embedder(embedder, device="cpu"), seed=seed, resamples=resamples)
-    write_json(metrics, {"settings": {**settings, "budget": budget}, **measured})
+    embed = _remembering(load_embedder(embedder, device="cpu"))
+    measured = {}
+    for budget in budgets:
+        responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
+        measured[str(budget)] = reasoning_metrics(responses, embed, seed=seed, resamples=resamples)
+    write_json(metrics, {"settings": settings, "budgets": measured})
+
+
+def _remembering(embed: Embed) -> Embed:
+    """The same embedding, asked once for each sentence: most of a response's are those of a smaller budget's, too."""
+    known: dict[str, NDArray[np.floating[Any]]] = {}
+
+    def remembered(sentences: Sequence[str]) -> NDArray[np.floating[Any]]:
+        new = [sentence for sentence in sentences if sentence not in known]
+        known.update(zip(new, embed(new) if new else (), strict=True))
+        return np.stack([known[sentence] for sentence in sentences])
+
+    return remembered

@@ -12,7 +12,17 @@ from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import HARDNESS
-from sqljudge.core.variants import GREEDY, POOL, RERANK, Experiment, Variant, baseline_variant, greedy_variant, path
+from sqljudge.core.variants import (
+    GREEDY,
+    POOL,
+    RERANK,
+    Experiment,
+    Variant,
+    baseline_variant,
+    cell_of,
+    greedy_variant,
+    path,
+)
 from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
 from sqljudge.report.notes import table_notes
 from sqljudge.report.specs import SPECS, TableSpec, tables_of
@@ -37,7 +47,8 @@ class Results:
 
     def metric(self, kind: str, variant: Variant) -> Metric | None:
         """The metric of a kind and variant; None if it was not run."""
-        return self.metrics.get(path(kind, variant))
+        found = self.metrics.get(path(kind, variant))
+        return found["budgets"].get(str(variant.budget)) if found and kind == "reasoning" else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +61,19 @@ class Line:
     uses_gold: bool = False
 
 
-def files(spec: TableSpec, experiment: Experiment) -> list[str]:
-    """The metric files of all cells of a table, and of what its figures show beyond them; sorted, each once.
+def cells(spec: TableSpec, experiment: Experiment) -> set[tuple[str, Variant]]:
+    """The kind of metric and the variant of all cells of a table, and of what its figures show beyond them.
 
     Raises ConfigError where the experiment lacks a setting of the table.
     """
     places = product(_lines(spec, experiment, {}, ()), _columns(spec, experiment, HARDNESS, {}))
     shown = {(measure.kind, replace(line.variant, **own)) for line, (_, measure, own) in places}
-    return sorted({path(*each) for each in (*shown, *(spec.drawn(experiment) if spec.drawn else ()))})
+    return {(kind, cell_of(kind, each)) for kind, each in (*shown, *(spec.drawn(experiment) if spec.drawn else ()))}
+
+
+def files(spec: TableSpec, experiment: Experiment) -> list[str]:
+    """The metric files of a table's cells and figures; sorted, each once. Raises as `cells` does."""
+    return sorted({path(*each) for each in cells(spec, experiment)})
 
 
 def all_files(experiments: Mapping[str, Experiment]) -> list[str]:
@@ -75,19 +91,18 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
     lines = _lines(spec, experiment, display, results.uses_gold)
     figures = results.published.get(spec.source) if spec.published else None
-    used: dict[str, tuple[Variant, Metric]] = {}
+    used: dict[tuple[str, Variant], tuple[Variant, Metric]] = {}
     rows = []
     for line in lines:
-        cells = []
+        row = []
         for _, measure, own in columns:
             variant = replace(line.variant, **own)
-            place = path(measure.kind, variant)
-            metric = results.metrics.get(place)
+            metric = results.metric(measure.kind, variant)
             if metric is not None:
-                used[place] = (variant, metric)
+                used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
-            cells.append(_cell(place, metric, measure, published))
-        rows.append(Row(line.labels, tuple(cells), line.block, line.uses_gold))
+            row.append(_cell(path(measure.kind, variant), metric, measure, published))
+        rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
     made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of)

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import sqlite3
+import logging
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Question
 from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE
 from sqljudge.sql.official.schema import Schema
-from sqljudge.sql.sandbox import QueryJob, Sandbox
+from sqljudge.sql.sandbox import Built, Limits, QueryJob, Sandbox
+
+log = logging.getLogger(__name__)
 
 Files = Mapping[str, tuple[Path, ...]]
 """The SQLite files of each db_id."""
 Gold = tuple[str, str, str]
 """A gold query: where it is from, its db_id, its SQL."""
 
+BUILD_LIMITS = Limits(steps=500_000_000, seconds=300.0, memory_bytes=1024 * 1024 * 1024)
+"""Of one database that is built from SQL text: what a dump of a million rows needs, several times over."""
+
+MARKS_WITHIN = 1_000_000
+"""Characters of a text in which the marks of other programs' SQL are looked for."""
+
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
 
 
 def build_database(sql_file: Path, target: Path) -> None:
-    """Run `sql_file` (UTF-8 text of CREATE TABLE and INSERT statements) in a new SQLite database at `target`.
+    """Make a new SQLite database at `target` of `sql_file`: UTF-8 text of CREATE TABLE and INSERT statements.
 
-    The same text, with the same SQLite, gives the same bytes. `target` is replaced whole or not touched at all.
+    The text runs in the sandbox, within BUILD_LIMITS, and makes that database alone. The same text, with the same
+    SQLite, gives the same bytes. `target` is replaced whole or not touched at all. A broken foreign key is logged.
 
-    Raises DataError, naming the file, if it cannot be read, is not UTF-8, does not run, makes no table, or breaks its
-    own foreign keys; and, naming the folder, if `target` cannot be written.
+    Raises DataError, naming the file, if it cannot be read, is not UTF-8, does not run, makes no table, or asks for
+    anything beside its own database; and, naming the folder, if `target` cannot be written.
     """
     try:
         text = sql_file.read_text(encoding="utf-8-sig")
@@ -36,33 +45,42 @@ def build_database(sql_file: Path, target: Path) -> None:
         raise DataError(f"{sql_file}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
     except OSError as error:
         raise DataError(f"{sql_file}: cannot be read ({error.strerror})") from error
+    with Sandbox(limits=BUILD_LIMITS) as sandbox:
+        built = sandbox.build(text)
+    if built.fault:
+        raise DataError(f"{sql_file}: {_FAULTS[built.fault].format(built.message)}{_dialect(built, text)}")
+    if built.broken_key:
+        log.warning("%s: broken foreign key, kept as it is (%s)", sql_file, built.broken_key)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
             fresh = Path(folder) / target.name
-            _run(text, sql_file, fresh)
+            fresh.write_bytes(built.content)
             fresh.replace(target)
     except OSError as error:
         raise DataError(f"{target.parent}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def _run(text: str, sql_file: Path, database: Path) -> None:
-    try:
-        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.executescript(text)
-            if connection.in_transaction:
-                connection.execute("COMMIT")
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
-                raise DataError(f"{sql_file}: makes no table; it needs CREATE TABLE and INSERT statements")
-            if broken := connection.execute("PRAGMA foreign_key_check").fetchone():
-                table, row, parent, _ = broken
-                where = f"row {row} of table {table} points to no row of {parent}"
-                raise DataError(f"{sql_file}: broken foreign key ({where}); correct the INSERT statements")
-    except (sqlite3.Error, ValueError) as error:
-        what = " ".join(str(error).split())
-        raise DataError(f"{sql_file}: does not run in SQLite ({what}); correct the SQL") from error
+_FAULTS = {
+    "sql": "does not run in SQLite ({}); correct the SQL",
+    "refused": "may build its own database and nothing else (not allowed: {}); take that statement out",
+    "limit": "builds no database within the limits ({}); give the database as a .sqlite file",
+    "empty": "{}; it needs CREATE TABLE and INSERT statements",
+    "damaged": "makes a damaged database ({}); correct the SQL",
+}
+_DIALECTS = {
+    "MySQL": r"\bENGINE\s*=|\bAUTO_INCREMENT\b|/\*!\d{5}|^\s*(UN)?LOCK TABLES\b|^\s*(USE|CREATE DATABASE|SET NAMES)\b",
+    "PostgreSQL": r"^COPY .* FROM stdin|\bpg_catalog\b|\bnextval\s*\(|\b(BIG)?SERIAL\b|^SET \w+\s*=|^\\\w",
+    "SQL Server": r"^\s*GO\s*$|\[dbo\]|\bIDENTITY\s*\(|^\s*SET (IDENTITY_INSERT|ANSI_NULLS)\b",
+    "SQLite's shell": r"^\.[a-z]+\b",
+}
+
+
+def _dialect(built: Built, text: str) -> str:
+    """What SQL that does not run was written for, where that shows."""
+    head = text[:MARKS_WITHIN] if built.fault == "sql" else ""
+    found = [name for name, mark in _DIALECTS.items() if re.search(mark, head, re.IGNORECASE | re.MULTILINE)]
+    return f" (it looks like SQL for {found[0]}: convert it to SQLite's)" if found else ""
 
 
 def database_path(folder: str | Path, db_id: str) -> Path:
@@ -163,10 +181,19 @@ def databases_with_rows(sandbox: Sandbox, files: Files) -> set[str]:
 
 
 def read_schema(sandbox: Sandbox, db_id: str, database: Path) -> Schema:
-    """The schema of a database file, where there is no tables.json: without foreign keys."""
-    columns = "SELECT lower(t.name), lower(c.name) FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
-    (result,) = sandbox.run([(database, f"{columns} WHERE t.type = 'table'")])
-    tables: dict[str, set[str]] = {}
-    for table, column in result.rows:
-        tables.setdefault(str(table), set()).add(str(column))
-    return Schema(db_id, {name: frozenset(some) for name, some in tables.items()}, {})
+    """The schema of a database file, where there is no tables.json: without foreign keys.
+
+    A table of a module that SQLite lacks has no columns.
+    """
+    (found,) = sandbox.run([(database, "SELECT name FROM sqlite_master WHERE type = 'table'")])
+    names = [str(name) for (name,) in found.rows]
+    columns = sandbox.run([(database, f"SELECT lower(name) FROM pragma_table_info({_text(name)})") for name in names])
+    tables = {
+        name.lower(): frozenset(str(column) for (column,) in some.rows)
+        for name, some in zip(names, columns, strict=True)
+    }
+    return Schema(db_id, tables, {})
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -5,7 +5,8 @@ Whatever the query, the databases keep their bytes, the run goes on, and the ans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,21 @@ from sqljudge.core.errors import DataError, SqlRunError
 from sqljudge.core.records import Outcome
 from sqljudge.sql.official.execution import TEST_SUITE, ExecutionMatch
 from sqljudge.sql.sandbox.engine import Limits, QueryResult, RawCell, Row, failed
+from sqljudge.sql.sandbox.files import logs_of, whole_copy
 from sqljudge.sql.sandbox.pool import Pool, Reply
 
-__all__ = ["ExecutionMatch", "Limits", "MatchJob", "QueryJob", "QueryResult", "RawCell", "Row", "Sandbox", "failed"]
+__all__ = [
+    "Built",
+    "ExecutionMatch",
+    "Limits",
+    "MatchJob",
+    "QueryJob",
+    "QueryResult",
+    "RawCell",
+    "Row",
+    "Sandbox",
+    "failed",
+]
 
 BATCH = 64
 """Requests that one worker gets in a row, to profit from the gold query and the database that it has at hand."""
@@ -38,9 +51,11 @@ class QueryJob:
         """The one file."""
         return (self.database,)
 
-    def request(self, seconds: float) -> tuple[dict[str, Any], float]:
-        """What a worker is asked, and the seconds it may take, given those of one query."""
-        return {"kind": "query", "path": str(self.database), "sql": self.sql, "keep": self.keep}, seconds
+    def request(self, files: Mapping[Path, Path], seconds: float) -> tuple[dict[str, Any], float]:
+        """What a worker is asked, given the file to read for each database, and the seconds it may take, given those
+        of one query.
+        """
+        return {"kind": "query", "path": str(files[self.database]), "sql": self.sql, "keep": self.keep}, seconds
 
 
 @dataclass(frozen=True)
@@ -53,17 +68,31 @@ class MatchJob:
     keep_distinct: bool = False
     comparison: str = TEST_SUITE
 
-    def request(self, seconds: float) -> tuple[dict[str, Any], float]:
-        """What a worker is asked, and the seconds it may take, given those of one query."""
+    def request(self, files: Mapping[Path, Path], seconds: float) -> tuple[dict[str, Any], float]:
+        """As a QueryJob's."""
         fields = {
             "kind": "match",
-            "paths": [str(path) for path in self.databases],
+            "paths": [str(files[path]) for path in self.databases],
             "gold": self.gold_sql,
             "pred": self.pred_sql,
             "keep_distinct": self.keep_distinct,
             "comparison": self.comparison,
         }
         return fields, 2 * seconds * len(self.databases) + COMPARE_SECONDS
+
+
+@dataclass(frozen=True)
+class Built:
+    """A database made from SQL text. `content`: the bytes of its file. `broken_key`: a foreign key that points nowhere.
+
+    fault: "" or why there is none: `sql` (SQLite rejects the text), `refused` (it asks for more than its own
+    database), `limit` (too long, or too big), `empty` (no table), `damaged` (what it makes is no sound file).
+    """
+
+    content: bytes
+    broken_key: str
+    fault: str = ""
+    message: str = ""
 
 
 class Sandbox:
@@ -79,12 +108,16 @@ class Sandbox:
         self._limits = limits or Limits()
         self._pool = Pool(workers, asdict(self._limits))
         self._workers = workers
+        self._copies: dict[Path, tuple[tuple[Any, ...], Path]] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.close()
+        if self._folder:
+            self._folder.cleanup()
 
     def pids(self) -> list[int]:
         """The process ids of the workers that are ready for work."""
@@ -113,14 +146,52 @@ class Sandbox:
             for job, result, match in zip(jobs, replies[::2], replies[1::2], strict=True)
         ]
 
+    def build(self, text: str) -> Built:
+        """The database that SQL text makes, in memory; within the limits of `steps` (of each statement), `seconds` and
+        `memory_bytes`.
+        """
+        ((kind, value),) = self._pool.answers([[({"kind": "build", "text": text}, self._limits.seconds)]])
+        if kind == "build":
+            return Built(*value)
+        if kind == "unbuilt":
+            return Built(b"", "", *value)
+        if kind in ("timeout", "memory", "query"):  # `query`: the bytes were too many to hand over
+            return Built(b"", "", "limit", value if isinstance(value, str) else value[1])
+        return Built(b"", "", "sql", str(value))
+
     def _replies(self, jobs: Sequence[QueryJob | MatchJob]) -> list[Reply]:
         """Share the jobs out in batches of neighbours, short enough to keep all workers busy."""
-        for path in dict.fromkeys(path for job in jobs for path in job.databases):
-            if not path.is_file():
-                raise DataError(f"{path}: no such database; fetch it, or correct the folder of the databases")
-        requests = [job.request(self._limits.seconds) for job in jobs]
+        files = {path: self._whole(path) for path in dict.fromkeys(path for job in jobs for path in job.databases)}
+        requests = [job.request(files, self._limits.seconds) for job in jobs]
         size = max(1, min(BATCH, len(requests) // (4 * self._workers)))
-        return self._pool.answers([requests[start : start + size] for start in range(0, len(requests), size)])
+        replies = self._pool.answers([requests[start : start + size] for start in range(0, len(requests), size)])
+        names = {str(file): str(path) for path, file in files.items() if file != path}
+        return [[kind, _renamed(value, names)] for kind, value in replies] if names else replies
+
+    def _whole(self, database: Path) -> Path:
+        """The file to read: the database's own, or, where logs lie beside it, a copy that holds what is in them."""
+        if not database.is_file():
+            raise DataError(f"{database}: no such database; fetch it, or correct the folder of the databases")
+        logs = logs_of(database)
+        if not logs:
+            return database
+        stats = [file.stat() for file in (database, *logs.values())]
+        version = (*logs.values(), *((stat.st_mtime_ns, stat.st_size) for stat in stats))
+        known, copy = self._copies.get(database, ((), database))
+        if known != version:
+            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="sqljudge.")
+            copy = Path(tempfile.mkdtemp(dir=self._folder.name)) / database.name
+            whole_copy(database, copy)
+            self._copies[database] = version, copy
+        return copy
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A message, with the user's names of files; whatever else a worker answers, as it is."""
+    if isinstance(value, str):
+        for copy, name in names.items():
+            value = value.replace(copy, name)
+    return value
 
 
 def _result(reply: Reply) -> QueryResult:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqljudge.core.records import Outcome
+from sqljudge.sql.sandbox.files import DAMAGE_CODES, damage_of
 
 STEP_UNIT = 100
 """The progress handler is called once in so many virtual-machine instructions."""
@@ -27,13 +28,22 @@ READING_PRAGMAS = frozenset(
     {
         *("table_info", "table_xinfo", "table_list", "foreign_key_list", "index_list", "index_info", "index_xinfo"),
         *("collation_list", "function_list", "compile_options"),
+        "data_version",  # full-text tables ask for it
     }
 )
 REFUSED_FUNCTIONS = frozenset(
-    {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "fsdir", "zipfile", "eval", "sqlite_log"}
+    {
+        *("load_extension", "readfile", "writefile", "edit", "fsdir", "zipfile", "eval", "sqlite_log"),
+        *("fts3_tokenizer", "fts5", "optimize"),
+    }
 )
-DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
-TABLE_FUNCTIONS = ("json_each", "json_tree", *(f"pragma_{name}" for name in sorted(READING_PRAGMAS)))
+TABLE_FUNCTIONS = (
+    *("json_each", "json_tree", "jsonb_each", "jsonb_tree", "generate_series", "dbstat", "fts3tokenize"),
+    *(f"pragma_{name}" for name in sorted(READING_PRAGMAS)),
+)
+"""Not every SQLite has all of them."""
+
+VIRTUAL_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND coalesce(rootpage, 0) = 0"
 CHUNK_ROWS = 1000
 CELL_OVERHEAD = 64
 MAX_SQL_BYTES = 1_000_000
@@ -97,7 +107,7 @@ class Engine:
     """Open databases and the results of the last queries; both are kept while they are used often."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._open: OrderedDict[tuple[str, int, int], Connection] = OrderedDict()
         self._results: OrderedDict[tuple[str, int, int, str], QueryResult] = OrderedDict()
         self._bytes = 0
@@ -116,6 +126,8 @@ class Engine:
                 result = self._connection(key).run(sql)
         except sqlite3.Error as error:
             raise DamagedDatabase(f"{path}: cannot be opened ({error})") from error
+        if result.outcome == "refused":  # SQLite may have dropped what it knows of the schema (it does on VACUUM)
+            self._open.pop(key).close()
         if result.outcome == "memory":
             self.forget()
         else:
@@ -132,7 +144,7 @@ class Engine:
 
     def _connection(self, key: tuple[str, int, int]) -> Connection:
         if key not in self._open:
-            self._open[key] = Connection(key[0], self._limits)
+            self._open[key] = Connection(key[0], self.limits)
             if len(self._open) > OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(key)
@@ -241,7 +253,8 @@ class Connection:
             return "timeout", self._stop
         if code == sqlite3.SQLITE_TOOBIG:
             return "memory", message
-        if code & 0xFF in DAMAGE_CODES and (damage := damage_of(self._path)):
+        damaged = code & 0xFF in DAMAGE_CODES and code != sqlite3.SQLITE_CORRUPT_VTAB
+        if damaged and (damage := damage_of(self._path)):
             raise DamagedDatabase(f"{self._path}: {damage}") from error
         return "error", message
 
@@ -296,12 +309,15 @@ def _size(rows: Sequence[Row]) -> int:
 
 
 def _open(path: str, limits: Limits) -> sqlite3.Connection:
-    """A read-only connection with limits set. Nothing is locked or written, not even a journal or a temporary file."""
-    changing = any(Path(path + end).exists() and Path(path + end).stat().st_size for end in ("-wal", "-journal"))
-    uri = f"{Path(path).resolve().as_uri()}?mode=ro" + ("" if changing else "&immutable=1")
+    """A read-only connection with limits set. Nothing is locked or written, not even a journal or a temporary file.
+
+    The file is taken as it is: what lies in logs beside it is the caller's to bring in (`files.whole_copy`).
+    Views may call every function that a query may, and no other: the authorizer sees what stands in them, too.
+    """
+    uri = f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=0, check_same_thread=False)
     db.execute("PRAGMA query_only=ON")
-    db.execute("PRAGMA trusted_schema=OFF")
+    db.execute("PRAGMA trusted_schema=ON")
     db.execute("PRAGMA temp_store=MEMORY")
     db.execute(f"PRAGMA hard_heap_limit={limits.memory_bytes}")
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.cell_bytes)
@@ -309,22 +325,11 @@ def _open(path: str, limits: Limits) -> sqlite3.Connection:
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     db.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
     db.setlimit(sqlite3.SQLITE_LIMIT_VDBE_OP, 5_000_000)
-    for name in TABLE_FUNCTIONS:  # SQLite declares them on first use, which the authorizer would refuse
-        with suppress(sqlite3.Error):
-            db.execute(f"SELECT 1 FROM {name} LIMIT 0")
+    names = list(TABLE_FUNCTIONS)
+    with suppress(sqlite3.Error):  # a damaged file: the query will say so
+        names += [name for (name,) in db.execute(VIRTUAL_TABLES)]
+    for name in names:  # SQLite declares a virtual table on first use by statements that the authorizer would refuse
+        quoted = name.replace('"', '""')
+        with suppress(sqlite3.Error):  # a table whose module this SQLite lacks cannot be read; the others can
+            db.execute(f'SELECT 1 FROM "{quoted}" LIMIT 0')
     return db
-
-
-def damage_of(path: str) -> str:
-    """What is wrong with a database file, or "" if it is sound."""
-    try:
-        db = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    except sqlite3.Error as error:
-        return f"cannot be opened ({error})"
-    try:
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        return "" if found == "ok" else " ".join(str(found).split())
-    except sqlite3.Error as error:
-        return str(error)
-    finally:
-        db.close()

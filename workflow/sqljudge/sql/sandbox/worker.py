@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.sql.official.execution import COMPARISONS, GoldFailure
+from sqljudge.sql.sandbox.build import NotBuilt, build
 from sqljudge.sql.sandbox.engine import DamagedDatabase, Engine, Limits, failed
 
 Request = dict[str, Any]
@@ -36,7 +37,7 @@ def main(limits_json: str) -> None:
 
 
 def answer(engine: Engine, request: Request) -> list[Any]:
-    """The reply to one request: its kind's, or ["memory" | "damaged" | "gold" | "bug", message]."""
+    """The reply to one request: its kind's, or ["memory" | "damaged" | "gold" | "unbuilt" | "bug", message]."""
     try:
         return [request["kind"], KINDS[request["kind"]](engine, request)]
     except MemoryError:
@@ -46,6 +47,8 @@ def answer(engine: Engine, request: Request) -> list[Any]:
         return ["damaged", str(error)]
     except GoldFailure as error:
         return ["gold", str(error)]
+    except NotBuilt as error:
+        return ["unbuilt", list(error.args)]
     except Exception:
         return ["bug", traceback.format_exc()]
 
@@ -63,7 +66,12 @@ def _match(engine: Engine, request: Request) -> list[Any]:
     return list(vars(found).values())
 
 
-KINDS: dict[str, Callable[[Engine, Request], list[Any]]] = {"query": _query, "match": _match}
+def _build(engine: Engine, request: Request) -> list[Any]:
+    """The bytes of the database that `text` makes, and its first broken foreign key."""
+    return list(build(request["text"], engine.limits))
+
+
+KINDS: dict[str, Callable[[Engine, Request], list[Any]]] = {"query": _query, "match": _match, "build": _build}
 """What can be asked of a worker."""
 
 
