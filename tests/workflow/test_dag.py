@@ -21,8 +21,9 @@ MODEL_RULES = {"generate", "judge", "force", "plan_by_search"}
 
 def test_the_papers_plan_needs_no_data_no_models_and_no_network(tmp_path: Path) -> None:
     jobs = Project(tmp_path).snakemake("-n").jobs
-    # six over the pool, six over the samples, one with the schema, one not thinking, six with results, five few-shot
-    assert jobs["judge"] == 25
+    # six over the pool, six over the samples, six with results, six under other prompts, five few-shot, one with the
+    # schema, one not thinking
+    assert jobs["judge"] == 31
     assert jobs["stage_training"] == 1
     assert jobs["force"] == 1
     assert jobs["plan_by_search"] == 10  # two planners, each with two discriminators and three oracles
