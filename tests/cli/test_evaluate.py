@@ -233,7 +233,7 @@ def test_it_runs_as_a_module(files: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqljudge", "evaluate", "--gold", files / "gold.sql", "--pred", files / "pred.sql",
          "--db", files / "db", "--table", files / "tables.json", "--etype", "all"],
-        cwd=WORKFLOW, capture_output=True, text=True, timeout=60,
+        cwd=WORKFLOW, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert table_row(done.stdout, "execution")[-1] == "0.667"

@@ -27,7 +27,7 @@ def zoo(tmp_path: Path) -> Path:
 
 def command(*arguments: str | Path, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     run = [sys.executable, "-m", "sqljudge", "execute", *map(str, arguments)]
-    return subprocess.run(run, input=lines, capture_output=True, cwd=WORKFLOW, timeout=60)
+    return subprocess.run(run, input=lines, capture_output=True, cwd=WORKFLOW, timeout=900)
 
 
 def test_command_answers_every_line(zoo: Path) -> None:

@@ -82,7 +82,7 @@ def test_what_does_not_pass_is_a_failure_of_that_request_alone(server: Server, f
 
 def test_a_silent_server(server: Server) -> None:
     server.faults = [slow(1.3)]
-    assert isinstance(one(model(server, "timeout=1&tries=2")), Completion)
+    assert isinstance(one(model(server, "timeout=1&tries=9")), Completion)
     server.faults = [slow(1.3)]
     assert failure(model(server, "timeout=1&tries=1")) == "no answer within 1 s"
 
@@ -169,12 +169,12 @@ def test_a_redirection_is_not_followed(server: Server, monkeypatch: pytest.Monke
 
 
 def test_what_is_under_way_is_given_up_with_the_iterator(server: Server) -> None:
-    server.faults = [None, slow(5)]
+    server.faults = [None, slow(20)]
     answers = model(server, "concurrency=2").generate([request(), request("say ho")])
     started = time.monotonic()
     next(answers)
     answers.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(("key", "given"), [(KEY, "sk-other"), (KEY, "")])

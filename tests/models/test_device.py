@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -95,9 +94,8 @@ def test_a_killed_job_gives_its_gpu_back(hold: Hold) -> None:
 def test_an_error_in_a_job_is_not_taken_for_a_held_lock(tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError), locked(["A", "B"], tmp_path):
         raise BlockingIOError
-    started = time.monotonic()
-    with locked(["A"], tmp_path):
-        assert time.monotonic() - started < 0.5, "the lock is free again"
+    with locked(["A"], tmp_path) as device:
+        assert device == "A", "the lock is free again, or this waits for ever"
 
 
 def test_a_lock_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -188,10 +188,10 @@ def test_any_words_give_a_query_or_unreadable(words: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_hostile_length_and_depth_are_quick(sql: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with contextlib.suppress(UnreadableSql):
         parse(sql, SCHEMA)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

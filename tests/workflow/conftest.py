@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A scripted project in which everything has been made, workflow included. Only `made` may change it."""
     place = tmp_path_factory.mktemp("finished")
     project = scripted(place / "run", tracked_copy(place / "source"))
-    run = project.snakemake(timeout=850)
+    run = project.snakemake()
     assert run.code == 0, run.output
     return project
 

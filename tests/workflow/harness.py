@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+HANGS = 3000
+"""Seconds after which a run hangs: many times what it takes on a busy machine."""
 SCRIPT = [
     {"match": "Wrong query: SELECT", "response": [" name FROM member;", " 2;"]},
     {"match": "SELECT count\\(\\*\\)$", "response": [" FROM loan;", " FROM loan WHERE nothing;"]},
@@ -117,7 +119,7 @@ class Project:
         command += ["--directory", str(self.folder), "--cores", "2", "--resources", f"gpu={gpus}"]
         return command + (["--configfile", str(self.folder / "config.yaml")] if self.settings else [])
 
-    def snakemake(self, *arguments: str, timeout: float = 300, gpus: int = 0) -> Run:
+    def snakemake(self, *arguments: str, gpus: int = 0) -> Run:
         """Call Snakemake and wait for its end."""
         done = subprocess.run(
             self.command(*arguments, gpus=gpus),
@@ -126,7 +128,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=HANGS,
             check=False,
         )
         return Run(done.returncode, done.stdout)

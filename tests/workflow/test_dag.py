@@ -170,12 +170,14 @@ def test_what_demonstrations_come_from_asks_again_for_them_alone(made: Project) 
     assert "stage_training" not in jobs
 
 
-def test_limits_of_execution_ask_again_only_where_results_are_shown(made: Project) -> None:
+def test_limits_of_execution_hold_for_gold_queries_and_candidates(made: Project) -> None:
+    """Which questions are asked may change, and on the labelled pool what contexts with results show."""
     made.change("execution.steps", 40_000_000)
     jobs = made.snakemake("-n").jobs
     assert jobs["execute"] > 1
-    assert jobs["judge"] == 2, "the thinker and the taster, who see results"
-    assert not {"sample_questions", "generate", "force"} & set(jobs)
+    assert jobs["sample_questions"] == 1
+    assert jobs["judge"] == 2 + 2, "the thinker and the taster on the samples, and on the pool where they see results"
+    assert not {"import_pool", "force"} & set(jobs)
 
 
 def test_without_demonstrations_no_training_file_is_needed(tmp_path: Path) -> None:

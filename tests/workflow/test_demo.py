@@ -43,7 +43,7 @@ def test_the_demo_runs_for_real_and_a_killed_run_goes_on(tmp_path: Path) -> None
     project = Project(tmp_path)
     demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
     project.configure(merged(demo, REDUCED))
-    run = project.snakemake("table1", "table2", "figure5", timeout=500)
+    run = project.snakemake("table1", "table2", "figure5")
     assert run.code == 0, run.output
     assert "of 4 requests" in run.output, "a model job shows how far it is"
     assert "left" in run.output
@@ -55,7 +55,7 @@ def test_the_demo_runs_for_real_and_a_killed_run_goes_on(tmp_path: Path) -> None
     judged = "results/judgments/smollm2-reasoning/no_schema/pool"
     before = (tmp_path / f"{judged}.parquet").read_bytes()
     (tmp_path / f"{judged}.parquet").unlink()  # as if the job had been killed before it wrote its output
-    again = project.snakemake(f"{judged}.parquet", timeout=300)
+    again = project.snakemake(f"{judged}.parquet")
     assert again.code == 0, again.output
     report = json.loads((tmp_path / f"{judged}.run.json").read_text(encoding="utf-8"))
     assert report["from_journal"] == report["distinct"], "every request was in the journal"

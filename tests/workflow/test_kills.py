@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,7 @@ from sqljudge.models.journal import read_entries
 from test_demo import REDUCED, merged
 
 KILLS = 20
-MORE = {
-    "dataset": {"per_hardness": 4},
-    "pool": {"questions": 25},
-    "decodings": {"sample": {"samples": 5, "temperature": 0.8, "max_new_tokens": 24}},
-}
+MORE = {"pool": {"questions": 8}, "experiments": {"table2": {"discriminators": ["smollm2-yes-no"]}}}
 TARGETS = ("table1", "table2")
 COMPARED = ("candidates", "judgments", "scores", "selections", "metrics", "tables", "figures")
 
@@ -41,42 +38,50 @@ def journalled(folder: Path) -> int:
     return sum(len(list(read_entries(file))) for file in folder.rglob("*.jsonl"))
 
 
-def killed(project: Project, seconds: float) -> bool:
-    """Start a run, kill it and all its processes after so many seconds; whether it was still running."""
+def progress(folder: Path) -> tuple[int, int]:
+    """What a run has to show: requests in its journal, and files of results."""
+    return journalled(folder / "results/journal"), sum(1 for file in (folder / "results").rglob("*") if file.is_file())
+
+
+def killed(project: Project, changes: int, seconds: float) -> bool:
+    """Start a run, kill it and all its processes some seconds after so many changes; whether it was still running."""
     command = project.command(*TARGETS)
     with (project.folder / "killed.log").open("ab") as log:
         run = subprocess.Popen(command, cwd=project.folder, stdout=log, stderr=log, start_new_session=True)
-        try:
+        seen = progress(project.folder)
+        while changes and run.poll() is None:
+            time.sleep(0.05)
+            now = progress(project.folder)
+            changes -= now != seen
+            seen = now
+        with suppress(subprocess.TimeoutExpired):
             run.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-            return True
-    return False
+            return False
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    return True
 
 
 @pytest.mark.slow
 @pytest.mark.model
-@pytest.mark.timeout(3600)
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
+    """Moments are counted in what the run has to show, so that they come on a busy machine, too."""
     demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
     settings = merged(merged(demo, REDUCED), MORE)
     alone, hunted = Project(tmp_path / "alone"), Project(tmp_path / "hunted")
     for project in (alone, hunted):
         project.folder.mkdir()
         project.configure(settings)
-    start = time.monotonic()
-    run = alone.snakemake(*TARGETS, timeout=900)
+    run = alone.snakemake(*TARGETS)
     assert run.code == 0, run.output
-    whole = time.monotonic() - start
 
     moments = random.Random(20)
     hits, kept = 0, []
     for _ in range(KILLS):
-        hits += killed(hunted, moments.uniform(3, max(25, whole / 6)))
+        hits += killed(hunted, moments.randint(1, 2), moments.random())
         assert hunted.snakemake("--unlock").code == 0
         kept.append(journalled(hunted.folder / "results/journal"))
-    last = hunted.snakemake(*TARGETS, timeout=900)
+    last = hunted.snakemake(*TARGETS)
     assert last.code == 0, last.output
     assert hits >= KILLS // 2, f"{hits} of {KILLS} kills met a run that was under way"
     assert kept == sorted(kept), "nothing that was in the journal is lost"

@@ -37,6 +37,7 @@ def project(folder: Path) -> Project:
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (made.folder / "answers.jsonl").write_text(text, encoding="utf-8")
+    made.change("contexts", {"no_schema": {"reasoning": "config/prompts/reasoning_examples.txt"}})
     table = {"discriminators": ["thinker"], "budget": 60, "modes": ["naive"]}
     made.change("experiments", {**dict.fromkeys(made.settings["experiments"]), "table1": table})
     return made

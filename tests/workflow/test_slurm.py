@@ -28,7 +28,7 @@ SMALL = {
 }
 """What is laid over the reduced demo: this test is about Slurm, not about the model."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_reduced_demo_gives_the_tables_of_a_local_run(slurm: None, tmp_path:
         project = Project(tmp_path / how)
         project.folder.mkdir()
         project.configure(demo)
-        run = project.snakemake(*TABLES, *arguments, timeout=900)
+        run = project.snakemake(*TABLES, *arguments)
         assert run.code == 0, run.output
         tables[how] = {
             f"{table}.{form}": (project.folder / f"results/tables/{table}.{form}").read_bytes()
