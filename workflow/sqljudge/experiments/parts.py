@@ -72,6 +72,10 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
+def _none_if_blank(cell: Any) -> Any:
+    return None if cell in ("", "-") else cell
+
+
 T = TypeVar("T")
 
 
@@ -395,3 +399,6 @@ class ModelRow(Part):
     placement: Literal["device", "offload"] = "device"
     """Optional: offload keeps in the machine's memory the layers that the GPU has no room for (transformers only;
     slow)."""
+    context: Annotated[Positive | None, Field(strict=False), BeforeValidator(_none_if_blank)] = None
+    """Optional, with transformers and vllm: the most tokens of a prompt and its budget together; a request beyond it
+    fails. A dash or nothing: what the model's own settings say."""
