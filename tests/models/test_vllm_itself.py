@@ -40,6 +40,7 @@ BEYOND = [
     GenerationRequest(Prompt("a ship"), CONTEXT),
     replace(GREEDY[0], sample=1, temperature=1.0, max_new_tokens=CONTEXT),
 ]
+REFUSED = [GenerationRequest(Prompt(""), 3)]
 CHOICES = [
     ChoiceRequest(Prompt("Is the sky blue? Answer Yes or No:"), ("Yes", "No")),
     ChoiceRequest(Prompt("Is two more than three? Answer:"), ("Yes", "No")),
@@ -69,7 +70,7 @@ def said(plain: TransformersBackend, tmp_path_factory: pytest.TempPathFactory) -
         "folder": plain.weights.location,
         "context": CONTEXT,
         "journal": str(folder / "journal"),
-        "generate": [asdict(each) for each in [*GREEDY, *SAMPLED, *BEYOND]],
+        "generate": [asdict(each) for each in [*GREEDY, *SAMPLED, *BEYOND, *REFUSED]],
         "choose": [asdict(each) for each in CHOICES],
         "short": [asdict(replace(each, max_new_tokens=5 + 3 * i)) for i, each in enumerate(GREEDY)],
     }
@@ -149,7 +150,8 @@ def test_samples_differ_between_questions_and_samples(said: dict[str, Any]) -> N
 
 
 def test_what_does_not_fit_fails_alone(plain: TransformersBackend, said: dict[str, Any]) -> None:
-    failed = said["completions"][-len(BEYOND) :]
+    *failed, refused = said["completions"][len(GREEDY) + len(SAMPLED) :]
+    assert refused["reason"].startswith("vLLM refuses the request: ")
     assert [one["reason"] for one in failed] == [
         f"a prompt of {len(plain.encode(each.prompt))} tokens and a budget of {each.max_new_tokens} "
         f"are more than the model's context of {CONTEXT}"
@@ -157,7 +159,7 @@ def test_what_does_not_fit_fails_alone(plain: TransformersBackend, said: dict[st
     ]
     assert [asdict(one) for one in dict(plain.generate(BEYOND)).values()] == failed
     assert [i for i, one in enumerate(said["choices"]) if "reason" in one] == [3]
-    assert len(said["report"]["failures"]) == len(BEYOND) + 1
+    assert len(said["report"]["failures"]) == len(BEYOND) + len(REFUSED) + 1
     assert said["journalled"] == len(GREEDY) + len(SAMPLED) + len(FITS)
 
 

@@ -393,7 +393,7 @@ class ModelRow(Part):
     """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
     A dash behind a server."""
     quantization: Literal["none", "8bit", "4bit", "-"]
-    """How the weights are held in memory; 8bit with transformers only, a dash behind a server."""
+    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server."""
     tokenizer: str = ""
     """Optional, behind a server only: hub name or folder of the tokenizer whose chat template frames prompts."""
     placement: Literal["device", "offload"] = "device"

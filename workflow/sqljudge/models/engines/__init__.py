@@ -42,7 +42,7 @@ BACKENDS = {
         placements=("device", "offload"),
         context=True,
     ),
-    "vllm": Engine("sqljudge.models.engines.vllm", quantizations=("none", "4bit"), context=True, environment="vllm"),
+    "vllm": Engine("sqljudge.models.engines.vllm", context=True, environment="vllm"),
     "openai": Engine(
         "sqljudge.models.engines.openai",
         dtypes=("-",),

