@@ -757,6 +757,31 @@ def test_what_other_backends_cannot_honour(tmp_path: Path, row: str, message: st
         read_models(table(tmp_path, row, header=HEADER.replace("\n", "\ttokenizer\n")))
 
 
+@pytest.mark.parametrize(("cell", "context"), [("", None), ("-", None), ("4096", 4096), ("1", 1)])
+@pytest.mark.parametrize("backend", ["transformers", "vllm"])
+def test_the_context_of_a_model(tmp_path: Path, cell: str, context: int | None, backend: str) -> None:
+    row = ROW.replace("transformers", backend).replace("\n", f"\t{cell}\n")
+    assert read_models(table(tmp_path, row, header=HEADER.replace("\n", "\tcontext\n")))["m"].context == context
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (ROW.replace("\n", "\t4k\n"), "line 2: context: "),
+        (ROW.replace("\n", "\t0\n"), "line 2: context: "),
+        (ROW.replace("\n", "\t-5\n"), "line 2: context: "),
+        (ROW.replace("\n", "\t2.5\n"), "line 2: context: "),
+        (SERVED.replace("-\n", "-\t4096\n"), "line 2: context: cannot be set with the backend 'openai', but with"),
+        (ROW.replace("transformers", "scripted").replace("\n", "\t4096\n"), "with the backend 'scripted', but with"),
+    ],
+)
+def test_a_context_that_cannot_be(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_models(table(tmp_path, row, header=HEADER.replace("\n", "\tcontext\n")))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("tokenizer", ["", "org/tok"])
 @pytest.mark.parametrize("where", ["discriminators/codellama-7b", "contexts/result"])
 def test_a_chat_with_a_server_needs_a_tokenizer(tokenizer: str, where: str) -> None:

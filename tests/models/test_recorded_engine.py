@@ -91,8 +91,8 @@ def test_what_is_not_recorded(tmp_path: Path) -> None:
     backend = load_backend(spec(tmp_path, text(3, "a")), device="cpu")
     asked = [GenerationRequest(Prompt("x"), 9, 0.5, sample=sample, about=(id, "")) for id, sample in ((3, 1), (4, 0))]
     assert dict(backend.generate(asked)) == {
-        0: Failure("question 3: 1 texts are recorded, and number 2 is asked for"),
-        1: Failure("question 4: 0 texts are recorded, and number 1 is asked for"),
+        0: Failure("question 3: 1 texts are recorded, and number 2 is asked for", own=True),
+        1: Failure("question 4: 0 texts are recorded, and number 1 is asked for", own=True),
     }
     with pytest.raises(ModelError, match="model 'said': nothing is recorded of what is asked"):
         list(backend.choose([ChoiceRequest(Prompt("x"), ("true", "false"))]))

@@ -19,6 +19,7 @@ from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
     Completion,
+    Failure,
     GenerationRequest,
     Heartbeat,
     ModelSpec,
@@ -439,3 +440,33 @@ def test_what_asks_no_model_reports_as_one_that_was_asked_nothing(backend: Count
     assert empty.keys() == report.keys()
     assert {key: empty[key] for key in asdict(Usage())} == asdict(Usage())
     assert (empty["model"], empty["engine"]["device"]) == ({"model": "oracle"}, "none")
+
+
+def test_what_no_batch_takes_in_does_not_shift_the_batches_after_a_resume(tmp_path: Path, scripted: Rules) -> None:
+    class Batched(Counted):
+        batch = 3
+
+        def __init__(self, inner: Any) -> None:
+            super().__init__(inner)
+            self.batches: list[list[str]] = []
+
+        def refused(self, requests: Sequence[GenerationRequest]) -> dict[int, Failure]:
+            return {i: Failure("long", own=True) for i, one in enumerate(requests) if len(one.prompt.text) > 40}
+
+        def generate(
+            self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+        ) -> Iterator[tuple[int, Completion]]:
+            self.batches.append([one.prompt.text for one in requests])
+            yield from super().generate(requests)
+
+    inner = scripted({"match": "say", "response": "hi"})
+    requests = [GenerationRequest(Prompt(f"say {i:02}" + " " * (50 if i in (1, 2, 7) else 0)), 9) for i in range(12)]
+    whole, cut = Batched(inner), Batched(inner)
+    made = Session(whole, None, "job", tolerated=1.0)
+    answers = made.complete(requests)
+    assert [i for i, answer in enumerate(answers) if isinstance(answer, Failure)] == [1, 2, 7]
+    assert [*map(len, whole.batches)] == [3, 3, 3]
+    first = [request for request in requests if request.prompt.text in whole.batches[0]]
+    Session(cut, tmp_path, "job").complete(first)
+    assert Session(cut, tmp_path, "job", tolerated=1.0).complete(requests) == answers
+    assert cut.batches == whole.batches

@@ -15,7 +15,15 @@ from conftest import EMBEDDED, tiny_model
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.models.engines import BACKENDS, load_backend
 from sqljudge.models.engines import transformers as module
-from sqljudge.models.engines.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.models.engines.base import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    Failure,
+    GenerationRequest,
+    ModelSpec,
+    Prompt,
+)
 from sqljudge.models.engines.tokenizer import choice_tokens, word_token
 from sqljudge.models.engines.transformers import TransformersBackend
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -447,3 +455,38 @@ def test_a_gguf_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.tokenizer.chat_template
     assert len(parsed) <= 1
     assert numpy.memmap is before
+
+
+@pytest.mark.parametrize(
+    ("context", "length", "budget", "fits"),
+    [
+        (None, 500, 12, True),
+        (None, 500, 13, False),
+        (None, 600, 1, False),
+        (20, 10, 10, True),
+        (20, 10, 11, False),
+        (2000, 600, 1, True),
+    ],
+)
+def test_what_does_not_fit_the_context_fails_alone(
+    tiny_folder: Path, context: int | None, length: int, budget: int, fits: bool
+) -> None:
+    """The tiny model's own context is of 512 tokens."""
+    backend = module.load(ModelSpec("tiny", str(tiny_folder), dtype="float32", context=context), "cpu")
+    other, asked = GenerationRequest(Prompt("ab"), 3), GenerationRequest(Prompt("a" * length), budget)
+    found = dict(backend.generate([other, asked, other]))
+    said = f"a prompt of {length} tokens and a budget of {budget} are more than the model's context of {context or 512}"
+    assert isinstance(found[1], Completion) if fits else found[1] == Failure(said, own=True)
+    alone = dict(backend.generate([other]))[0]
+    assert isinstance(alone, Completion)
+    for answer in (found[0], found[2]):
+        assert isinstance(answer, Completion)
+        assert answer.token_ids == alone.token_ids
+    assert [*backend.refused([other, asked])] == ([] if fits else [1])
+
+
+def test_a_choice_that_does_not_fit_the_context_fails_alone(tiny_backend: TransformersBackend) -> None:
+    asked = [ChoiceRequest(Prompt("a" * length + ":"), ("Yes", "No")) for length in (510, 511, 5)]
+    found = dict(tiny_backend.choose(asked))
+    assert [isinstance(found[i], Choice) for i in range(3)] == [True, False, True]
+    assert tiny_backend.refused(asked) == {1: found[1]}

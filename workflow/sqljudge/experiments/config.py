@@ -289,5 +289,6 @@ def _localised(spec: ModelSpec, models_folder: str) -> ModelSpec:
         raise ConfigError(f"models_folder: {folder} is not a folder")
     for name in (spec.name, f"{spec.name}.gguf", source, source.rpartition("/")[2]):
         if (folder / name).exists():
-            return dataclasses.replace(spec, **{column: str(folder / name)})
+            found: dict[str, Any] = {column: str(folder / name)}
+            return dataclasses.replace(spec, **found)
     return spec

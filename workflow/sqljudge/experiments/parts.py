@@ -72,6 +72,10 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
+def _none_if_blank(cell: Any) -> Any:
+    return None if cell in ("", "-") else cell
+
+
 T = TypeVar("T")
 
 
@@ -393,9 +397,12 @@ class ModelRow(Part):
     """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
     A dash behind a server."""
     quantization: Literal["none", "8bit", "4bit", "-"]
-    """How the weights are held in memory; 8bit with transformers only, a dash behind a server."""
+    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server."""
     tokenizer: str = ""
     """Optional, behind a server only: hub name or folder of the tokenizer whose chat template frames prompts."""
     placement: Literal["device", "offload"] = "device"
     """Optional: offload keeps in the machine's memory the layers that the GPU has no room for (transformers only;
     slow)."""
+    context: Annotated[Positive | None, Field(strict=False), BeforeValidator(_none_if_blank)] = None
+    """Optional, with transformers and vllm: the most tokens of a prompt and its budget together; a request beyond it
+    fails. A dash or nothing: what the model's own settings say."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from sqljudge.core.errors import SqljudgeError
+from sqljudge.core.errors import ModelError, SqljudgeError
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +141,22 @@ def fastest_dtype(device: str) -> str:
     else:
         native = any(torch.cpu.get_capabilities().get(name) for name in NATIVE_BFLOAT16)
     return "bfloat16" if native else "float32"
+
+
+def check_usable(device: str, model: str) -> None:
+    """Check that a device ("cpu" or "cuda") can be used. Raises ModelError, naming the model, where it cannot."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        what = "the job was given a GPU, but none can be used here"
+        raise ModelError(f"model '{model}': {what}; run with --resources gpu=0")
+
+
+def device_name(device: str) -> str:
+    """What a job records of its device ("cpu" or "cuda"): "cpu", or the name of its GPU."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
 
 
 def operations() -> float:

@@ -41,7 +41,7 @@ Ask = Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Fail
 SECONDS = "seconds"
 """What a journalled answer says of its cost: its share of the wall seconds of its batch, so that a job's add up."""
 MOST_FAILURES = 20
-"""So many failures in a row, and the rest are not tried: whatever answers has gone away."""
+"""So many failures in a row, a request's own left out, and the rest are not tried: whatever answers has gone away."""
 SHOWN = 160
 """Characters of a prompt's end by which a failed request is listed."""
 REPORT_SECONDS = 5.0
@@ -148,7 +148,7 @@ class Session:
                     )
                 for i, answer in group:
                     if isinstance(answer, Failure):
-                        failed += 1
+                        failed += not answer.own
                         self._failed(requests[i], answer, last_one=failed >= MOST_FAILURES)
                         progress.add(0, 0)
                     else:
@@ -167,9 +167,14 @@ class Session:
         if not self.backend.batch:
             yield from ([found] for found in ask(requests, heartbeat))
             return
-        for start in range(0, len(requests), self.backend.batch):
-            together = requests[start : start + self.backend.batch]
-            yield [(start + position, answer) for position, answer in ask(together, heartbeat)]
+        refused: dict[int, Failure] = getattr(self.backend, "refused", lambda _: {})(requests)
+        for found in refused.items():  # asked again after a resume, they would shift all batches
+            yield [found]
+        left = [i for i in range(len(requests)) if i not in refused]
+        for start in range(0, len(left), self.backend.batch):
+            together = left[start : start + self.backend.batch]
+            answers = ask([requests[i] for i in together], heartbeat)
+            yield [(together[position], answer) for position, answer in answers]
 
     def _failed(self, request: GenerationRequest | ChoiceRequest, failure: Failure, *, last_one: bool) -> None:
         self.failures.append({"reason": failure.reason, "prompt_end": request.prompt.text[-SHOWN:]})

@@ -19,6 +19,7 @@ class Engine:
 
     `remote`: the model runs behind a server, or nowhere, so that a job needs no GPU of its own; behind a server
     `tokenizer` may name what renders chats. `reads`: whether it reads prompts; else any prompt format will do.
+    `context`: whether the row may set the context's length.
     `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that is malformed in
     a way of its own.
     """
@@ -29,15 +30,19 @@ class Engine:
     placements: tuple[str, ...] = ("device",)
     remote: bool = False
     reads: bool = True
+    context: bool = False
     environment: str = "gpu"
     check: Callable[[ModelSpec], Any] | None = None
 
 
 BACKENDS = {
     "transformers": Engine(
-        "sqljudge.models.engines.transformers", quantizations=("none", "8bit", "4bit"), placements=("device", "offload")
+        "sqljudge.models.engines.transformers",
+        quantizations=("none", "8bit", "4bit"),
+        placements=("device", "offload"),
+        context=True,
     ),
-    "vllm": Engine("sqljudge.models.engines.vllm", quantizations=("none", "4bit"), environment="vllm"),
+    "vllm": Engine("sqljudge.models.engines.vllm", context=True, environment="vllm"),
     "openai": Engine(
         "sqljudge.models.engines.openai",
         dtypes=("-",),
@@ -87,6 +92,9 @@ def check_spec(spec: ModelSpec) -> None:
             raise ConfigError(f"{column}: '{value}' is not possible with {backend}; possible: {', '.join(possible)}")
     if spec.tokenizer and not (engine.remote and engine.reads):
         raise ConfigError(f"tokenizer: the backend '{spec.backend}' has the model's own; leave the cell empty")
+    if spec.context and not engine.context:
+        able = ", ".join(name for name, each in BACKENDS.items() if each.context)
+        raise ConfigError(f"context: cannot be set with the backend '{spec.backend}', but with {able}; write a dash")
     if engine.remote and not spec.tokenizer and spec.revision != "-":
         raise ConfigError("revision: the server decides which weights it has; write a dash")
     if engine.check:

@@ -25,7 +25,8 @@ class ModelSpec:
     float32, bfloat16, float16, or auto (`device.fastest_dtype`). `quantization`: "none", "8bit" or "4bit" (of the
     weights in memory). `tokenizer`: for a model behind a server, the hub name (at `revision`) or folder of the
     tokenizer whose template renders chats. `placement`: "device", or "offload" for a model larger than the GPU,
-    whose last layers then stay in the machine's memory.
+    whose last layers then stay in the machine's memory. `context`: the most tokens of a prompt and its answer together;
+    None for what the model's own settings say.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelSpec:
     quantization: str = "none"
     tokenizer: str = ""
     placement: str = "device"
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +138,43 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """In place of an answer: a request that got none, and why. Nothing is known of what the model would have said."""
+    """In place of an answer: a request that got none, and why. Nothing is known of what the model would have said.
+
+    `own`: the reason lies in the request itself, so that it says nothing of whether others will be answered.
+    """
 
     reason: str
+    own: bool = False
+
+
+def beyond_context(
+    requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Sequence[Sequence[int]], context: int | None
+) -> dict[int, Failure]:
+    """The requests that are not sent, by position: those whose prompt and budget do not fit the context.
+
+    `prompts`: the token ids of each request's prompt. `context`: tokens; None where there is no limit. The budget of a
+    choice is the one token that is read. What the context cut short would look like what a budget did.
+    """
+    failures = {}
+    for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+        budget = request.max_new_tokens if isinstance(request, GenerationRequest) else 1
+        if context is not None and len(prompt) + budget > context:
+            sizes = f"a prompt of {len(prompt)} tokens and a budget of {budget}"
+            failures[i] = Failure(f"{sizes} are more than the model's context of {context}", own=True)
+    return failures
+
+
+def draw_key(request: GenerationRequest) -> bytes:
+    """What decides a sampled request's draws, 32 bytes: its seed, sample index and prompt, and nothing else.
+
+    Samples are then independent between prompts too, which intervals over questions assume.
+    """
+    return hashlib.sha256(f"{request.seed}/{request.sample}/{request.prompt.text}".encode()).digest()
 
 
 def request_seed(request: GenerationRequest) -> int:
-    """The seed (31 bits) of one sampled request for an engine that draws by itself: of its seed and sample index."""
-    name = f"{request.seed}/{request.sample}"
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+    """The seed (31 bits) of one sampled request for an engine that draws by itself; see `draw_key`."""
+    return int.from_bytes(draw_key(request)[:4], "big") >> 1
 
 
 Heartbeat = Callable[[int], None]
@@ -159,7 +189,8 @@ class Backend(Protocol):
     """An inference engine with one model loaded.
 
     `batch`: how many requests it computes as one batch, in which an answer's last digits depend on the others; 0 where
-    each answer stands alone. One that answers by what a request is about, not by its prompt, has `by_subject` True.
+    each answer stands alone. One with batches may tell by `refused(requests)` which requests, by position, no batch
+    takes in. One that answers by what a request is about, not by its prompt, has `by_subject` True.
     """
 
     @property

@@ -7,7 +7,6 @@ a detokenizer, and keys and values lie in a cache.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import ModelError
-from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
+from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, draw_key, silent
 from sqljudge.models.engines.cache import all_growing, join, keep_rows, new_cache, select_positions
 from sqljudge.models.engines.tokenizer import Detokenizer
 
@@ -116,12 +115,11 @@ class Decoder:
 
 
 def uniforms(request: GenerationRequest) -> NDArray[np.float64]:
-    """The numbers in [0, 1) that decide a sampled request's tokens: a function of seed, prompt and sample index alone.
+    """The numbers in [0, 1) that decide a sampled request's tokens: a function of its `draw_key` alone.
 
     The first n are the same whatever the budget.
     """
-    name = f"{request.seed}/{request.sample}/{request.prompt.text}"
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+    key = int.from_bytes(draw_key(request)[:16], "big")
     return np.random.Generator(np.random.Philox(key=key)).random(request.max_new_tokens)
 
 

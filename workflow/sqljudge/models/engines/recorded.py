@@ -121,7 +121,10 @@ class RecordedBackend:
             else:
                 yield (
                     i,
-                    Failure(f"{_name(about)}: {len(found)} texts are recorded, and number {sample + 1} is asked for"),
+                    Failure(
+                        f"{_name(about)}: {len(found)} texts are recorded, and number {sample + 1} is asked for",
+                        own=True,
+                    ),
                 )
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
@@ -130,7 +133,7 @@ class RecordedBackend:
             about = self._subject(request.about)
             score = self.records.scores.get(about)
             if score is None:
-                yield i, Failure(f"{_name(about)}: no score is recorded")
+                yield i, Failure(f"{_name(about)}: no score is recorded", own=True)
             else:
                 yield i, Choice((score, 1.0 - score)[: len(request.words)], 0)
 

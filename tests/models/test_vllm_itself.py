@@ -1,0 +1,184 @@
+"""The vLLM backend with vLLM itself, on a CPU, beside a plain forward pass and the backend transformers.
+
+Needs an interpreter of an environment with vLLM's build for CPUs: SQLJUDGE_VLLM_PYTHON names it (docs/running.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import EMBEDDED, ROOT
+from sqljudge.models.engines import transformers as module
+from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest, ModelSpec, Prompt
+from sqljudge.models.engines.batching import Row
+from sqljudge.models.engines.tokenizer import Detokenizer, choice_tokens
+from sqljudge.models.engines.transformers import TransformersBackend
+
+PYTHON = os.environ.get("SQLJUDGE_VLLM_PYTHON", "")
+CONTEXT = 256
+QUESTION = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+GREEDY = [
+    GenerationRequest(Prompt(QUESTION.format("What is the capital of France?")), 40),
+    GenerationRequest(Prompt("SELECT name, age FROM singer WHERE"), 40, stop=(";", "\n\n")),
+    GenerationRequest(Prompt("The three ships are called"), 40, stop=("the",)),
+    GenerationRequest(Prompt("Emoji: 😀 😃 😄 😁"), 40),
+]
+SAMPLED = [
+    GenerationRequest(Prompt(f"Question {i}: how many ships are there?\n"), 12, temperature=2.0, seed=1, sample=sample)
+    for i in range(16)
+    for sample in range(2 if i == 0 else 1)
+]
+BEYOND = [
+    GenerationRequest(Prompt(" ship" * 300), 1),
+    GenerationRequest(Prompt("a ship"), CONTEXT),
+    replace(GREEDY[0], sample=1, temperature=1.0, max_new_tokens=CONTEXT),
+]
+REFUSED = [GenerationRequest(Prompt(""), 3)]
+CHOICES = [
+    ChoiceRequest(Prompt("Is the sky blue? Answer Yes or No:"), ("Yes", "No")),
+    ChoiceRequest(Prompt("Is two more than three? Answer:"), ("Yes", "No")),
+    ChoiceRequest(Prompt('{"correct":'), ("true", "false"), ((" true", "true", " True"), (" false", "false"))),
+    ChoiceRequest(Prompt(" ship" * 300), ("Yes", "No")),
+]
+FITS = [i for i in range(len(CHOICES)) if i != 3]
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> TransformersBackend:
+    """The embedded model, unpacked, in float32."""
+    folder = tmp_path_factory.mktemp("models") / "embedded"
+    module.unpack(ModelSpec("embedded", EMBEDDED, dtype="float32"), folder)
+    return module.load(ModelSpec("embedded", str(folder), dtype="float32", context=CONTEXT), "cpu")
+
+
+@pytest.fixture(scope="module")
+def said(plain: TransformersBackend, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What vLLM answered, from one start of it."""
+    if not PYTHON:
+        pytest.skip("no vLLM: SQLJUDGE_VLLM_PYTHON names no interpreter that has it")
+    folder = tmp_path_factory.mktemp("vllm")
+    wanted = {
+        "folder": plain.weights.location,
+        "context": CONTEXT,
+        "journal": str(folder / "journal"),
+        "generate": [asdict(each) for each in [*GREEDY, *SAMPLED, *BEYOND, *REFUSED]],
+        "choose": [asdict(each) for each in CHOICES],
+        "short": [asdict(replace(each, max_new_tokens=5 + 3 * i)) for i, each in enumerate(GREEDY)],
+    }
+    ended = subprocess.run(
+        [PYTHON, str(Path(__file__).with_name("vllm_answers.py")), str(folder / "answers.json")],
+        input=json.dumps(wanted),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "VLLM_CPU_KVCACHE_SPACE": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    found: dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    found["journalled"] = sum(len(path.read_text().splitlines()) for path in folder.glob("journal/*/*.jsonl"))
+    print("seconds:", found["seconds"], "report:", found["report"])
+    return found
+
+
+def forward(plain: TransformersBackend, ids: list[int]) -> torch.Tensor:
+    """Log-probabilities of what follows each token, of a plain forward pass."""
+    with torch.inference_mode():
+        logprobs: torch.Tensor = plain.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    return logprobs
+
+
+def test_log_probabilities_are_those_of_a_plain_forward_pass(plain: TransformersBackend, said: dict[str, Any]) -> None:
+    worst = 0.0
+    for request, answer in zip([*GREEDY, *SAMPLED], said["completions"], strict=False):
+        prompt, ids = plain.encode(request.prompt), answer["token_ids"]
+        expected = forward(plain, prompt + ids)[len(prompt) - 1 : -1]
+        for place, (token, logprob) in enumerate(zip(ids, answer["logprobs"], strict=True)):
+            worst = max(worst, abs(float(expected[place, token]) - logprob))
+            if not request.temperature:
+                assert float(expected[place].max() - expected[place, token]) < 1e-3
+    print("worst log-probability:", worst)
+    assert worst < 1e-3
+
+
+def test_choices_are_those_of_a_plain_forward_pass(plain: TransformersBackend, said: dict[str, Any]) -> None:
+    for i in FITS:
+        expected = forward(plain, plain.encode(CHOICES[i].prompt))[-1].exp()
+        groups = choice_tokens(plain.tokenizer, "embedded", CHOICES[i])
+        found = said["choices"][i]["probabilities"]
+        print("choice:", found)
+        assert found == pytest.approx([float(expected[list(ids)].sum()) for ids in groups], abs=1e-3)
+
+
+def test_texts_ends_and_reasons_are_those_of_the_backend_transformers(
+    plain: TransformersBackend, said: dict[str, Any]
+) -> None:
+    own = dict(plain.generate(GREEDY))
+    for i, (request, answer) in enumerate(zip([*GREEDY, *SAMPLED], said["completions"], strict=False)):
+        prompt = plain.encode(request.prompt)
+        row = Row(0, request, prompt, Detokenizer(plain.decode, prompt), None)
+        for token in answer["token_ids"]:
+            assert not row.finish_reason, "it ended where a row of the other backend ends"
+            row.take(token, 0.0, plain._end_ids())
+        expected = asdict(row.completion())
+        assert {**answer, "logprobs": ()} == {
+            **{name: [*part] if isinstance(part, tuple) else part for name, part in expected.items()},
+            "logprobs": (),
+        }
+        if i < len(GREEDY):
+            assert answer["token_ids"] == [*own[i].token_ids]
+    reasons = [answer["finish_reason"] for answer in said["completions"][: len(GREEDY)]]
+    print("greedy:", [(answer["text"], answer["finish_reason"]) for answer in said["completions"][: len(GREEDY)]])
+    assert {"stop", "length"} == {*reasons}
+    assert said["completions"][0]["token_ids"][-1] in plain._end_ids(), "one ends by the end token"
+    assert any(mark in said["completions"][2]["text"] for mark in GREEDY[2].stop), "one ends by a stop mark"
+
+
+def test_samples_differ_between_questions_and_samples(said: dict[str, Any]) -> None:
+    answers = said["completions"][len(GREEDY) : len(GREEDY) + len(SAMPLED)]
+    firsts = [answer["token_ids"][0] for answer in answers]
+    print("first tokens:", firsts)
+    assert len({*firsts}) > len(firsts) // 2
+    assert len({tuple(answer["token_ids"]) for answer in answers}) == len(answers)
+
+
+def test_what_does_not_fit_fails_alone(plain: TransformersBackend, said: dict[str, Any]) -> None:
+    *failed, refused = said["completions"][len(GREEDY) + len(SAMPLED) :]
+    assert refused["reason"].startswith("vLLM refuses the request: ")
+    assert [one["reason"] for one in failed] == [
+        f"a prompt of {len(plain.encode(each.prompt))} tokens and a budget of {each.max_new_tokens} "
+        f"are more than the model's context of {CONTEXT}"
+        for each in BEYOND
+    ]
+    assert [asdict(one) for one in dict(plain.generate(BEYOND)).values()] == failed
+    assert [i for i, one in enumerate(said["choices"]) if "reason" in one] == [3]
+    assert len(said["report"]["failures"]) == len(BEYOND) + len(REFUSED) + 1
+    assert said["journalled"] == len(GREEDY) + len(SAMPLED) + len(FITS)
+
+
+def test_answers_and_beats_come_as_they_are_made(said: dict[str, Any]) -> None:
+    beats = [one for one in said["came"] if isinstance(one, int)]
+    answers = {one[0]: (place, one[1]) for place, one in enumerate(said["came"]) if isinstance(one, list)}
+    assert sum(beats) == sum(len(answer["token_ids"]) for _, answer in answers.values())
+    assert answers[0][0] < len(said["came"]) - 5, "the shortest comes before the others are done"
+    for i, (_, answer) in answers.items():
+        whole = said["completions"][i]
+        cut = min(len(whole["token_ids"]), GREEDY[i].max_new_tokens, 5 + 3 * i)
+        assert answer["token_ids"] == whole["token_ids"][:cut]
+        assert answer["token_ends"] == whole["token_ends"][:cut]
+    assert said["left"] == 0, "what was given up is not computed on"
+
+
+def test_what_the_job_records(said: dict[str, Any]) -> None:
+    report = said["report"]
+    assert report["engine"]["device"] == "cpu"
+    assert {"vllm", "torch"} <= report["engine"].keys()
+    assert report["model"]["vllm"] == report["engine"]["vllm"]
+    assert report["peak_memory_mib"] > 2500, "the weights, and two GiB of keys and values"
