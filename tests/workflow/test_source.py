@@ -36,7 +36,9 @@ def runs_again(project: Project, target: str = SAMPLE) -> None:
     assert anew.code == 0, anew.output
 
 
-@pytest.mark.parametrize("source", [".", "link", "absolute", "parent"])
+@pytest.mark.parametrize(
+    "source", [".", "parent", *(pytest.param(place, marks=pytest.mark.slow) for place in ("link", "absolute"))]
+)
 def test_a_run_inside_its_dataset(new_project: NewProject, source: str) -> None:
     project = new_project()
     if source == "parent":
@@ -50,6 +52,7 @@ def test_a_run_inside_its_dataset(new_project: NewProject, source: str) -> None:
         assert project.snakemake("results/judgments/taster/few_shot/pool.parquet").code == 0
 
 
+@pytest.mark.slow
 def test_an_archive_in_the_folder_of_the_run(new_project: NewProject) -> None:
     """Also where a download would lie: no rule makes it where a source is named."""
     project = new_project()
