@@ -13,14 +13,14 @@ from sqljudge.stages.prompts import Framing, read_template
 from sqljudge.stages.score import MODES, SCORINGS, score_judgments
 
 ROOT = Path(__file__).resolve().parents[2]
-BUDGETS = (12, 20, 32, 44)
-PROMPTS = 30
+BUDGETS = (20, 44)
+PROMPTS = 20
 
 
 @pytest.mark.model
 def test_scores_cut_from_the_longest_response_equal_those_of_separate_runs(embedded: Any) -> None:
     mini = ROOT / "resources/mini_spider"
-    questions, groups = read_pool(mini / "pool.json", mini / "tables.json", questions=8, seed=7)
+    questions, groups = read_pool(mini / "pool.json", mini / "tables.json", questions=6, seed=7)
     pairs = judged_pairs(questions, groups)[:PROMPTS]
     assert len(pairs) == PROMPTS
     kept = {(question.id, sql) for question, sql in pairs}

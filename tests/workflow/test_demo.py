@@ -17,7 +17,7 @@ REDUCED = {
     "decodings": {"sample": {"samples": 2, "temperature": 0.5, "max_new_tokens": 24}},
     "experiments": {
         "table1": {"budget": 24},
-        "table2": {"budget": 24, "baselines": ["majority"], "planners": []},
+        "table2": {"discriminators": ["smollm2-yes-no"], "budget": 24, "baselines": ["majority"], "planners": []},
         "table3": {"budget": 24, "baselines": ["oracle-1"], "planners": []},
         "table4": {"budget": 24},
         "table5": {"budget": 24},

@@ -18,7 +18,7 @@ from sqljudge.models.journal import read_entries
 from test_demo import REDUCED, merged
 
 KILLS = 20
-MORE = {"pool": {"questions": 8}, "experiments": {"table2": {"discriminators": ["smollm2-yes-no"]}}}
+MORE = {"pool": {"questions": 8}}
 TARGETS = ("table1", "table2")
 COMPARED = ("candidates", "judgments", "scores", "selections", "metrics", "tables", "figures")
 

@@ -48,7 +48,7 @@ def test_tables_do_not_depend_on_the_number_of_shards(finished: Project, new_pro
     assert report["from_journal"] == report["distinct"], "one job finds what the shards asked"
 
 
-@pytest.mark.parametrize("shards", [3, 12])
+@pytest.mark.parametrize("shards", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_shards_need_no_journal(finished: Project, new_project: NewProject, shards: int) -> None:
     project = new_project()
     project.change("journal", False)
