@@ -100,6 +100,9 @@ PATTERNS: dict[str, str] = {
 }
 """Each kind of file that depends on a variant, as a pattern of Snakemake's wildcards."""
 
+OF_BUDGETS = "reasoning"
+"""The kind of metric whose file holds several budgets: its values depend on the budget, and its name does not."""
+
 _NAMES = r"[^/]+"
 CONSTRAINTS = {
     **dict.fromkeys(("pool", "discriminator", "context", "planner", "base"), _NAMES),
@@ -146,12 +149,9 @@ def only(kind: str, variant: Variant) -> Variant:
 
 
 def cell_of(kind: str, variant: Variant) -> Variant:
-    """A variant with the fields alone that a value of a kind of metric depends on.
-
-    They are those of its file's name; the quality of responses is measured at several budgets in one file.
-    """
+    """A variant with the fields alone that a value of a kind of metric depends on: see OF_BUDGETS."""
     found = only(kind, variant)
-    return replace(found, budget=variant.budget) if kind == "reasoning" else found
+    return replace(found, budget=variant.budget) if kind == OF_BUDGETS else found
 
 
 @cache

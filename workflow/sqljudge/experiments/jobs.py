@@ -13,6 +13,7 @@ from sqljudge.core.variants import (
     CHOOSERS,
     FORCED,
     GREEDY,
+    OF_BUDGETS,
     POOL,
     Experiment,
     Variant,
@@ -75,7 +76,7 @@ class Needs:
         """For every file of the quality of responses, all budgets at which any cell wants it, the smallest first."""
         found: dict[Variant, set[int]] = {}
         for kind, each in self.cells:
-            if kind == "reasoning":
+            if kind == OF_BUDGETS:
                 found.setdefault(only(kind, each), set()).add(each.budget)
         return {file: sorted(budgets) for file, budgets in found.items()}
 

@@ -14,6 +14,7 @@ from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import HARDNESS
 from sqljudge.core.variants import (
     GREEDY,
+    OF_BUDGETS,
     POOL,
     RERANK,
     Experiment,
@@ -48,7 +49,7 @@ class Results:
     def metric(self, kind: str, variant: Variant) -> Metric | None:
         """The metric of a kind and variant; None if it was not run."""
         found = self.metrics.get(path(kind, variant))
-        return found["budgets"].get(str(variant.budget)) if found and kind == "reasoning" else found
+        return found["budgets"].get(str(variant.budget)) if found and kind == OF_BUDGETS else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ def from_pretrained(kind: Any, spec: ModelSpec, weights: Weights, **arguments: A
     """
     if weights.gguf_file:
         arguments["gguf_file"] = weights.gguf_file
+    reading = _gguf_read_once() if weights.gguf_file else contextlib.nullcontext()
     if not weights.local:
         arguments["revision"] = spec.revision
     try:
-        with contextlib.redirect_stderr(io.StringIO()), _gguf_read_once():  # the library's loading bars
+        with contextlib.redirect_stderr(io.StringIO()), reading:  # the library's loading bars
             return kind.from_pretrained(weights.location, **arguments)
     except Exception as error:  # a damaged file makes its reader raise nearly anything
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
