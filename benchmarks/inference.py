@@ -4,10 +4,12 @@ The loop gives a question's candidates to `generate` as one batch and keeps the 
 vocabulary; for yes/no it takes one forward pass a question. Both sides get the same prompts, model, dtype and threads,
 in turns, each run in a process of its own; loading the model is not timed. Questions and candidates are the embedded
 benchmark's; with `--shape` they are random words, for a model of that shape with random weights, and the times are also
-compared with what the machine's measured memory bandwidth (for answers) or matrix products (for one pass) allow:
+compared with what the machine's measured memory bandwidth (for answers) or matrix products (for one pass) allow. Two
+more sides may be asked for: `generate` in batches, and the library's continuous batching:
 
-    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --methods reasoning --budget 512 --questions 400
-    python benchmarks/inference.py --shape llama-13b --device cuda --methods yes_no --questions 400
+    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --methods reasoning --budget 512 --questions 341 \
+        --sides loop generate continuous ours --loop-questions 2 --batch-questions 86 --repeats 1
+    python benchmarks/inference.py --shape qwen2-1.5b --device cuda --methods yes_no --questions 400 --shared-tokens 200
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 BUDGETS = (32, 64, 96, 128, 160, 192, 256)
 TARGETS = {"reasoning": 4, "yes_no": 3}
 """How many times faster than the loop we want to be on two CPU cores."""
+BATCH_ROWS = {"cpu": 64, "cuda": 256}
+"""Rows of a batch of plain `generate`."""
+SIDES = ("loop", "generate", "continuous", "ours")
 VARIANTS = 4
 """Soft and hard scores, every candidate and only the executable ones: the loop is run anew for each."""
 
@@ -49,7 +54,7 @@ def main() -> None:
         seconds = {}
         for kind in options.methods:
             seconds[kind] = compare(options, kind, options.budget if kind == "reasoning" else 0)
-            if options.shape:
+            if options.shape and "ours" in options.sides:
                 against_bound(options, kind, seconds[kind]["ours"])
         if options.variants:
             all_variants(options, seconds["reasoning"])
@@ -72,6 +77,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--loop-questions", type=int, help="time the reasoning loop on so many, and scale (default: all)"
     )
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=["loop", "ours"])
+    parser.add_argument("--batch-questions", type=int, help="time the two other sides on so many, and scale")
+    parser.add_argument("--shared-tokens", type=int, default=0, help="that begin all random prompts of a question")
     parser.add_argument("--candidates", type=int, default=3)
     parser.add_argument("--budget", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
@@ -83,26 +91,30 @@ def arguments() -> argparse.Namespace:
     if options.variants and "reasoning" not in options.methods:
         parser.error("--variants needs reasoning among --methods")
     options.loop_questions = options.loop_questions or (4 if options.shape else options.questions)
+    options.batch_questions = options.batch_questions or options.questions
     return options
 
 
 def compare(options: argparse.Namespace, kind: str, budget: int) -> dict[str, float]:
-    """Time both sides in turns; print and return the medians in seconds."""
-    scale = options.questions / options.loop_questions if kind == "reasoning" or options.shape else 1.0
-    seconds: dict[str, list[float]] = {"loop": [], "ours": []}
-    memory = {}
-    for _ in range(options.repeats):
-        for side in seconds:
-            found = child(options, f"{side}_{kind}", budget)
-            seconds[side].append(found["seconds"] * (scale if side == "loop" else 1))
-            memory[side] = found["peak_mib"]
-    medians = {side: median(values) for side, values in seconds.items()}
+    """Time the sides in turns; print and return the medians in seconds."""
+    sides = [side for side in options.sides if f"{side}_{kind}" in CHILDREN]
+    timed_on = dict.fromkeys(sides, options.questions)
+    if kind == "reasoning" or options.shape:
+        timed_on["loop"] = options.loop_questions
+    timed_on |= {side: options.batch_questions for side in sides if side in ("generate", "continuous")}
     print(f"\n{kind}" + (f", budget {budget}" if budget else ""))
-    for side, values in seconds.items():
-        spread = f"{min(values):.1f} to {max(values):.1f}"
-        note = f", scaled from {options.loop_questions} questions" if side == "loop" and scale != 1 else ""
-        print(f"  {side}: {medians[side]:.1f} s (median of {len(values)}, {spread}{note}), peak {memory[side]:.0f} MiB")
-    print(f"  ratio of medians: {medians['loop'] / medians['ours']:.1f} (wanted: at least {target(options, kind)})")
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(options.repeats):
+        for side in sides:
+            found = child(options, f"{side}_{kind}", budget)
+            seconds[side].append(found["seconds"] * options.questions / timed_on[side])
+            note = f", scaled from {timed_on[side]} questions" if timed_on[side] != options.questions else ""
+            print(f"  {side}: {seconds[side][-1]:.1f} s{note}, peak {found['peak_mib']:.0f} MiB", flush=True)
+    medians = {side: median(values) for side, values in seconds.items()}
+    for side in sides:
+        if side != "ours" and "ours" in sides:
+            wanted = f" (wanted: at least {target(options, kind)})" if side == "loop" else ""
+            print(f"  {side} / ours, of medians: {medians[side] / medians['ours']:.1f}{wanted}")
     return medians
 
 
@@ -141,7 +153,8 @@ def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> No
 def child(options: argparse.Namespace, what: str, budget: int, folder: Path = Path()) -> Any:
     """Run one side once in a process of its own."""
     command = [sys.executable, __file__, "--child", what, "--budget", str(budget), "--folder", str(folder)]
-    for name in ("model", "dtype", "device", "questions", "loop_questions", "candidates", "prompt_tokens"):
+    shared = ("model", "dtype", "device", "questions", "loop_questions", "batch_questions", "candidates")
+    for name in (*shared, "prompt_tokens", "shared_tokens"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     command += ["--shape", options.shape] if options.shape else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -200,7 +213,8 @@ def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) 
     backend.tokenizer = shapes.tokenizer(options.shape) if options.shape else backend.tokenizer
     backend.model  # noqa: B018  (loaded now, not when first needed)
     if options.shape:
-        texts = shapes.prompts(options.shape, questions, options.candidates, options.prompt_tokens)
+        sizes = options.prompt_tokens, options.shared_tokens
+        texts = shapes.prompts(options.shape, questions, options.candidates, *sizes)
         return backend, [[Prompt(text) for text in each] for each in texts]
     pool = json.loads((ROOT / "resources/mini_spider/pool.json").read_text(encoding="utf-8"))
     pool = [each for each in pool if len(each["top_n"]) >= options.candidates][:questions]
@@ -242,6 +256,43 @@ def loop_reasoning(options: argparse.Namespace) -> dict[str, float]:
         new = out.sequences[:, inputs["input_ids"].shape[1] :]
         probabilities = torch.stack(out.scores, 1).softmax(-1).gather(2, new[:, :, None])
         backend.tokenizer.batch_decode(new), probabilities.tolist()
+    return measured(time.monotonic() - start)
+
+
+def generate_reasoning(options: argparse.Namespace) -> dict[str, float]:
+    """`generate` in batches as large as ours; it gives no probabilities, whose scores would fill the memory."""
+    import torch
+
+    backend, questions = backend_and_prompts(options, "reasoning", options.batch_questions)
+    asked = [prompt for batch in questions for prompt in batch]
+    rows = min(len(asked), BATCH_ROWS[options.device])
+    start = time.monotonic()
+    for first in range(0, len(asked), rows):
+        with torch.no_grad():
+            inputs = padded(backend, asked[first : first + rows])
+            pad = backend.tokenizer.pad_token_id or 0
+            out = backend.model.generate(**inputs, do_sample=False, max_new_tokens=options.budget, pad_token_id=pad)
+        backend.tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :])
+    return measured(time.monotonic() - start)
+
+
+def continuous_reasoning(options: argparse.Namespace) -> dict[str, float]:
+    """The library's continuous batching, with the log-probability of each token."""
+    from transformers.generation import ContinuousBatchingConfig, GenerationConfig
+
+    backend, questions = backend_and_prompts(options, "reasoning", options.batch_questions)
+    ids = [backend.encode(prompt) for batch in questions for prompt in batch]
+    blocks = len(ids) * (max(map(len, ids)) // 256 + options.budget // 256 + 2)  # on a CPU it would take most memory
+    settings = {"num_blocks": blocks} if options.device == "cpu" else {}
+    start = time.monotonic()
+    found = backend.model.generate_batch(
+        ids,
+        generation_config=GenerationConfig(do_sample=False, max_new_tokens=options.budget, eos_token_id=-1),
+        continuous_batching_config=ContinuousBatchingConfig(return_logprobs=True, **settings),
+    )
+    backend.tokenizer.batch_decode([each.generated_tokens for each in found.values()])
+    if len(found) != len(ids) or any(each.error for each in found.values()):
+        sys.exit(f"continuous batching answered {len(found)} of {len(ids)} requests, or with errors")
     return measured(time.monotonic() - start)
 
 
@@ -295,6 +346,8 @@ def measured(seconds: float) -> dict[str, float]:
 
 CHILDREN = {
     "loop_reasoning": loop_reasoning,
+    "generate_reasoning": generate_reasoning,
+    "continuous_reasoning": continuous_reasoning,
     "loop_yes_no": loop_yes_no,
     "ours_reasoning": ours_reasoning,
     "ours_yes_no": ours_yes_no,

@@ -73,11 +73,19 @@ def tokenizer(shape: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token=FIXED_WORDS[0])
 
 
-def prompts(shape: str, questions: int, candidates: int, tokens: int) -> list[list[str]]:
-    """Texts of so many tokens, drawn with a fixed seed, none of which begins as another does."""
+def prompts(shape: str, questions: int, candidates: int, tokens: int, shared: int = 0) -> list[list[str]]:
+    """Texts of so many tokens, drawn with a fixed seed; those of one question begin with the same `shared` tokens."""
     draw = random.Random(0)
     known = words(shape)
-    return [[" ".join(draw.choices(known, k=tokens)) for _ in range(candidates)] for _ in range(questions)]
+
+    def some(count: int) -> list[str]:
+        return draw.choices(known, k=count)
+
+    texts = []
+    for _ in range(questions):
+        head = some(shared)
+        texts.append([" ".join(head + some(tokens - shared)) for _ in range(candidates)])
+    return texts
 
 
 def timed(device: str, work: Callable[[], Any], repeats: int = 10) -> float:

@@ -1,4 +1,4 @@
-"""A running batch gives each request what it would get alone; prompts that begin alike are computed once."""
+"""A running batch gives each request what it would get alone."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from sqljudge.core.errors import ModelError
-from sqljudge.models.engines import batching
+from sqljudge.models.engines import slots as slots_module
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
-from sqljudge.models.engines.batching import (
-    Decoder,
-    Tree,
-    choose_tokens,
-    fits,
-    halved,
-    left_padded,
-    prefill,
-    shared_prefix,
-    trees,
-    uniforms,
-)
+from sqljudge.models.engines.batching import Decoder, fits, halved
 from sqljudge.models.engines.cache import GROWTH
+from sqljudge.models.engines.rows import choose_tokens, uniforms
 from sqljudge.models.engines.tokenizer import Detokenizer
 
 VOCABULARY = 61
@@ -38,10 +26,20 @@ def decode(ids: Sequence[int]) -> str:
     return "".join(chr(0x4E00 + i) for i in ids)
 
 
-def decoder(model: Any, slots: int, end_ids: frozenset[int] = frozenset()) -> Decoder:
-    return Decoder(
-        model, end_ids=end_ids, pad_id=0, slots=slots, new_detokenizer=lambda context: Detokenizer(decode, context)
-    )
+FIXED = {"slots": False}
+"""Whether requests have fixed slots, as on a GPU."""
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["growing", "fixed"])
+def fixed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Every test of this file is run with both kinds of batch."""
+    monkeypatch.setitem(FIXED, "slots", request.param)
+    return bool(request.param)
+
+
+def decoder(model: Any, slots: int, end_ids: frozenset[int] = frozenset(), **how: Any) -> Decoder:
+    how = {"new_detokenizer": lambda context: Detokenizer(decode, context), **how}
+    return Decoder(model, end_ids=end_ids, pad_id=0, slots=slots, fixed=FIXED["slots"], **how)
 
 
 def prompts_of(*lengths: int, seed: int = 1) -> list[list[int]]:
@@ -125,6 +123,7 @@ def test_the_tiny_models_say_varied_things(tiny: Any) -> None:
 
 
 def test_finished_rows_leave_and_others_take_their_places(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_module, "FEWEST", 1)
     made, widths = decoder(tiny, 3), []
     forward = made.model.forward
 
@@ -134,11 +133,11 @@ def test_finished_rows_leave_and_others_take_their_places(tiny: Any, monkeypatch
 
     monkeypatch.setattr(made.model, "forward", watched)
     prompts = prompts_of(4, 4, 4, 4, 4)
-    answers(made, asked(prompts, [2, 6, 6, 6, 2]), prompts)
+    answers(made, asked(prompts, [2, 6, 6, 9, 2]), prompts)
     assert all(rows <= 3 for rows, _ in widths)
     assert sum(width > 1 for _, width in widths) > 1, "more than one prefill: the batch was refilled"
     assert widths[-1][0] < 3, "finished rows were dropped"
-    assert len(widths) <= 11, "requests ran side by side"
+    assert len(widths) <= 15, "requests ran side by side: one after another they take 25 passes"
 
 
 def test_identical_prompts_are_prefilled_once(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +196,7 @@ def test_a_prefix_holds_where_the_budget_splits_a_character(tiny: Any) -> None:
     def two_tokens_a_letter(ids: Sequence[int]) -> str:
         return bytes(b for i in ids for b in ([0xC3] if i % 2 else [0xA0])).decode("utf-8", "replace")
 
-    made = Decoder(
-        tiny, end_ids=frozenset(), pad_id=0, slots=1, new_detokenizer=lambda _: Detokenizer(two_tokens_a_letter)
-    )
+    made = decoder(tiny, 1, new_detokenizer=lambda _: Detokenizer(two_tokens_a_letter))
     prompts = prompts_of(6)
     (long,) = answers(made, asked(prompts, 20), prompts)
     for budget in range(1, 20):
@@ -239,13 +236,8 @@ def test_an_end_token_shows_what_was_left_of_a_character(tiny: Any) -> None:
     prompts = prompts_of(6)
     (first, end, *_) = plain(tiny, prompts[0], 5)[0]
     assert first != end
-    made = Decoder(
-        tiny,
-        end_ids=frozenset({end}),
-        pad_id=0,
-        slots=1,
-        new_detokenizer=lambda _: Detokenizer(lambda ids: b"\xf0".decode("utf-8", "replace") * bool(ids)),
-    )
+    broken = b"\xf0".decode("utf-8", "replace")
+    made = decoder(tiny, 1, frozenset({end}), new_detokenizer=lambda _: Detokenizer(lambda ids: broken * bool(ids)))
     (completion,) = answers(made, asked(prompts, 5), prompts)
     assert (completion.text, completion.token_ends, completion.finish_reason) == ("\ufffd", (0, 1), "stop")
 
@@ -379,12 +371,6 @@ def test_sampling_and_greedy_share_a_batch(tiny: Any) -> None:
         same(completion, answers(decoder(tiny, 1), [requests[i]], [prompts[i]])[0])
 
 
-def test_left_padded() -> None:
-    ids, mask = left_padded([[5, 6, 7], [8]], 0, torch.device("cpu"))
-    assert ids.tolist() == [[5, 6, 7], [0, 0, 8]]
-    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
-
-
 def test_no_requests(tiny: Any) -> None:
     assert list(decoder(tiny, 3).run([], [])) == []
 
@@ -442,99 +428,3 @@ def test_the_embedded_model_equals_plain_generate(embedded: Any) -> None:
             assert list(completion.token_ids) == tokens
             assert list(completion.logprobs) == pytest.approx(logprobs, abs=TOLERANCE)
             assert embedded.decode([*ids, *tokens]) == embedded.decode(ids) + completion.text
-
-
-def family(seed: int, *branches: int) -> list[tuple[int, ...]]:
-    """Sorted distinct prompts that share 9 tokens; each number is how many own tokens one of them has."""
-    draw = random.Random(seed)
-    root = [draw.randrange(VOCABULARY) for _ in range(9)]
-    return sorted({tuple(root + [draw.randrange(VOCABULARY) for _ in range(size)]) for size in branches})
-
-
-def alone(model: Any, prompt: Sequence[int]) -> torch.Tensor:
-    with torch.inference_mode():
-        logits: torch.Tensor = model(torch.tensor([list(prompt)])).logits[0, -1].float()
-    return logits
-
-
-@pytest.fixture
-def counted(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many tokens each forward pass of the tiny model computes, padding included."""
-    seen: list[int] = []
-    forward = tiny.forward
-
-    def watched(*plain: torch.Tensor, **inputs: Any) -> Any:
-        if not plain:
-            seen.append(inputs["input_ids"].numel())
-        return forward(*plain, **inputs)
-
-    monkeypatch.setattr(tiny, "forward", watched)
-    return seen
-
-
-@pytest.mark.parametrize("most", [16, 1024])
-def test_logits_are_those_of_each_prompt_alone(
-    tiny: Any, counted: list[int], monkeypatch: pytest.MonkeyPatch, most: int
-) -> None:
-    monkeypatch.setattr(batching, "CPU_TREE_TOKENS", most)
-    prompts = family(3, 0, 2, 2, 5, 3)
-    with torch.inference_mode():
-        found = prefill(tiny, prompts, 0, keep=False)
-    assert found.cache is None
-    assert sum(counted) < sum(map(len, prompts))
-    assert (len(counted) > 1) == (most == 16)
-    for logits, prompt in zip(found.logits, prompts, strict=True):
-        assert torch.allclose(logits, alone(tiny, prompt), atol=1e-4)
-
-
-@pytest.mark.parametrize("most", [16, 1024])
-def test_what_is_kept_goes_on_as_each_prompt_alone(tiny: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(batching, "CPU_TREE_TOKENS", most)
-    prompts = family(5, 1, 4, 0, 2, 6, 6)
-    with torch.inference_mode():
-        found = prefill(tiny, prompts, 0, keep=True)
-        assert found.mask.sum(1).tolist() == [len(prompt) for prompt in prompts]
-        logits = tiny(
-            input_ids=torch.full((len(prompts), 1), 7),
-            attention_mask=torch.nn.functional.pad(found.mask, (0, 1), value=1),
-            position_ids=found.mask.sum(1, keepdim=True),
-            past_key_values=found.cache,
-        ).logits[:, -1]
-    for row, prompt in zip(logits, prompts, strict=True):
-        assert torch.allclose(row, alone(tiny, (*prompt, 7)), atol=1e-4)
-
-
-def test_prompts_that_share_too_little_are_padded(tiny: Any, counted: list[int]) -> None:
-    prompts = [(1, 2, 3, 4), (2, 3, 4), (5, 6, 7, 8, 9)]
-    with torch.inference_mode():
-        found = prefill(tiny, prompts, 0, keep=True)
-    assert counted == [15]
-    for logits, prompt in zip(found.logits, prompts, strict=True):
-        assert torch.allclose(logits, alone(tiny, prompt), atol=1e-4)
-
-
-PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple), min_size=1, max_size=12)
-
-
-@given(PROMPTS.map(lambda prompts: sorted(set(prompts))), st.integers(1, 30))
-def test_paths_spell_the_prompts_and_attention_follows_them(prompts: list[tuple[int, ...]], most: int) -> None:
-    grown = list(trees(prompts, most))
-    paths = [(tree, path) for tree in grown for path in tree.paths]
-    assert [tuple(tree.tokens[node] for node in path) for tree, path in paths] == prompts
-    for tree, path in paths:
-        seen = tree.attention()
-        for depth, node in enumerate(path):
-            assert seen[node].nonzero().flatten().tolist() == path[: depth + 1]
-    for tree in grown:
-        assert len(tree.tokens) <= most or len(tree.paths) == 1
-        assert len(tree.tokens) == len({prompt[: i + 1] for prompt in spelled(tree) for i in range(len(prompt))})
-
-
-def spelled(tree: Tree) -> list[tuple[int, ...]]:
-    return [tuple(tree.tokens[node] for node in path) for path in tree.paths]
-
-
-def test_shared_prefix() -> None:
-    assert shared_prefix([1, 2, 3], [1, 2, 4]) == 2
-    assert shared_prefix([1, 2], [1, 2, 4]) == 2
-    assert shared_prefix([], [1]) == 0

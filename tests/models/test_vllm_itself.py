@@ -17,7 +17,7 @@ import torch
 from conftest import EMBEDDED, ROOT
 from sqljudge.models.engines import transformers as module
 from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest, ModelSpec, Prompt
-from sqljudge.models.engines.batching import Row
+from sqljudge.models.engines.rows import Row
 from sqljudge.models.engines.tokenizer import Detokenizer, choice_tokens
 from sqljudge.models.engines.transformers import TransformersBackend
 

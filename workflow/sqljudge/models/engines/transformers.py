@@ -30,15 +30,16 @@ from sqljudge.models.engines.base import (
     beyond_context,
     silent,
 )
-from sqljudge.models.engines.batching import Decoder, fits, halved, prefill
+from sqljudge.models.engines.batching import Decoder, fits, halved
+from sqljudge.models.engines.prefill import prefill
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, hub_commit, locate, note_origin, origin
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CPU_SLOTS = 64
-GPU_SLOTS = 256
+GPU_SLOTS = 512
 CPU_BATCH = 64
-GPU_BATCH = 1024
+GPU_BATCH = 2048
 """Requests of a batch: a job that is killed loses those under way, and at the end of a batch slots stand empty."""
 CPU_PREFILL_TOKENS = 4096
 GPU_PREFILL_TOKENS = 65536
@@ -146,19 +147,24 @@ class TransformersBackend:
         if not sent:
             return
         requests, prompts = [requests[i] for i in sent], [whole[i] for i in sent]
-        known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
-        decoder = Decoder(
-            self.model,
-            end_ids=self._end_ids(),
-            pad_id=self._pad_id(),
-            slots=self.slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests)),
-            new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
-        )
-        allowed = decoder.slots
+        decoder, allowed = self._decoder, self.slots(max(map(len, prompts)) + max(r.max_new_tokens for r in requests))
+        decoder.slots = allowed
         yield from ((sent[i], answer) for i, answer in decoder.run(requests, prompts, heartbeat))
         self._slots_used = decoder.slots
         if decoder.slots < allowed:  # memory ran out: the next batch begins with what fitted
             self._most_slots = decoder.slots
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
+        return Decoder(
+            self.model,
+            end_ids=self._end_ids(),
+            pad_id=self._pad_id(),
+            slots=self._most_slots,
+            new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
+            fixed=self.device.type == "cuda",
+        )
 
     @torch.inference_mode()
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:

@@ -1,0 +1,144 @@
+"""The first pass over prompts: prompts that begin alike are computed as one tree. Knows token ids and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sqljudge.models.engines.cache import all_growing, join, new_cache, select_positions
+
+PAYS_BELOW = {"cpu": 0.75, "cuda": 0.5}
+"""Share of the prompts' tokens that must be left in the trees for them to be used: attention in a tree costs more."""
+TREE_TOKENS = {"cpu": 1024, "cuda": 4096}
+ANY_SHAPE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Attention for inputs of ever new shapes: cuDNN's builds a program for each, which took a second on an H200."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """Logits of each prompt's last position, float32 [prompts, vocabulary]; keys and values, padded on the left."""
+
+    logits: torch.Tensor
+    cache: Any
+    """None where keys and values were not wanted."""
+    mask: torch.Tensor
+    """1 where a prompt's token stands, 0 at padding: [prompts, longest]."""
+
+
+def prefill(model: Any, prompts: Sequence[Sequence[int]], pad_id: int, *, keep: bool) -> Prefilled:
+    """Compute distinct prompts, sorted. `keep`: whether keys and values are wanted.
+
+    Prompts that begin alike form a tree, one node a token. The nodes of a tree go through the model as one sequence, in
+    which each attends to itself and its ancestors alone; a prompt's keys and values are those along its path.
+    """
+    grown = list(trees(prompts, TREE_TOKENS[model.device.type]))
+    left = sum(len(tree.tokens) for tree in grown)
+    if not all_growing(new_cache(model)) or left > PAYS_BELOW[model.device.type] * sum(map(len, prompts)):
+        ids, mask = left_padded(prompts, pad_id, model.device)
+        cache, positions = new_cache(model) if keep else None, (mask.cumsum(1) - 1).clamp(min=0)
+        logits = forward(model, cache, 1, input_ids=ids, attention_mask=mask, position_ids=positions)
+        return Prefilled(logits[:, -1], cache, mask)
+    parts = [_prefill_tree(model, tree, keep=keep) for tree in grown]
+    for part in parts[1:] if keep else ():
+        join(parts[0].cache, part.cache)
+    logits, mask = torch.cat([part.logits for part in parts]), stack_masks([part.mask for part in parts])
+    return Prefilled(logits, parts[0].cache, mask)
+
+
+def _prefill_tree(model: Any, tree: Tree, *, keep: bool) -> Prefilled:
+    seen = tree.attention(model.device)
+    attention = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
+    attention.masked_fill_(~seen, torch.finfo(model.dtype).min)
+    cache = new_cache(model) if keep else None
+    logits = forward(
+        model,
+        cache,
+        torch.tensor([path[-1] for path in tree.paths], device=model.device),
+        input_ids=torch.tensor([tree.tokens], device=model.device),
+        attention_mask=attention[None, None],
+        position_ids=torch.tensor([tree.depths], device=model.device),
+    )
+    paths, mask = left_padded(tree.paths, 0, model.device)
+    if cache is not None:
+        select_positions(cache, paths)
+    return Prefilled(logits[0], cache, mask)
+
+
+def forward(model: Any, cache: Any, last: int | torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+    """Logits of the `last` positions (how many, or which), float32. Keys and values go into the cache, if any."""
+    with sdpa_kernel(ANY_SHAPE):
+        output = model(**inputs, past_key_values=cache, use_cache=cache is not None, logits_to_keep=last)
+    logits: torch.Tensor = output.logits
+    return logits.float()
+
+
+@dataclass(slots=True)
+class Tree:
+    """Prompts as one tree of n nodes: each node's token and depth, each prompt's path from the root to its end.
+
+    Nodes are in the order of a walk that goes down first, so that those below a node follow it without a gap.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    paths: list[list[int]] = field(default_factory=list)
+
+    def add(self, prompt: Sequence[int], shared: int) -> None:
+        """Add a prompt whose first `shared` tokens are those of the prompt added last."""
+        first, new = len(self.tokens), len(prompt) - shared
+        path = self.paths[-1][:shared] if self.paths else []
+        self.paths.append([*path, *range(first, first + new)])
+        self.tokens += prompt[shared:]
+        self.depths += range(shared, len(prompt))
+
+    def attention(self, device: torch.device) -> torch.Tensor:
+        """Which nodes each attends to: itself and its ancestors. Boolean [n, n]."""
+        after = [0] * len(self.tokens)  # the first node that is not below a node any more
+        made = 0
+        for path, following in zip(self.paths, [*self.paths[1:], []], strict=True):
+            made = max(made, path[-1] + 1)
+            for node in path[shared_prefix(path, following) :]:
+                after[node] = made
+        nodes, ends = torch.arange(len(after), device=device), torch.tensor(after, device=device)
+        return (nodes <= nodes[:, None]) & (nodes[:, None] < ends)
+
+
+def trees(prompts: Sequence[Sequence[int]], most: int) -> Iterator[Tree]:
+    """Sorted prompts in trees of about `most` nodes: a tree is closed by the first prompt that goes beyond."""
+    tree = Tree()
+    before: Sequence[int] = ()
+    for prompt in prompts:
+        shared = shared_prefix(before, prompt)
+        if tree.paths and len(tree.tokens) + len(prompt) - shared > most:
+            yield tree
+            tree, shared = Tree(), 0
+        tree.add(prompt, shared)
+        before = prompt
+    if tree.paths:
+        yield tree
+
+
+def shared_prefix(one: Sequence[int], two: Sequence[int]) -> int:
+    """How many first tokens two prompts have in common."""
+    differ = (position for position, (a, b) in enumerate(zip(one, two, strict=False)) if a != b)
+    return next(differ, min(len(one), len(two)))
+
+
+def left_padded(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both [prompts, longest], padded on the left."""
+    width = max(map(len, prompts))
+    ids = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def stack_masks(masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The rows of several masks, those of the narrower ones padded on the left."""
+    width = max(mask.shape[1] for mask in masks)
+    return torch.cat([torch.nn.functional.pad(mask, (width - mask.shape[1], 0)) for mask in masks])
