@@ -67,7 +67,8 @@ def read_judgments(path: str | Path) -> list[Judgment]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # `read_table` would import pandas
+            table = file.read()
         if table.schema.names != _schema().names:
             raise DataError(f"{path}: other columns than a judgments file has; delete it and re-run")
         rows = table.cast(_schema()).to_pylist()
