@@ -30,6 +30,7 @@ rule stage_dataset:
         databases=directory(DATABASES),
     log:
         f"logs/data/{DATASET}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     params:
@@ -52,6 +53,7 @@ rule stage_training:
         training=f"{DATA}.training.json",
     log:
         f"logs/data/{DATASET}.training.log",
+    priority: FIRST
     conda:
         CPU_ENV
     params:
@@ -76,6 +78,7 @@ rule sample_questions:
         sample=path("questions", Variant(DATASET)),
     log:
         log_of(path("questions", Variant(DATASET))),
+    priority: FIRST
     conda:
         CPU_ENV
     threads: 2
@@ -104,6 +107,7 @@ if CONFIG.pool.file:
             candidates=path("candidates", Variant(POOL)),
         log:
             log_of(path("candidates", Variant(POOL))),
+        priority: FIRST
         conda:
             CPU_ENV
         params:
@@ -128,6 +132,7 @@ else:
             pool_candidates=path("candidates", Variant(POOL)),
         log:
             log_of(path("candidates", Variant(POOL))),
+        priority: FIRST
         conda:
             CPU_ENV
         params:

@@ -1,4 +1,4 @@
-# Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what planners chose.
+# Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what searches chose.
 rule measure_intrinsic:
     """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
     input:
@@ -104,7 +104,7 @@ rule measure_adaptive:
 
 
 rule measure_end_to_end:
-    """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
+    """Execution accuracy, exact and partial match of a search's choices, by hardness, with intervals."""
     input:
         questions=path("questions", Variant(DATASET)),
         tables=f"{DATA}/tables.json",
@@ -114,13 +114,14 @@ rule measure_end_to_end:
         metrics=PATTERNS["end_to_end"],
     log:
         log_of(PATTERNS["end_to_end"]),
+    wildcard_constraints:
+        planner=either(CONFIG.planners),
     conda:
         CPU_ENV
     params:
         **STATISTICS,
+        **MEASURED,
         settings=settings,
-        levels=list(FORMAT.levels),
-        comparison=FORMAT.comparison,
         code=code_digest("metrics.end_to_end"),
     script:
         "../scripts/measure_end_to_end.py"
