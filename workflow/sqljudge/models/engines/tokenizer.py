@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -93,8 +94,8 @@ class PlainChat:
         from jinja2.meta import find_undeclared_variables
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)  # as transformers has it
-        del environment.filters["tojson"]  # which transformers has in a form of its own
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)  # all as transformers has it
+        environment.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
         needed = find_undeclared_variables(environment.parse(chat_template)) - PLAIN
         if needed:
             raise ValueError(f"the template needs more than its messages: {', '.join(sorted(needed))}")
