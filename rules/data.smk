@@ -54,6 +54,7 @@ rule stage_training:
     log:
         f"logs/data/{DATASET}.training.log",
     priority: FIRST
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -108,6 +109,7 @@ if CONFIG.pool.file:
         log:
             log_of(path("candidates", Variant(POOL))),
         priority: FIRST
+        localrule: True
         conda:
             CPU_ENV
         params:
@@ -133,6 +135,7 @@ else:
         log:
             log_of(path("candidates", Variant(POOL))),
         priority: FIRST
+        localrule: True
         conda:
             CPU_ENV
         params:

@@ -8,6 +8,7 @@ rule measure_intrinsic:
         metrics=PATTERNS["intrinsic"],
     log:
         log_of(PATTERNS["intrinsic"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -28,6 +29,7 @@ rule measure_calibration:
         metrics=PATTERNS["calibration"],
     log:
         log_of(PATTERNS["calibration"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -49,6 +51,7 @@ rule measure_contrast:
         metrics=PATTERNS["contrast"],
     log:
         log_of(PATTERNS["contrast"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -92,6 +95,7 @@ rule measure_adaptive:
         metrics=PATTERNS["adaptive"],
     log:
         log_of(PATTERNS["adaptive"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -116,6 +120,7 @@ rule measure_end_to_end:
         log_of(PATTERNS["end_to_end"]),
     wildcard_constraints:
         planner=either(CONFIG.planners),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -138,6 +143,7 @@ rule measure_planner:
         metrics=PATTERNS["planner"],
     log:
         log_of(PATTERNS["planner"]),
+    localrule: True
     conda:
         CPU_ENV
     params:

@@ -18,6 +18,7 @@ rule plan:
         log_of(PATTERNS["selections"]),
     wildcard_constraints:
         planner=either([*CHOOSERS, GREEDY]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -45,6 +46,7 @@ rule cost:
         log_of(PATTERNS["costs"]),
     wildcard_constraints:
         planner=either([*CHOOSERS, GREEDY]),
+    localrule: True
     conda:
         CPU_ENV
     params:
