@@ -30,6 +30,7 @@ rule stage_dataset:
         databases=directory(DATABASES),
     log:
         f"logs/data/{DATASET}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     params:
@@ -52,6 +53,8 @@ rule stage_training:
         training=f"{DATA}.training.json",
     log:
         f"logs/data/{DATASET}.training.log",
+    priority: FIRST
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -76,6 +79,7 @@ rule sample_questions:
         sample=path("questions", Variant(DATASET)),
     log:
         log_of(path("questions", Variant(DATASET))),
+    priority: FIRST
     conda:
         CPU_ENV
     threads: 2
@@ -104,6 +108,8 @@ if CONFIG.pool.file:
             candidates=path("candidates", Variant(POOL)),
         log:
             log_of(path("candidates", Variant(POOL))),
+        priority: FIRST
+        localrule: True
         conda:
             CPU_ENV
         params:
@@ -128,6 +134,8 @@ else:
             pool_candidates=path("candidates", Variant(POOL)),
         log:
             log_of(path("candidates", Variant(POOL))),
+        priority: FIRST
+        localrule: True
         conda:
             CPU_ENV
         params:

@@ -1,4 +1,4 @@
-# Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what planners chose.
+# Metrics: of scores on the labelled pool, of responses, of stopped thoughts, and of what searches chose.
 rule measure_intrinsic:
     """PwAcc, F1, Hit@1, MRR and failure rate on the labelled pool, with intervals."""
     input:
@@ -8,6 +8,7 @@ rule measure_intrinsic:
         metrics=PATTERNS["intrinsic"],
     log:
         log_of(PATTERNS["intrinsic"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -28,6 +29,7 @@ rule measure_calibration:
         metrics=PATTERNS["calibration"],
     log:
         log_of(PATTERNS["calibration"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -49,6 +51,7 @@ rule measure_contrast:
         metrics=PATTERNS["contrast"],
     log:
         log_of(PATTERNS["contrast"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -92,6 +95,7 @@ rule measure_adaptive:
         metrics=PATTERNS["adaptive"],
     log:
         log_of(PATTERNS["adaptive"]),
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -104,7 +108,7 @@ rule measure_adaptive:
 
 
 rule measure_end_to_end:
-    """Execution accuracy, exact and partial match of a planner's choices, by hardness, with intervals."""
+    """Execution accuracy, exact and partial match of a search's choices, by hardness, with intervals."""
     input:
         questions=path("questions", Variant(DATASET)),
         tables=f"{DATA}/tables.json",
@@ -114,13 +118,15 @@ rule measure_end_to_end:
         metrics=PATTERNS["end_to_end"],
     log:
         log_of(PATTERNS["end_to_end"]),
+    wildcard_constraints:
+        planner=either(CONFIG.planners),
+    localrule: True
     conda:
         CPU_ENV
     params:
         **STATISTICS,
+        **MEASURED,
         settings=settings,
-        levels=list(FORMAT.levels),
-        comparison=FORMAT.comparison,
         code=code_digest("metrics.end_to_end"),
     script:
         "../scripts/measure_end_to_end.py"
@@ -137,6 +143,7 @@ rule measure_planner:
         metrics=PATTERNS["planner"],
     log:
         log_of(PATTERNS["planner"]),
+    localrule: True
     conda:
         CPU_ENV
     params:

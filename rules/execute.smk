@@ -11,6 +11,7 @@ rule execute:
         log_of(PATTERNS["executions"]),
     benchmark:
         benchmark_of(PATTERNS["executions"])
+    priority: FIRST
     conda:
         CPU_ENV
     threads: 2

@@ -9,6 +9,7 @@ rule unpack_model:
         "logs/models/{model}.log",
     benchmark:
         "benchmarks/results/models/{model}.tsv"
+    priority: FIRST
     conda:
         CPU_ENV
     resources:
@@ -34,6 +35,7 @@ rule generate:
         log_of(of_samples("candidates")),
     benchmark:
         benchmark_of(of_samples("candidates"))
+    priority: FIRST
     conda:
         model_env("generator")
     threads: model_threads
@@ -72,6 +74,7 @@ rule judge:
         benchmark_of(PATTERNS["judgments"])
     wildcard_constraints:
         discriminator=ASKING,
+    priority: BEFORE
     conda:
         model_env("discriminator")
     threads: model_threads
@@ -111,6 +114,7 @@ rule force:
         benchmark_of(PATTERNS["forced"])
     wildcard_constraints:
         discriminator=ASKING,
+    priority: BEFORE
     conda:
         model_env("discriminator")
     threads: model_threads
@@ -162,6 +166,7 @@ rule plan_by_search:
         benchmark_of(of_samples("tried"))
     wildcard_constraints:
         planner=either(CONFIG.planners),
+    priority: BEFORE
     conda:
         of_search(model_env)
     threads: model_threads

@@ -24,6 +24,7 @@ for NAME, EXPERIMENT in TABLES.items():
             **page(NAME, "Tables", {"Table": NAME.removeprefix("table")}, **BESIDE),
         log:
             f"logs/tables/{NAME}.log",
+        localrule: True
         conda:
             CPU_ENV
         params:
@@ -62,6 +63,7 @@ for NAME in DRAWN:
             pdf=f"results/figures/{NAME}.pdf",
         log:
             f"logs/figures/{NAME}.log",
+        localrule: True
         conda:
             CPU_ENV
         params:
@@ -88,6 +90,7 @@ rule claims:
         **page("claims", "Claims", {}, **BESIDE),
     log:
         "logs/tables/claims.log",
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -112,6 +115,7 @@ rule costs:
         **page("costs", "Costs", {}, **BESIDE),
     log:
         "logs/tables/costs.log",
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -132,6 +136,7 @@ rule provenance:
         **page("provenance", "Provenance", {}, facts="facts.rst"),
     log:
         "logs/tables/provenance.log",
+    localrule: True
     conda:
         CPU_ENV
     params:

@@ -13,6 +13,7 @@ rule score:
     wildcard_constraints:
         discriminator=ASKING,
         scoring="soft|hard",
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -37,6 +38,7 @@ rule score_forced:
         log_of(PATTERNS["scores"].replace("{scoring}", FORCED)),
     wildcard_constraints:
         discriminator=ASKING,
+    localrule: True
     conda:
         CPU_ENV
     params:
@@ -60,6 +62,7 @@ rule score_baseline:
     wildcard_constraints:
         discriminator=BASELINE,
         scoring="soft",
+    localrule: True
     conda:
         CPU_ENV
     params:

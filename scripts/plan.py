@@ -1,7 +1,7 @@
-"""Choose one query for each question."""
+"""Choose one query for each question, and measure the choices."""
 
 from sqljudge.core.joblog import job
-from sqljudge.stages.plan import plan_pool
+from sqljudge.metrics.end_to_end import write_plan
 
 with job(snakemake) as arguments:
-    plan_pool(**arguments)
+    write_plan(**arguments)

@@ -201,19 +201,33 @@ def test_the_locks_lie_in_a_folder_of_this_user(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "dtype"),
+    ("features", "dtype"),
     [
-        ({"amx_bf16": True}, "bfloat16"),
-        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
-        ({"bf16": True}, "bfloat16"),
-        ({"avx512_f": True, "amx_bf16": False, "architecture": "x86_64"}, "float32"),
-        ({}, "float32"),
+        (["amx_bf16"], "bfloat16"),
+        (["avx512_bf16"], "bfloat16"),
+        (["bf16"], "bfloat16"),
+        (["avx512f", "amx_int8", "not_amx_bf16"], "float32"),
+        ([], "float32"),
     ],
 )
+@pytest.mark.parametrize("said_by", ["flags", "Features", "torch"])
 def test_the_fastest_dtype_is_bfloat16_where_the_machine_multiplies_in_it(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], dtype: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, features: list[str], dtype: str, said_by: str
 ) -> None:
-    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    """Linux lists what an x86 (flags) or ARM (Features) processor can do; elsewhere PyTorch finds out."""
+    info = tmp_path / "cpuinfo"
+    monkeypatch.setattr("sqljudge.models.device.CPU_INFO", info)
+    if said_by == "torch":
+        capabilities = {"architecture": "x86_64", "amx_bf16": False} | dict.fromkeys(features, True)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    else:
+        info.write_text(f"model name\t: bf16 of no use\n{said_by}\t\t: fpu {' '.join(features)} sse\n" * 2)
     assert fastest_dtype("cpu") == dtype
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: dtype == "bfloat16")
     assert fastest_dtype("cuda") == dtype
+
+
+def test_linux_and_pytorch_agree_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = fastest_dtype("cpu")
+    monkeypatch.setattr("sqljudge.models.device.CPU_INFO", tmp_path / "missing")
+    assert fastest_dtype("cpu") == said

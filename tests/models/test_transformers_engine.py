@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from sqljudge.models.engines.base import (
     ModelSpec,
     Prompt,
 )
-from sqljudge.models.engines.tokenizer import choice_tokens, word_token
+from sqljudge.models.engines.tokenizer import choice_tokens, plain_chat, word_token
 from sqljudge.models.engines.transformers import TransformersBackend
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -294,7 +298,7 @@ def test_what_cannot_be_honoured_is_refused(tiny_folder: Path, change: dict[str,
 def test_a_gpu_that_is_not_there(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="none can be used here"):
-        load_backend(ModelSpec("tiny", str(tiny_folder)), device="cuda")
+        _ = load_backend(ModelSpec("tiny", str(tiny_folder)), device="cuda").model  # type: ignore[attr-defined]
 
 
 def test_every_backend_can_be_imported() -> None:
@@ -306,6 +310,86 @@ def test_every_backend_can_be_imported() -> None:
 def test_a_model_without_a_chat_template(tiny_backend: TransformersBackend) -> None:
     with pytest.raises(ModelError, match="no chat template; use the prompt format 'raw' or 'inst'"):
         tiny_backend.render_chat("hi", "")
+
+
+CHATML = (
+    "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\\n' + m['content'] | trim + '<|im_end|>\\n'}}{% endfor %}"
+)
+PLAIN = {
+    "a loop": CHATML,
+    "a system prompt": "{% if messages[0]['role'] != 'system' %}{{ 'Be brief.\n' }}{% endif %}" + CHATML,
+    "lines and marks": "{%- for m in messages -%}\n  {%- if m.role == 'user' %}\n    [U] {{ m.content }}\n"
+    "  {% endif %}\n{%- endfor %}\n{% if add_generation_prompt %}\n  {{- 'A:' }}\n{% endif %}\n",
+    "tools": "{%- if tools %}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{%- else %}no tools\n{% endif %}"
+    + CHATML,
+    "set": "{% set who = messages[-1].content.split(':')[0] %}{{ who | upper }}" + CHATML,
+    "a namespace": "{% set ns = namespace(n=0) %}{{ ns.n }}" + CHATML,
+    "JSON": "{{ messages | tojson }}{{ messages[0] | tojson(indent=2) }}",
+}
+NOT_PLAIN = {
+    "a special token": "{{ bos_token }}" + CHATML,
+    "an exception": "{% if messages | length > 9 %}{{ raise_exception('too many') }}{% endif %}" + CHATML,
+    "the date": "{% if messages | length > 9 %}{{ strftime_now('%Y') }}{% endif %}" + CHATML,
+    "a break": "{% for m in messages %}{{ m.content }}{% break %}{% endfor %}",
+    "a generation": "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("template", [*PLAIN.values(), *NOT_PLAIN.values()], ids=[*PLAIN, *NOT_PLAIN])
+@pytest.mark.parametrize("place", ["chat_template.jinja", "tokenizer_config.json"])
+def test_a_plain_template_renders_as_the_tokenizer_does(
+    tiny_folder: Path, tmp_path: Path, template: str, place: str
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    if place == "chat_template.jinja":
+        (folder / place).write_text(template, encoding="utf-8")
+    else:
+        settings = json.loads((folder / place).read_text(encoding="utf-8"))
+        (folder / place).write_text(json.dumps({**settings, "chat_template": template}), encoding="utf-8")
+    backend = module.load(ModelSpec("tiny", str(folder), dtype="float32"), "cpu")
+    plain = plain_chat(backend.weights)
+    assert (plain is not None) == (template in PLAIN.values())
+    for user in ("hi", "  Is: <b>'naïve'</b> & \"数\"\n\n right? {{ x }}\n"):
+        messages = [{"role": "user", "content": user}]
+        said = backend.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        assert backend.render_chat(user, "<think>") == Prompt(f"{said}<think>")
+        assert plain is None or plain.apply_chat_template(messages) == said
+
+
+ASKS = """
+import json, sys
+from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest, Prompt
+from sqljudge.models.session import model_session
+row = {"name": "tiny", "source": sys.argv[1], "dtype": sys.argv[2]}
+with model_session(row, [], gpu=0, journal=sys.argv[3], label="job", failures_tolerated=0.0) as session:
+    prompts = [Prompt("abc:"), session.backend.render_chat("hello", "")]
+    answers = session.complete([GenerationRequest(prompt, 4, temperature=0.5, seed=1) for prompt in prompts])
+    choices = session.choose([ChoiceRequest(prompt, ("Yes", "No")) for prompt in prompts])
+    report = session.report()
+heavy = {"torch", "transformers", "tokenizers", "numpy", "scipy", "pandas", "pyarrow"} & sys.modules.keys()
+said = [list(answer.token_ids) for answer in answers] + [list(choice.probabilities) for choice in choices]
+print(json.dumps([said, report["engine"], report["distinct"] - report["from_journal"], sorted(heavy)]))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "auto"])
+def test_what_the_journal_answers_needs_no_library_of_models(tiny_folder: Path, tmp_path: Path, dtype: str) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    (folder / "chat_template.jinja").write_text(CHATML, encoding="utf-8")
+    command = [sys.executable, "-c", ASKS, str(folder), dtype, str(tmp_path / "journal")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "workflow")}
+
+    def run() -> list[Any]:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    (said, engine, asked, heavy), (again, engine_again, asked_again, heavy_again) = run(), run()
+    assert (asked, asked_again) == (4, 0)
+    assert {"torch", "transformers"} <= set(heavy)
+    assert heavy_again == []
+    assert again == said
+    assert engine_again == {**engine, "slots": None}
 
 
 @pytest.mark.parametrize(

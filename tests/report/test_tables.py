@@ -583,5 +583,5 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
     assert note in Path(outputs["md"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
     assert (made["seed"], made["code"], made["tokens"], len(made["inputs"])) == (1, "c0de", 7, 3)
-    assert {"pandas", "tabulate", "jinja2"} <= set(made["versions"])
+    assert {"tabulate", "jinja2"} <= set(made["versions"])
     assert made["settings"]["table1"]["discriminators"] == ["mine"]

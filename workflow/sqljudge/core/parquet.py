@@ -1,4 +1,7 @@
-"""Judgments as a Parquet file. Knows the record, not what made it."""
+"""Judgments as a Parquet file. Knows the record, not what made it.
+
+pyarrow is imported where a file is read or written: most of those who know this module do neither.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,39 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Judgment, check_values, whole_text
 
-SCHEMA = pa.schema(
-    [
-        ("question_id", pa.int64()),
-        ("sql", pa.string()),
-        ("p_yes", pa.float64()),
-        ("response", pa.string()),
-        ("token_ids", pa.list_(pa.int32())),
-        ("logprobs", pa.list_(pa.float32())),
-        ("token_ends", pa.list_(pa.int32())),
-        ("finish_reason", pa.string()),
-        ("budget", pa.int32()),
-        ("prompt_tokens", pa.int32()),
-    ]
-)
+
+@cache
+def _schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("question_id", pa.int64()),
+            ("sql", pa.string()),
+            ("p_yes", pa.float64()),
+            ("response", pa.string()),
+            ("token_ids", pa.list_(pa.int32())),
+            ("logprobs", pa.list_(pa.float32())),
+            ("token_ends", pa.list_(pa.int32())),
+            ("finish_reason", pa.string()),
+            ("budget", pa.int32()),
+            ("prompt_tokens", pa.int32()),
+        ]
+    )
 
 
 def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
     """Write judgments, one row each, so that the file is either whole or not there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataclasses.asdict(judgment) for judgment in judgments]
@@ -40,7 +50,7 @@ def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary, compression="zstd")
+        pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), temporary, compression="zstd")
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -53,11 +63,15 @@ def read_judgments(path: str | Path) -> list[Judgment]:
 
     Raises DataError naming the file where it is missing, not such a file, or holds what `check_values` refuses.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        table = pq.read_table(path)
-        if table.schema.names != SCHEMA.names:
+        with pq.ParquetFile(path) as file:  # `read_table` would import pandas
+            table = file.read()
+        if table.schema.names != _schema().names:
             raise DataError(f"{path}: other columns than a judgments file has; delete it and re-run")
-        rows = table.cast(SCHEMA).to_pylist()
+        rows = table.cast(_schema()).to_pylist()
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: not a whole judgments file ({reason}); delete it and re-run") from error

@@ -23,6 +23,7 @@ from sqljudge.metrics.intervals import proportion_interval
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Match, PartialScores, match
 from sqljudge.sql.official.schema import Schema, load_schemas
+from sqljudge.stages.plan import plan_pool
 
 ALL = "all"
 LEVELS = (*HARDNESS, ALL)
@@ -210,3 +211,11 @@ def write_end_to_end(
         comparison=comparison,
     )
     write_json(metrics, {"settings": settings, **found})
+
+
+def write_plan(
+    *, candidates: str, scores: Sequence[str], groups: Sequence[str], selections: str, planner: str, **measured: Any
+) -> None:
+    """Write what a planner chooses as `stages.plan.plan_pool` does, and its metrics as `write_end_to_end` does."""
+    plan_pool(candidates=candidates, scores=scores, groups=groups, selections=selections, planner=planner)
+    write_end_to_end(selections=selections, **measured)

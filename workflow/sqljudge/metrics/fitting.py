@@ -1,4 +1,7 @@
-"""What is fitted on some databases and used on another: a threshold, a temperature. Knows scores and labels only."""
+"""What is fitted on some databases and used on another: a threshold, a temperature. Knows scores and labels only.
+
+SciPy is imported where something is fitted: it takes long, and many who know this module fit nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from sqljudge.core.records import CORRECT_THRESHOLD
 from sqljudge.metrics.intervals import Array
@@ -57,6 +59,8 @@ def best_threshold(score: Array, label: Labels) -> float | None:
 
 def scaled(probability: Array, temperature: Array | float) -> Array:
     """The probability with its logit divided by the temperature (Guo et al. 2017)."""
+    from scipy.special import expit, logit
+
     return np.asarray(expit(logit(np.clip(probability, CLIP, 1 - CLIP)) / temperature), dtype=np.float64)
 
 
@@ -64,7 +68,8 @@ def best_temperature(probability: Array, label: Labels) -> float | None:
     """The temperature under which the labels are most likely; None unless there are labels of both kinds."""
     if not label.any() or label.all():
         return None
-    from scipy.optimize import minimize_scalar  # here, since it takes long and a job without labels needs none
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logit
 
     margin = logit(np.clip(probability, CLIP, 1 - CLIP)) * np.where(label, 1.0, -1.0)
 

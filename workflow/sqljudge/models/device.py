@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MEASURED_SECONDS = 0.5
+CPU_INFO = Path("/proc/cpuinfo")
 NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")
-"""What PyTorch calls the instructions of CPUs (x86, ARM) that multiply in bfloat16."""
+"""What Linux and PyTorch call the instructions of CPUs (x86, ARM) that multiply in bfloat16."""
 WAIT_SECONDS = 1.0
 LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([\w/-]+)\)", re.MULTILINE)
 
@@ -134,29 +135,45 @@ def _take(locks: Mapping[str, BaseFileLock]) -> str | None:
 
 def fastest_dtype(device: str) -> str:
     """bfloat16 where the device ("cpu" or "cuda") multiplies matrices in it, else float32."""
-    import torch
-
     if device == "cuda":
+        import torch
+
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = any(torch.cpu.get_capabilities().get(name) for name in NATIVE_BFLOAT16)
+        native = not _cpu_features().isdisjoint(NATIVE_BFLOAT16)
     return "bfloat16" if native else "float32"
+
+
+def _cpu_features() -> set[str]:
+    """What the processor can do: by the system where it says so (Linux), which takes no time, else by PyTorch."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        import torch
+
+        return {name for name, value in torch.cpu.get_capabilities().items() if value is True}
+    named = (line.partition(":") for line in lines)
+    return {word for name, _, words in named if name.strip() in ("flags", "Features") for word in words.split()}
 
 
 def check_usable(device: str, model: str) -> None:
     """Check that a device ("cpu" or "cuda") can be used. Raises ModelError, naming the model, where it cannot."""
+    if device != "cuda":
+        return
     import torch
 
-    if device == "cuda" and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         what = "the job was given a GPU, but none can be used here"
         raise ModelError(f"model '{model}': {what}; run with --resources gpu=0")
 
 
 def device_name(device: str) -> str:
     """What a job records of its device ("cpu" or "cuda"): "cpu", or the name of its GPU."""
+    if device != "cuda":
+        return device
     import torch
 
-    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return torch.cuda.get_device_name()
 
 
 def operations() -> float:

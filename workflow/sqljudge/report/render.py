@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Sequence
 
-import pandas
 from tabulate import tabulate
 
 from sqljudge.core.records import write_text
@@ -22,7 +23,7 @@ def render(table: Table, file_format: str) -> str:
     """A table as the text of a file of one of FORMATS. Raises ConfigError for another format."""
     check_format(file_format)
     if file_format == "csv":
-        return frame(table).to_csv(index=False, lineterminator="\n")
+        return _csv(table)
     if file_format == "md":
         return _markdown(table)
     return template(f"table.{file_format}").render(table=table)
@@ -34,17 +35,18 @@ def write_formats(table: Table, **paths: str) -> None:
         write_text(path, render(table, file_format))
 
 
-def frame(table: Table) -> pandas.DataFrame:
-    """One row per cell: the row's labels, then CSV_COLUMNS. What is not there is None, and a status says why."""
-    rows = []
+def _csv(table: Table) -> str:
+    """One row per cell: the row's labels, then CSV_COLUMNS. What is not there is empty, and a status says why."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow([*map(slug, table.row_headers), *CSV_COLUMNS])
     for row, column, cell in table.cells():
         shown = (cell.value, cell.low, cell.high, cell.published, cell.difference)
         value, low, high, published, difference = (None if each is None else round(each, 6) for each in shown)
         ours = (column.group, column.label, value, low, high, cell.n, column.unit)
         known = "not published" if published is None else "ok"
-        rows.append((*row.labels, *ours, published, difference, cell.status, known))
-    # Objects, so that a count stays a whole number in a column where some cells have none.
-    return pandas.DataFrame(rows, columns=[*map(slug, table.row_headers), *CSV_COLUMNS], dtype=object)
+        lines.writerow((*row.labels, *ours, published, difference, cell.status, known))
+    return text.getvalue()
 
 
 def slug(text: str) -> str:

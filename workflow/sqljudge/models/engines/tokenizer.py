@@ -1,21 +1,23 @@
 """What backends do with a model's tokenizer: render, encode, decode, and find the token of a word.
 
-Works on tokenizers of the transformers library, which is imported only when one is loaded. Knows no weights.
+Works on tokenizers of the transformers library, which is imported only when one is loaded: a chat in a plain template
+is rendered without. Knows no weights.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy
-
 from sqljudge.core.errors import ModelError
+from sqljudge.core.records import read_json, read_text
 from sqljudge.models.engines.base import ChoiceRequest, ModelSpec, Prompt
 from sqljudge.models.engines.weights import Weights
 
@@ -52,6 +54,7 @@ def _gguf_read_once() -> Iterator[None]:
     The library's reader makes a million small slices, which take six times as long of a memory map.
     """
     import gguf
+    import numpy
 
     mapped = numpy.memmap
 
@@ -76,6 +79,54 @@ def load_tokenizer(spec: ModelSpec, weights: Weights) -> Any:
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     return from_pretrained(AutoTokenizer, spec, weights)
+
+
+TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")
+"""Where a model's folder holds its chat template: in a file of its own, or else among the tokenizer's settings."""
+PLAIN = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
+"""What a plain template may know: the messages, and what every chat is rendered with."""
+
+
+class PlainChat:
+    """A chat template that needs no tokenizer; it stands for one in `render_chat`."""
+
+    def __init__(self, chat_template: str) -> None:
+        from jinja2.meta import find_undeclared_variables
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)  # all as transformers has it
+        environment.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
+        needed = find_undeclared_variables(environment.parse(chat_template)) - PLAIN
+        if needed:
+            raise ValueError(f"the template needs more than its messages: {', '.join(sorted(needed))}")
+        self.chat_template = chat_template
+        self._compiled = environment.from_string(chat_template)
+        self.apply_chat_template([{"role": "user", "content": "?"}])
+
+    def apply_chat_template(
+        self, messages: Sequence[dict[str, str]], *, tokenize: bool = False, add_generation_prompt: bool = True
+    ) -> str:
+        """The rendered chat, as a tokenizer of transformers gives it with `tokenize` False."""
+        assert not tokenize, "a template alone makes no tokens"
+        return self._compiled.render(
+            messages=messages, tools=None, documents=None, add_generation_prompt=add_generation_prompt
+        )
+
+
+def plain_chat(weights: Weights) -> PlainChat | None:
+    """The chat template of a model's folder if it is plain; None where only the tokenizer can tell.
+
+    That is so for a GGUF file or a model of a hub, and for templates that ask for special tokens, the date, or
+    functions of transformers.
+    """
+    if not weights.local or weights.gguf_file:
+        return None
+    own, settings = (Path(weights.location) / name for name in TEMPLATE_FILES)
+    try:
+        template = read_text(own) if own.is_file() else read_json(settings)["chat_template"]
+        return PlainChat(template)
+    except Exception:  # a template may raise anything; the tokenizer then says what is wrong
+        return None
 
 
 def _advice(weights: Weights) -> str:

@@ -1,19 +1,20 @@
-"""Hugging Face transformers as a backend, on a CPU or a GPU. Knows models and prompts, not SQL or questions."""
+"""Hugging Face transformers as a backend, on a CPU or a GPU. Knows models and prompts, not SQL or questions.
+
+torch and transformers take seconds to import, so they are imported where a model or its tokenizer is loaded: a job
+whose answers are all in the journal does without.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-import torch
-import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.models.device import check_usable, device_name
@@ -30,12 +31,15 @@ from sqljudge.models.engines.base import (
     beyond_context,
     silent,
 )
-from sqljudge.models.engines.batching import Decoder, fits, halved
-from sqljudge.models.engines.prefill import prefill
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, hub_commit, locate, note_origin, origin
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+if TYPE_CHECKING:
+    import torch
+
+    from sqljudge.models.engines.batching import Decoder
+
+DTYPES = ("float32", "bfloat16", "float16")
 CPU_SLOTS = 64
 GPU_SLOTS = 512
 CPU_BATCH = 64
@@ -48,12 +52,9 @@ TEXTS_KEPT = 2**17
 MEMORY_SHARE = 0.5
 """Share of the memory, the model's weights taken off, that keys and values may fill."""
 
-logging.getLogger("transformers").setLevel(logging.ERROR)
-transformers.utils.logging.disable_progress_bar()
-
 
 def load(spec: ModelSpec, device: str) -> TransformersBackend:
-    """Prepare a model; tokenizer and weights are loaded when first needed, so a journalled run needs no weights.
+    """Prepare a model; tokenizer and weights are loaded, and the device is used, when first needed.
 
     Raises ConfigError for a dtype it does not know, ModelError where the weights, or what quantizes them, are missing.
     """
@@ -64,8 +65,7 @@ def load(spec: ModelSpec, device: str) -> TransformersBackend:
             f"model '{spec.name}' asks for {spec.quantization} weights, for which the package bitsandbytes is missing; "
             "run: pip install -r requirements-quantized.txt"
         )
-    check_usable(device, spec.name)
-    return TransformersBackend(spec, locate(spec), torch.device(device))
+    return TransformersBackend(spec, locate(spec), device)
 
 
 def unpack(spec: ModelSpec, folder: Path) -> None:
@@ -85,27 +85,32 @@ def unpack(spec: ModelSpec, folder: Path) -> None:
 class TransformersBackend:
     """One model and its tokenizer."""
 
-    def __init__(self, spec: ModelSpec, weights: Weights, device: torch.device) -> None:
+    def __init__(self, spec: ModelSpec, weights: Weights, device: str) -> None:
         self.spec = spec
         self.weights = weights
         self.device = device
-        self._most_slots = GPU_SLOTS if device.type == "cuda" else CPU_SLOTS
+        self._most_slots = GPU_SLOTS if device == "cuda" else CPU_SLOTS
         self._slots_used: int | None = None
 
     @property
     def batch(self) -> int:
         """Requests that are computed together."""
-        return GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
+        return GPU_BATCH if self.device == "cuda" else CPU_BATCH
 
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer. Raises ModelError where it cannot be loaded."""
-        return self._load(AutoTokenizer)
+        return tokenizer.load_tokenizer(self.spec, self.weights)
 
     @cached_property
     def model(self) -> Any:
-        """The model, on its device. Raises ModelError where it cannot be loaded."""
-        model = self._load(AutoModelForCausalLM, dtype=DTYPES[self.spec.dtype], **self._placement()).eval()
+        """The model, on its device. Raises ModelError where it cannot be loaded or the device cannot be used."""
+        import transformers
+
+        check_usable(self.device, self.spec.name)
+        transformers.utils.logging.disable_progress_bar()
+        kind = transformers.AutoModelForCausalLM
+        model = self._load(kind, dtype=_dtype(self.spec), **self._placement()).eval()
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         if self.spec.quantization == "none":
             _align(model)
@@ -113,20 +118,31 @@ class TransformersBackend:
 
     def _placement(self) -> dict[str, Any]:
         """Where the library puts the weights, and in how many bits."""
-        where: dict[str, Any] = {"device_map": "auto" if self.spec.placement == "offload" else {"": str(self.device)}}
+        from transformers import BitsAndBytesConfig
+
+        where: dict[str, Any] = {"device_map": "auto" if self.spec.placement == "offload" else {"": self.device}}
         if self.spec.quantization == "8bit":
             where["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
         elif self.spec.quantization == "4bit":
-            compute = DTYPES[self.spec.dtype]
+            compute = _dtype(self.spec)
             where["quantization_config"] = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
         return where
 
     def _load(self, kind: Any, **arguments: Any) -> Any:
         return tokenizer.from_pretrained(kind, self.spec, self.weights, **arguments)
 
+    def _settings(self) -> Any:
+        from transformers import AutoConfig
+
+        return self._load(AutoConfig)
+
+    @cached_property
+    def _chat(self) -> Any:
+        return tokenizer.plain_chat(self.weights) or self.tokenizer
+
     def render_chat(self, user: str, opening: str) -> Prompt:
         """A user's turn in the model's chat template, then the opening of the answer."""
-        return tokenizer.render_chat(self.tokenizer, self.spec.name, user, opening)
+        return tokenizer.render_chat(self._chat, self.spec.name, user, opening)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt."""
@@ -156,6 +172,8 @@ class TransformersBackend:
 
     @cached_property
     def _decoder(self) -> Decoder:
+        from sqljudge.models.engines.batching import Decoder
+
         known = lru_cache(maxsize=TEXTS_KEPT)(self.decode)  # windows of a token or two recur
         return Decoder(
             self.model,
@@ -163,18 +181,19 @@ class TransformersBackend:
             pad_id=self._pad_id(),
             slots=self._most_slots,
             new_detokenizer=lambda prompt_ids: Detokenizer(lambda ids: known(tuple(ids)), prompt_ids),
-            fixed=self.device.type == "cuda",
+            fixed=self.device == "cuda",
         )
 
-    @torch.inference_mode()
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
         """Next-token probabilities; only the last positions' logits are computed. Failures as above."""
+        from sqljudge.models.engines.batching import fits, halved
+
         prompts = [self.encode(request.prompt) for request in requests]
         tokens = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
         refused = self._refused(requests, prompts)
         yield from refused.items()
         order = sorted(refused.keys() ^ set(range(len(requests))), key=lambda i: prompts[i])
-        most = GPU_PREFILL_TOKENS if self.device.type == "cuda" else CPU_PREFILL_TOKENS
+        most = GPU_PREFILL_TOKENS if self.device == "cuda" else CPU_PREFILL_TOKENS
         limit = len(requests)
         while order:
             rows = min(limit, max(1, most // max(len(prompts[i]) for i in order[:limit])))
@@ -190,10 +209,15 @@ class TransformersBackend:
 
     def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
         """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
+        import torch
+
+        from sqljudge.models.engines.prefill import prefill
+
         distinct = sorted({tuple(prompt) for prompt in prompts})
         where = [distinct.index(tuple(prompt)) for prompt in prompts]
-        logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
-        found.append(logits[where].softmax(-1).cpu())
+        with torch.inference_mode():
+            logits = prefill(self.model, distinct, self._pad_id(), keep=False).logits
+            found.append(logits[where].softmax(-1).cpu())
 
     def refused(self, requests: Sequence[GenerationRequest | ChoiceRequest]) -> dict[int, Failure]:
         """The requests that do not fit the context, by position."""
@@ -232,24 +256,31 @@ class TransformersBackend:
         if self.weights.local:
             model, revision = origin(self.weights)
         else:
-            model, revision = Path(self.weights.location).name, hub_commit(self.spec, lambda: self._load(AutoConfig))
+            model, revision = Path(self.weights.location).name, hub_commit(self.spec, self._settings)
         return {
             "model": model,
             "revision": revision,
             "dtype": self.spec.dtype,
             "quantization": self.spec.quantization,
-            "backend": f"transformers-{transformers.__version__.split('.')[0]}",
+            "backend": f"transformers-{version('transformers').split('.')[0]}",
             **({"placement": "offload"} if self.spec.placement == "offload" else {}),
         }
 
     def describe(self) -> dict[str, Any]:
         """Device, versions and batch size."""
         return {
-            "device": device_name(self.device.type),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            "device": device_name(self.device),
+            "torch": version("torch"),
+            "transformers": version("transformers"),
             "slots": self._slots_used,
         }
+
+
+def _dtype(spec: ModelSpec) -> torch.dtype:
+    import torch
+
+    found: torch.dtype = getattr(torch, spec.dtype)
+    return found
 
 
 def _align(model: torch.nn.Module) -> None:
@@ -267,8 +298,10 @@ def _contiguous(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     return tuple(each.contiguous() for each in inputs)
 
 
-def memory(device: torch.device) -> int:
+def memory(device: str) -> int:
     """Bytes of memory that a device has."""
-    if device.type == "cuda":
+    if device == "cuda":
+        import torch
+
         return int(torch.cuda.mem_get_info(device)[1])
     return int(psutil.virtual_memory().total)
