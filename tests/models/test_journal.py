@@ -9,17 +9,20 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
-from sqljudge.models.journal import JournalError, JournalWriter, read_answers, request_key
+from sqljudge.models.journal import JournalError, JournalReader, JournalWriter, request_key
 
 
-def never(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    return False
+def answers(folder: Path, better: Callable[[Any, Any], bool] = lambda new, old: False) -> dict[str, Any]:
+    """All answers of a folder, by key; `better` compares them whole."""
+    reader = JournalReader(folder, dict, better)
+    reader.refresh()
+    return {key: reader.answer(key) for key in reader.places}
 
 
 def write(folder: Path, *numbers: int, writer: str = "job") -> None:
@@ -29,7 +32,8 @@ def write(folder: Path, *numbers: int, writer: str = "job") -> None:
 
 
 def read(folder: Path, *numbers: int) -> dict[int, Any]:
-    return {int(k[1:]): answer for k, answer in read_answers(folder, [f"k{n}" for n in numbers], never).items()}
+    found = answers(folder)
+    return {n: found[f"k{n}"] for n in numbers if f"k{n}" in found}
 
 
 def test_what_is_put_can_be_read(tmp_path: Path) -> None:
@@ -48,16 +52,15 @@ def test_lines_are_readable_with_ordinary_tools(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
-    assert read_answers(tmp_path / "none", ["k"], never) == {}
+    assert answers(tmp_path / "none") == {}
 
 
 def test_of_several_answers_the_better_is_kept(tmp_path: Path) -> None:
     for length in (2, 5, 3):
         with JournalWriter(tmp_path, f"job{length}") as journal:
             journal.put_all([("k", {}, {"tokens": length})])
-    found = read_answers(tmp_path, {"k"}, lambda new, old: new["tokens"] > old["tokens"])
-    assert found == {"k": {"tokens": 5}}
-    assert read_answers(tmp_path, {"k"}, never) == {"k": {"tokens": 2}}
+    assert answers(tmp_path, lambda new, old: new["tokens"] > old["tokens"]) == {"k": {"tokens": 5}}
+    assert answers(tmp_path) == {"k": {"tokens": 2}}
 
 
 TAILS = [b"{", b'{"key": "k9", "requ', b"\x00" * 10, b"x" * 70_000, '{"key": "k9é'.encode()[:-1]]
