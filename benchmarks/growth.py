@@ -37,6 +37,7 @@ EMBEDDED = ROOT / "resources" / "mini_spider"
 READERS = ["reader-1", "reader-2", "reader-3", "reader-4", "reader-5"]
 WHO = ["thinker", *READERS]
 BUDGET = 512
+PLANNERS = {"correction": {"rounds": 2, "completions": 2}, "tree_search": {"expansions": 4, "completions": 3}}
 OPENINGS = 5
 THOUGHT = "The query reads the table that the question asks about, and each clause has its part in the answer. " * 4
 VERDICTS = [
@@ -56,7 +57,6 @@ MEASURES: dict[str, Callable[[float], str]] = {
     "jobs": "{:.0f}".format,
     "run: CPU s": "{:.0f}".format,
     "run: wall s": "{:.0f}".format,
-    "run again with the journal alone: CPU s": "{:.0f}".format,
     "peak memory of a process: MiB": "{:.0f}".format,
     "requests in the journal": "{:,.0f}".format,
     "journal: MiB": "{:.1f}".format,
@@ -127,10 +127,7 @@ def measure(folder: Path, questions: int, candidates: int, cores: int) -> dict[s
     explorer = folder / "results" / "explorer"
     shown = sum(file.stat().st_size for file in explorer.rglob("*") if file.is_file())
     opened = open_page(explorer / "index.html", questions)
-    for kind in ("candidates", "judgments", "forced", "selections"):
-        shutil.rmtree(folder / "results" / kind, ignore_errors=True)
-    again = snakemake(folder, cores)
-    figures: list[float | None] = [planned.cpu, float(count[1] if count else 0), run.cpu, run.wall, again.cpu, peak]
+    figures: list[float | None] = [planned.cpu, float(count[1] if count else 0), run.cpu, run.wall, peak]
     figures += [requests, size / 2**20, reading, shown / 2**20, opened]
     return {name: value for name, value in zip(MEASURES, figures, strict=True) if value is not None}
 
@@ -227,7 +224,8 @@ def samples(known: dict[str, Any], candidates: int) -> dict[str, Any]:
 
 def configuration(candidates: int) -> dict[str, Any]:
     """Experiments that have every kind of job among them."""
-    reranked = {"generator": "writer", "budget": BUDGET, "baselines": ["oracle-1"]}
+    reranked = {"generator": "writer", "discriminators": WHO[:2], "budget": BUDGET, "baselines": ["oracle-1"]}
+    other = {"discriminator": "reader-1", "context": "no_schema", "budget": BUDGET, "scoring": "soft"}
     return {
         "dataset": {"name": "variants", "source": "data", "question_ids": "all.txt"},
         "pool": {"file": "", "generator": "writer", "decoding": "sample"},
@@ -242,24 +240,19 @@ def configuration(candidates: int) -> dict[str, Any]:
             "thinker": {"model": "thinker", "method": "reasoning"},
             **{name: {"model": name, "method": "yes_no"} for name in READERS},
         },
-        "planners": {"correction": {"rounds": 2, "completions": 2}, "tree_search": {"expansions": 4, "completions": 3}},
+        "planners": PLANNERS,
         "experiments": {
             **dict.fromkeys(("table2", "table4", "table5", "table6", "table7", "contexts", "prompts")),
-            "table1": {"discriminators": WHO, "budget": BUDGET},
-            "table3": {**reranked, "discriminators": WHO},
+            "table1": {"discriminators": WHO, "budget": BUDGET, "modes": ["naive"]},
+            "table3": reranked,
             "table8": {"discriminator": "thinker", "budgets": [128, BUDGET]},
             "adaptive": {
                 "discriminators": ["thinker"],
                 "checkpoints": [0, 128, BUDGET],
-                "extra_rows": [
-                    {"discriminator": "reader-1", "context": "no_schema", "budget": BUDGET, "scoring": "soft"}
-                ],
+                "modes": ["naive"],
+                "extra_rows": [other],
             },
-            "search": {
-                **reranked,
-                "discriminators": ["thinker"],
-                "planners": ["rerank", "vote", "correction", "tree_search"],
-            },
+            "search": {**reranked, "discriminators": ["thinker"], "planners": ["rerank", *PLANNERS], "baselines": []},
         },
     }
 
