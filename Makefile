@@ -13,7 +13,7 @@ help:
 	@echo "make test-slow  run the tests that take longer, too"
 	@echo "make lint       run the lints"
 	@echo "make report     make results/report.zip of what has been run"
-	@echo "make bench      time the evaluator against its budget, and model judgments against a plain loop"
+	@echo "make bench      time the evaluator, model judgments against a plain loop, and how a run's cost grows"
 
 $(VENV)/.run: requirements.txt requirements-models.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + " (name another: make PYTHON=python3.12 ...)")'
@@ -57,6 +57,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/evaluator.py
 	$(BIN)/python benchmarks/inference.py --loop-questions 4
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf results/[!R]* logs benchmarks/results .snakemake

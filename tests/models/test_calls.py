@@ -16,7 +16,7 @@ import pytest
 from completions_server import Server, failure, model, one, request, serving, slow, status, text
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines import openai as module
-from sqljudge.models.engines.base import Completion, Failure
+from sqljudge.models.engines.base import ChoiceRequest, Completion, Failure, Prompt
 from sqljudge.models.engines.openai import OpenAIBackend
 from sqljudge.models.session import MOST_FAILURES, Session
 
@@ -284,3 +284,23 @@ def test_an_answer_between_failures_gives_hope(server: Server) -> None:
     made = Session(model(server, "tries=1&concurrency=1"), None, "job", tolerated=1.0)
     found = made.complete([request(f"say {i}") for i in range(2 * MOST_FAILURES)])
     assert sum(isinstance(answer, Failure) for answer in found) == 2 * MOST_FAILURES - 2
+
+
+@pytest.mark.parametrize("kind", ["generate", "choose"])
+def test_a_request_is_made_when_its_turn_comes(server: Server, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = model(server, "concurrency=3")
+    body, made = backend._body, 0
+
+    def counted(*given: Any, **more: Any) -> Any:
+        nonlocal made
+        made += 1
+        return body(*given, **more)
+
+    monkeypatch.setattr(backend, "_body", counted)
+    texts = [f"say {i}" for i in range(20)]
+    asked = [request(text) if kind == "generate" else ChoiceRequest(Prompt(text), ("1",)) for text in texts]
+    done = 0
+    for _ in getattr(backend, kind)(asked):
+        done += 1
+        assert made <= done + 2 * 3, "those under way, and those that were done at the same moment"
+    assert done == made == 20

@@ -9,17 +9,21 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
-from sqljudge.models.journal import JournalError, JournalWriter, read_answers, request_key
+from sqljudge.models import journal as inner
+from sqljudge.models.journal import JournalError, JournalReader, JournalWriter, request_key
 
 
-def never(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    return False
+def answers(folder: Path, better: Callable[[Any, Any], bool] = lambda new, old: False) -> dict[str, Any]:
+    """All answers of a folder, by key; `better` compares them whole."""
+    reader = JournalReader(folder, dict, better)
+    reader.refresh()
+    return {key: reader.answer(key) for key in reader.places}
 
 
 def write(folder: Path, *numbers: int, writer: str = "job") -> None:
@@ -29,7 +33,8 @@ def write(folder: Path, *numbers: int, writer: str = "job") -> None:
 
 
 def read(folder: Path, *numbers: int) -> dict[int, Any]:
-    return {int(k[1:]): answer for k, answer in read_answers(folder, [f"k{n}" for n in numbers], never).items()}
+    found = answers(folder)
+    return {n: found[f"k{n}"] for n in numbers if f"k{n}" in found}
 
 
 def test_what_is_put_can_be_read(tmp_path: Path) -> None:
@@ -48,16 +53,15 @@ def test_lines_are_readable_with_ordinary_tools(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
-    assert read_answers(tmp_path / "none", ["k"], never) == {}
+    assert answers(tmp_path / "none") == {}
 
 
 def test_of_several_answers_the_better_is_kept(tmp_path: Path) -> None:
     for length in (2, 5, 3):
         with JournalWriter(tmp_path, f"job{length}") as journal:
             journal.put_all([("k", {}, {"tokens": length})])
-    found = read_answers(tmp_path, {"k"}, lambda new, old: new["tokens"] > old["tokens"])
-    assert found == {"k": {"tokens": 5}}
-    assert read_answers(tmp_path, {"k"}, never) == {"k": {"tokens": 2}}
+    assert answers(tmp_path, lambda new, old: new["tokens"] > old["tokens"]) == {"k": {"tokens": 5}}
+    assert answers(tmp_path) == {"k": {"tokens": 2}}
 
 
 TAILS = [b"{", b'{"key": "k9", "requ', b"\x00" * 10, b"x" * 70_000, '{"key": "k9é'.encode()[:-1]]
@@ -300,3 +304,79 @@ def test_halves_of_surrogate_pairs_are_kept_as_replacement_characters(tmp_path: 
     with JournalWriter(tmp_path, "job") as journal:
         journal.put_all([("k1", {"about": "\ud83d"}, {"text": "\udfffb"}), ("k2", {}, {"text": "c"})])
     assert read(tmp_path, 1, 2) == {1: {"text": "\ufffdb"}, 2: {"text": "c"}}
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The lines that are read, as they are."""
+    lines: list[bytes] = []
+    entry = inner._entry
+    monkeypatch.setattr(inner, "_entry", lambda line: (lines.append(line), entry(line))[1])
+    return lines
+
+
+def noted(reader: JournalReader[int]) -> dict[str, int]:
+    reader.refresh()
+    return {key: place.note for key, place in reader.places.items()}
+
+
+def test_what_was_read_is_not_read_again(tmp_path: Path, parsed: list[bytes]) -> None:
+    write(tmp_path, *range(100))
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    assert len(noted(reader)) == len(parsed) == 100
+    write(tmp_path, 100, 101)
+    write(tmp_path, 200, writer="other")
+    assert len(noted(reader)) == len(parsed) == 103, "what two writers added"
+    assert len(noted(reader)) == len(parsed) == 103, "nothing new"
+    assert reader.answer("k7") == {"text": "é7\n"}
+    assert len(parsed) == 104, "one answer is one line"
+
+
+def test_an_unfinished_end_is_read_when_it_is_finished(tmp_path: Path, parsed: list[bytes]) -> None:
+    write(tmp_path, 1)
+    write_batch(tmp_path, 2, 3)
+    path = tmp_path / "job.jsonl"
+    whole = path.read_bytes()
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    for cut in (-1, -10, -(len(whole) // 2)):  # no line break; half a line; a batch without its last line
+        path.write_bytes(whole[:cut])
+        assert set(noted(reader)) == {"k1"}
+    path.write_bytes(whole)
+    assert set(noted(reader)) == {"k1", "k2", "k3"}
+    assert sum(b'"k1"' in line for line in parsed) == 1
+
+
+def test_a_file_that_was_made_anew_is_read_anew(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2, 3)
+    write(tmp_path, 4, writer="other")
+    reader = JournalReader(tmp_path, len, lambda new, old: False)
+    assert set(noted(reader)) == {"k1", "k2", "k3", "k4"}
+    (tmp_path / "job.jsonl").unlink()
+    write(tmp_path, 5)
+    assert set(noted(reader)) == {"k4", "k5"}
+    (tmp_path / "other.jsonl").write_bytes(b"x" * 1000)
+    with pytest.raises(JournalError) as error:
+        reader.answer("k4")
+    assert "was changed" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b'{"left": 1, "key": "k', b'{"left": 1, "key": "k9", "answer": {}}\n', b"\0" * 99]
+)
+def test_opening_a_long_file_reads_its_end_alone(tmp_path: Path, tail: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_batch(tmp_path, *range(5000))
+    whole = (tmp_path / "job.jsonl").read_bytes()
+    (tmp_path / "job.jsonl").write_bytes(whole + tail)
+    seen = 0
+
+    class Counted(inner.mmap):  # type: ignore[misc]
+        def rfind(self, what: bytes, start: int, end: int) -> int:  # type: ignore[override]
+            nonlocal seen
+            found: int = super().rfind(what, start, end)
+            seen += end - max(found, start)
+            return found
+
+    monkeypatch.setattr(inner, "mmap", Counted)
+    write(tmp_path, 9999)
+    assert (tmp_path / "job.jsonl").read_bytes().startswith(whole + b'{"left": 0, "key": "k9999"')
+    assert 0 < seen < len(whole) // 100

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -574,3 +575,24 @@ def test_a_choice_that_does_not_fit_the_context_fails_alone(tiny_backend: Transf
     found = dict(tiny_backend.choose(asked))
     assert [isinstance(found[i], Choice) for i in range(3)] == [True, False, True]
     assert tiny_backend.refused(asked) == {1: found[1]}
+
+
+def test_looking_for_what_is_too_long_holds_no_prompts(
+    tiny_backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ids(list[int]):
+        """A list that can be watched."""
+
+    held: weakref.WeakValueDictionary[int, Ids] = weakref.WeakValueDictionary()
+    most, encode = 0, tiny_backend.encode
+
+    def encoded(prompt: Prompt) -> list[int]:
+        nonlocal most
+        made = held[id(prompt)] = Ids(encode(prompt))
+        most = max(most, len(held))
+        return made
+
+    monkeypatch.setattr(tiny_backend, "encode", encoded)
+    asked = [GenerationRequest(Prompt("a" * (1 + i % 7)), 5 + 600 * (i == 30)) for i in range(60)]
+    assert set(tiny_backend.refused(asked)) == {30}
+    assert 0 < most <= 3

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.models.engines import load_backend
+from sqljudge.models.engines import load_backend, tokenizer
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,
@@ -370,3 +370,36 @@ def test_a_journalled_run_does_not_load_vllm(
     known = ["model", "revision", "dtype", "quantization", "backend", "vllm", "torch"]
     assert list(make(folder, device="cpu").identity()) == known
     assert list(make(folder).choose([])) == []
+
+
+@pytest.mark.parametrize("kind", ["generate", "choose"])
+def test_no_more_prompts_are_held_than_are_under_way(
+    backend: VllmBackend, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sqljudge.models.engines.vllm.MOST_UNDER_WAY", 3)
+    most, add = 0, backend.engine.add_request
+
+    def counted(*asked: Any) -> None:
+        nonlocal most
+        add(*asked)
+        most = max(most, len(backend.engine.running))
+
+    monkeypatch.setattr(backend.engine, "add_request", counted)
+    texts = ["a", "b", "c", "ab", "abab" * 9, "bb"] * 4  # some are refused, by vLLM or for their length
+    asked = [request(text) if kind == "generate" else ChoiceRequest(Prompt(text), ("Yes",)) for text in texts]
+    encoded, done, encode = 0, 0, tokenizer.encode
+
+    def encoding(*given: Any) -> list[int]:
+        nonlocal encoded
+        encoded += given[1].text in texts
+        assert encoded <= done + 3 + 1, "one is looked at before it is refused"
+        return encode(*given)
+
+    monkeypatch.setattr("sqljudge.models.engines.vllm.tokenizer.encode", encoding)
+    answers = {}
+    for i, answer in getattr(backend, kind)(asked):
+        done += 1
+        answers[i] = answer
+    assert sorted(answers) == [*range(len(asked))]
+    assert {texts[i] for i, answer in answers.items() if isinstance(answer, Failure)} == {"c", "abab" * 9}
+    assert most == 3

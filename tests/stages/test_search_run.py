@@ -21,7 +21,8 @@ from sqljudge.core.records import (
     read_jsonl,
     write_jsonl,
 )
-from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest
+from sqljudge.models import journal
+from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, Prompt
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session, no_report
 from sqljudge.sql.official.execution import TEST_SUITE
@@ -191,12 +192,15 @@ PLANNERS: dict[str, dict[str, Any]] = {
 }
 
 
-def planned(session: Session, strategy: str) -> tuple[list[Outcome], list[Cost]]:
+def planned(
+    session: Session, strategy: str, method: str = "yes_no", scoring: str = "soft"
+) -> tuple[list[Outcome], list[Cost]]:
     """What came of a search, and its costs."""
+    asked = reader(session, method, scoring)
     outcomes, ledger = search_questions(
         QUESTIONS,
         writer(session, strategy),
-        lambda known, ledger: model_values(reader(session), known, ledger, mode="check", execute=ran),
+        lambda known, ledger: model_values(asked, known, ledger, mode="check", execute=ran),
         planner=PLANNERS[strategy],
     )
     return outcomes, ledger.costs([outcome.candidates() for outcome in outcomes])
@@ -235,6 +239,28 @@ def test_a_part_of_the_journal_gives_the_same_search(session: Session, tmp_path:
     resumed = Session(session.backend, tmp_path, "job")
     assert planned(resumed, "correction") == whole
     assert 0 < resumed.usage.from_journal < resumed.usage.distinct
+
+
+@pytest.mark.parametrize(("method", "scoring"), [("yes_no", "soft"), ("reasoning", "soft"), ("reasoning", "forced")])
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_round_does_not_read_the_journal_anew(
+    session: Session, tmp_path: Path, strategy: str, method: str, scoring: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other jobs were answered is read once, whatever the number of rounds; own answers where they are wanted."""
+    asked = [GenerationRequest(Prompt(f"Ask q{i} of another job"), 40) for i in range(300)]
+    Session(session.backend, tmp_path, "another").complete(asked)
+    held = sum(file.stat().st_size for file in tmp_path.iterdir())
+    lines: list[bytes] = []
+    entry = journal._entry
+    monkeypatch.setattr(journal, "_entry", lambda line: (lines.append(line), entry(line))[1])
+    rounds = []
+    refresh = journal.JournalReader.refresh
+    monkeypatch.setattr(journal.JournalReader, "refresh", lambda reader: (rounds.append(reader), refresh(reader))[1])
+    session.journal = tmp_path
+    planned(session, strategy, method, scoring)
+    assert len(rounds) >= 4
+    own = (tmp_path / "job.jsonl").stat().st_size
+    assert held < sum(map(len, lines)) < held + 6 * own < 2 * held
 
 
 def test_a_search_leaves_its_files(scripted: Callable[..., ScriptedBackend], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import ROOT, Project
-from sqljudge.models.journal import read_entries
+from sqljudge.models.journal import read_batches
 from test_demo import REDUCED, merged
 
 KILLS = 20
@@ -35,7 +35,7 @@ def results(folder: Path) -> dict[str, str]:
 
 def journalled(folder: Path) -> int:
     """How many finished requests a journal holds."""
-    return sum(len(list(read_entries(file))) for file in folder.rglob("*.jsonl"))
+    return sum(len(batch) for file in folder.rglob("*.jsonl") for _, batch in read_batches(file, len))
 
 
 def progress(folder: Path) -> tuple[int, int]:

@@ -5,16 +5,19 @@ pyarrow is imported where a file is read or written: most of those who know this
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Judgment, check_values, whole_text
+
+ROWS = 64
+"""Rows that are in memory together while a file is written or read."""
 
 
 @cache
@@ -37,20 +40,22 @@ def _schema() -> Any:
     )
 
 
-def write_judgments(path: str | Path, judgments: Sequence[Judgment]) -> None:
-    """Write judgments, one row each, so that the file is either whole or not there."""
+def write_judgments(path: str | Path, judgments: Iterable[Judgment]) -> None:
+    """Write judgments, one row each, as they come, so that the file is either whole or not there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = Path(path)
+    path, schema = Path(path), _schema()
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [dataclasses.asdict(judgment) for judgment in judgments]
-    for row in rows:
-        row["response"] = whole_text(row["response"])
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), temporary, compression="zstd")
+        waiting = iter(judgments)
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as out:
+            while rows := list(islice(waiting, ROWS)):
+                columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+                columns["response"] = [*map(whole_text, columns["response"])]
+                out.write_table(pa.Table.from_pydict(columns, schema))
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -63,23 +68,24 @@ def read_judgments(path: str | Path) -> list[Judgment]:
 
     Raises DataError naming the file where it is missing, not such a file, or holds what `check_values` refuses.
     """
+    return list(iter_judgments(path))
+
+
+def iter_judgments(path: str | Path) -> Iterator[Judgment]:
+    """As `read_judgments`, one judgment at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:  # `read_table` would import pandas
-            table = file.read()
-        if table.schema.names != _schema().names:
-            raise DataError(f"{path}: other columns than a judgments file has; delete it and re-run")
-        rows = table.cast(_schema()).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: not a whole judgments file ({reason}); delete it and re-run") from error
     lists = ("token_ids", "logprobs", "token_ends")
     try:
-        judgments = [Judgment(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
-        for judgment in judgments:
-            check_values(judgment)
-    except (TypeError, DataError) as error:
-        raise DataError(f"{path}: not a whole judgments file ({error}); delete it and re-run") from error
-    return judgments
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.names != _schema().names:
+                raise DataError("other columns than a judgments file has")
+            for batch in file.iter_batches(ROWS):
+                for row in pa.Table.from_batches([batch]).cast(_schema()).to_pylist():
+                    judgment = Judgment(**{**row, **{name: tuple(row[name]) for name in lists}})
+                    check_values(judgment)
+                    yield judgment
+    except (OSError, pa.ArrowException, TypeError, DataError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a whole judgments file ({reason}); delete it and re-run") from error

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -291,17 +291,23 @@ def _subject(record: Any) -> str:
 OfCandidate = TypeVar("OfCandidate", Judgment, ForcedVerdict, Score)
 
 
-def by_candidate(records: Sequence[OfCandidate], what: str) -> dict[tuple[int, str], OfCandidate]:
-    """Records by question id and SQL, their values checked.
+def keyed(records: Iterable[OfCandidate], what: str) -> Iterator[tuple[tuple[int, str], OfCandidate]]:
+    """Records with their question id and SQL as they come, their values checked; none is kept.
 
     `what`: what one is called. Raises DataError as `check_values`, and for two of one candidate that differ.
     """
-    known: dict[tuple[int, str], OfCandidate] = {}
+    seen: dict[tuple[int, str], int] = {}
     for record in records:
         check_values(record)
-        if known.setdefault((record.question_id, record.sql), record) != record:
+        key, content = (record.question_id, record.sql), hash(record)
+        if seen.setdefault(key, content) != content:
             raise DataError(f"{_subject(record)}two {what} that differ; make the file again")
-    return known
+        yield key, record
+
+
+def by_candidate(records: Iterable[OfCandidate], what: str) -> dict[tuple[int, str], OfCandidate]:
+    """All records by question id and SQL; otherwise as `keyed`."""
+    return dict(keyed(records, what))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sqljudge.core.records import CandidateSet, read_jsonl
 from sqljudge.models.device import operations
-from sqljudge.models.journal import read_entries
+from sqljudge.models.journal import read_batches
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import number
 
@@ -33,15 +33,18 @@ def read_journal(folder: str | Path) -> pd.DataFrame:
     """
     rows = []
     for path in sorted(Path(folder).glob("*/*.jsonl")) if folder else ():
-        answers = [entry["answer"] for entry in read_entries(path)]
-        prompt_tokens = sum(answer.get("prompt_tokens", 0) for answer in answers)
-        new_tokens = sum(len(answer.get("token_ids", ())) for answer in answers)
-        seconds = sum(answer.get("seconds", 0.0) for answer in answers)
+        answers = (place.note for _, batch in read_batches(path, _spent) for _, place in batch)
+        spent = [sum(column) for column in zip((0, 0, 0, 0.0), *answers, strict=True)]
         job = re.sub(r"\.[^.]*-of-[^.]*$", "", path.stem)
-        rows.append((path.parent.name, job, len(answers), prompt_tokens, new_tokens, seconds, path.stat().st_size))
+        rows.append((path.parent.name, job, *spent, path.stat().st_size))
     types = {"model": str, "job": str, **dict.fromkeys(SUMS, int), "seconds": float}
     found = pd.DataFrame(rows, columns=list(types)).astype(types)
     return found.groupby(["model", "job"], as_index=False, sort=False).sum()
+
+
+def _spent(answer: Mapping[str, Any]) -> tuple[int, int, int, float]:
+    """One request, its tokens, and its seconds."""
+    return 1, answer.get("prompt_tokens", 0), len(answer.get("token_ids", ())), answer.get("seconds", 0.0)
 
 
 def journal_grid(journal: pd.DataFrame) -> Grid:

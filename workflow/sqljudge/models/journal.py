@@ -13,17 +13,21 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from io import FileIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqljudge.core.errors import SqljudgeError
 from sqljudge.core.records import parse_json, whole_text
 
 Entry = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """Key, request, answer."""
+Note = TypeVar("Note")
+"""What is kept in memory of an answer that lies on disk."""
 _MORE_FOLLOW = re.compile(rb'\{"left": [1-9]')
 
 
@@ -37,36 +41,80 @@ def request_key(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(whole_text(text).encode()).hexdigest()
 
 
-def read_answers(
-    folder: str | Path, keys: Collection[str], better: Callable[[dict[str, Any], dict[str, Any]], bool]
-) -> dict[str, dict[str, Any]]:
-    """The answers that a journal's folder holds for the given keys.
+@dataclass(frozen=True, slots=True)
+class Place(Generic[Note]):
+    """The byte of a file at which an entry's line begins, and a note of its answer."""
 
-    Where several lines have one key, `better(new, old)` says whether the later one is kept.
+    path: Path
+    start: int
+    note: Note
+
+
+class JournalReader(Generic[Note]):
+    """What a journal's folder holds: a place for each key. Answers stay on disk until they are read one by one.
+
+    `note`: what is kept in memory of an answer. Where several lines have one key, `better(new, old)` says by their
+    notes whether the later one is kept.
     """
-    wanted = set(keys)
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(Path(folder).glob("*.jsonl")):
-        for entry in read_entries(path):
-            key, answer = entry["key"], entry["answer"]
-            if key in wanted and (key not in found or better(answer, found[key])):
-                found[key] = answer
-    return found
+
+    def __init__(
+        self, folder: str | Path, note: Callable[[dict[str, Any]], Note], better: Callable[[Note, Note], bool]
+    ) -> None:
+        self.folder = Path(folder)
+        self.places: dict[str, Place[Note]] = {}
+        self._note = note
+        self._better = better
+        self._ends: dict[Path, int] = {}
+
+    def refresh(self) -> None:
+        """Take in what was added since the last time; nothing is read twice but an unfinished end."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            start = self._ends.get(path, 0)
+            if path.stat().st_size < start:  # it was made anew
+                start, self.places = 0, {key: place for key, place in self.places.items() if place.path != path}
+            for end, batch in read_batches(path, self._note, start):
+                self._ends[path] = end
+                for key, place in batch:
+                    if key not in self.places or self._better(place.note, self.places[key].note):
+                        self.places[key] = place
+
+    def answer(self, key: str) -> dict[str, Any]:
+        """The answer of a key that has a place. Raises JournalError where the file was changed meanwhile."""
+        place = self.places[key]
+        try:
+            with place.path.open("rb") as handle:
+                handle.seek(place.start)
+                entry = _entry(handle.readline())
+        except OSError:
+            entry = None
+        if entry is None or entry["key"] != key:
+            raise JournalError(f"{place.path}: was changed by something else while it was read; run again")
+        answer: dict[str, Any] = entry["answer"]
+        return answer
 
 
-def read_entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of one file: key, request and answer, of finished batches. Lines that are not entries are skipped."""
-    batch: list[dict[str, Any]] = []
+def read_batches(
+    path: Path, note: Callable[[dict[str, Any]], Note], start: int = 0
+) -> Iterator[tuple[int, list[tuple[str, Place[Note]]]]]:
+    """The finished batches of one file from a byte on: where each ends, and its entries' keys and places.
+
+    Lines that are not entries are skipped, so is an end that a crash tore.
+    """
+    batch: list[tuple[str, Place[Note]]] = []
+    due = 0
     with path.open("rb") as handle:
+        handle.seek(start)
         for line in handle:
-            entry = _entry(line)
+            begin, start = start, start + len(line)
+            entry = _entry(line) if line.endswith(b"\n") else None
             if entry is None:
                 continue
-            if batch and entry["left"] != batch[-1]["left"] - 1:  # another batch begins: that one was never finished
+            if entry["left"] != due - 1:  # another batch begins: what came before it was never finished
                 batch = []
-            batch.append(entry)
-            if entry["left"] == 0:
-                yield from batch
+            due = entry["left"]
+            batch.append((entry["key"], Place(path, begin, note(entry["answer"]))))
+            if due == 0:
+                yield start, batch
                 batch = []
 
 
@@ -83,10 +131,12 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 class JournalWriter:
     """Appends to one writer's file; a context manager. One process at a time may hold a file.
 
-    Raises JournalError where the file cannot be opened or written, or another process holds it.
+    `lasting`: whether what is put must outlive a power loss. Raises JournalError where the file cannot be opened or
+    written, or another process holds it.
     """
 
-    def __init__(self, folder: str | Path, writer: str) -> None:
+    def __init__(self, folder: str | Path, writer: str, *, lasting: bool = True) -> None:
+        self.lasting = lasting
         self.path = Path(folder) / f"{writer}.jsonl"
         self._handle: FileIO | None = None
 
@@ -121,7 +171,8 @@ class JournalWriter:
             rest = memoryview(whole_text("".join(lines)).encode())
             while rest:
                 rest = rest[self._handle.write(rest) :]
-            os.fsync(self._handle.fileno())
+            if self.lasting:
+                os.fsync(self._handle.fileno())
         except OSError as error:
             with suppress(OSError):
                 self._handle.truncate(start)
@@ -134,16 +185,19 @@ class JournalWriter:
             self._handle.close()
             self._handle = None
 
-    def _drop_torn_tail(self, handle: FileIO) -> None:
-        """Cut the file behind the last line that ends a batch."""
-        position = end = 0
-        with self.path.open("rb") as lines:
-            for line in lines:
-                position += len(line)
-                if line.endswith(b"\n") and not _MORE_FOLLOW.match(line):
-                    end = position
-        if end < position:
-            handle.truncate(end)
+    @staticmethod
+    def _drop_torn_tail(handle: FileIO) -> None:
+        """Cut the file behind the last line that ends a batch; what comes before that line is not read."""
+        end = handle.seek(0, os.SEEK_END)
+        if not end:
+            return
+        with mmap(handle.fileno(), 0, access=ACCESS_READ) as lines:
+            while end := lines.rfind(b"\n", 0, end) + 1:
+                start = lines.rfind(b"\n", 0, end - 1) + 1
+                if not _MORE_FOLLOW.match(lines, start):
+                    break
+                end = start
+        handle.truncate(end)
         handle.seek(0, os.SEEK_END)
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import io
 import logging
 import resource
+import shutil
 import sys
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 from tqdm import tqdm
 
@@ -31,12 +34,13 @@ from sqljudge.models.engines.base import (
     Heartbeat,
     ModelSpec,
 )
-from sqljudge.models.journal import JournalWriter, read_answers, request_key
+from sqljudge.models.journal import JournalReader, JournalWriter, request_key
 
 log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", GenerationRequest, ChoiceRequest)
 Answer = TypeVar("Answer", Completion, Choice)
+Item = TypeVar("Item")
 Ask = Callable[[Sequence[Request], Heartbeat], Iterable[tuple[int, Answer | Failure]]]
 SECONDS = "seconds"
 """What a journalled answer says of its cost: its share of the wall seconds of its batch, so that a job's add up."""
@@ -61,12 +65,48 @@ class Usage:
     seconds: float = 0.0
 
 
+class Note(NamedTuple):
+    """What is known of an answer while it lies on disk: whether it ended by itself, its tokens, its seconds."""
+
+    ended: bool
+    new_tokens: int
+    prompt_tokens: int
+    seconds: float
+
+
+class Lazy(Sequence[Item]):
+    """A sequence whose items are made anew whenever they are looked at; it equals any sequence of equal items."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, length: int, make: Callable[[int], Item]) -> None:
+        self._places = range(length)
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Lazy[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Lazy[Item]:
+        places = self._places[at]
+        return self._make(places) if isinstance(places, int) else Lazy(len(places), lambda i: self._make(places[i]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+
+
 @dataclass(slots=True)
 class Session:
     """A backend, the journal in front of it, and what has been spent. `journal` None: every request is asked anew.
 
     A request without an answer is listed in `failures`, never in the journal, and the others go on. `tolerated`: the
     share of distinct requests that may end so; beyond it ModelError is raised, when all others have their answers.
+    `reader`: what has read the journal so far, so that each request's answer is looked for in what is new alone.
     """
 
     backend: Backend
@@ -75,9 +115,13 @@ class Session:
     usage: Usage = field(default_factory=Usage)
     tolerated: float = 0.0
     failures: list[dict[str, str]] = field(default_factory=list)
+    reader: JournalReader[Note] | None = None
 
-    def complete(self, requests: Sequence[GenerationRequest]) -> list[Completion | Failure]:
+    def complete(self, requests: Sequence[GenerationRequest]) -> Lazy[Completion | Failure]:
         """One completion a request, in order; a Failure where there was none and that is tolerated.
+
+        All are asked for before this returns. The answers lie on disk, and each is read when it is looked at: of many
+        long answers a job holds those alone that its backend computes together.
 
         A journalled response of the same request with another budget serves where it is long enough or ended by
         itself; it is cut to the budget (paper notes: a greedy response at a smaller budget is a prefix).
@@ -87,16 +131,21 @@ class Session:
         for key, request in zip(keys, requests, strict=True):
             if key not in longest or request.max_new_tokens > longest[key].max_new_tokens:
                 longest[key] = request
-        answers = self._answers(longest, self.backend.generate, Completion)
-        found = ((answers[key], request) for key, request in zip(keys, requests, strict=True))
-        return [one if isinstance(one, Failure) else one.cut(request.max_new_tokens) for one, request in found]
+        answer = self._answers(longest, self.backend.generate, Completion)
+        budgets = [request.max_new_tokens for request in requests]
 
-    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice | Failure]:
-        """Next-token probabilities of each request, in order; failures as above."""
+        def cut(i: int) -> Completion | Failure:
+            found = answer(keys[i])
+            return found if isinstance(found, Failure) else found.cut(budgets[i])
+
+        return Lazy(len(keys), cut)
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Lazy[Choice | Failure]:
+        """Next-token probabilities of each request, in order; otherwise as above."""
         keys = [self._key(request) for request in requests]
         distinct = dict(zip(keys, requests, strict=True))
-        answers = self._answers(distinct, lambda missing, heartbeat: self.backend.choose(missing), Choice)
-        return [answers[key] for key in keys]
+        answer = self._answers(distinct, lambda missing, heartbeat: self.backend.choose(missing), Choice)
+        return Lazy(len(keys), lambda i: answer(keys[i]))
 
     def _key(self, request: GenerationRequest | ChoiceRequest) -> str:
         self.usage.requests += 1
@@ -111,51 +160,67 @@ class Session:
 
     def _answers(
         self, distinct: dict[str, Request], ask: Ask[Request, Answer], kind: Callable[..., Answer]
-    ) -> dict[str, Answer | Failure]:
-        kept = read_answers(self.journal, distinct, _longer) if self.journal else {}
-        answers: dict[str, Answer | Failure] = {}
-        for key, found in kept.items():
-            if _covers(found, distinct[key]):
-                self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
-                parts = {name: tuple(part) if isinstance(part, list) else part for name, part in found.items()}
-                answers[key] = kind(**parts)
-        missing = sorted((key for key in distinct if key not in answers), key=lambda key: _alike(distinct[key]))
+    ) -> Callable[[str], Answer | Failure]:
+        """Ask for what the journal lacks; returns what reads the answer of a key.
+
+        Without a journal a temporary one, of this call alone, holds the answers until nobody can read them any more.
+        """
+        if self.journal and not (self.reader and self.reader.folder == self.journal):
+            self.reader = reader_of(self.journal)
+        reader = self.reader if self.journal and self.reader else _temporary()
+        reader.refresh()
+        kept = {key: reader.places[key].note for key in distinct if key in reader.places}
+        known = {key: note for key, note in kept.items() if _covers(note, distinct[key])}
+        for note in known.values():
+            self._spent(note.new_tokens, note.prompt_tokens, note.seconds)
+        missing = sorted((key for key in distinct if key not in known), key=lambda key: _alike(distinct[key]))
         self.usage.distinct += len(distinct)
-        self.usage.from_journal += len(answers)
-        if answers:
-            log.info(f"{self.writer}: {len(answers)} of {len(distinct)} answers are in the journal")
+        self.usage.from_journal += len(known)
+        if known:
+            log.info(f"{self.writer}: {len(known)} of {len(distinct)} answers are in the journal")
+        failures: dict[str, Failure] = {}
         if missing:
-            answers.update(self._ask([distinct[key] for key in missing], missing, ask))
+            failures = self._ask([distinct[key] for key in missing], missing, ask, reader.folder)
             self._check_failures()
-        return answers
+            reader.refresh()
+
+        def answer(key: str) -> Answer | Failure:
+            if key in failures:
+                return failures[key]
+            found = {name: tuple(part) if isinstance(part, list) else part for name, part in reader.answer(key).items()}
+            found.pop(SECONDS, None)
+            return kind(**found)
+
+        return answer
 
     def _ask(
-        self, requests: Sequence[Request], keys: Sequence[str], ask: Ask[Request, Answer]
-    ) -> Iterator[tuple[str, Answer | Failure]]:
+        self, requests: Sequence[Request], keys: Sequence[str], ask: Ask[Request, Answer], folder: Path
+    ) -> dict[str, Failure]:
+        """Ask the backend, and put the answers into a journal's folder; the failures, by key."""
         if self.usage.distinct - self.usage.from_journal == len(requests):  # the first that the backend is asked
             log.info(f"{self.writer}: {len(requests)} requests; loading the model")
         progress = Progress(self.writer, len(requests), sum(getattr(each, "max_new_tokens", 0) for each in requests))
-        journal = JournalWriter(self.journal, self.writer) if self.journal else None
+        failures: dict[str, Failure] = {}
         last, failed = time.monotonic(), 0
-        with progress, journal or nullcontext():
+        with progress, JournalWriter(folder, self.writer, lasting=bool(self.journal)) as journal:
             for group in self._groups(requests, ask, progress.beat):
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
-                if journal:
-                    journal.put_all(
-                        (keys[i], self._written(requests[i]), {**asdict(answer), SECONDS: round(seconds, 4)})
-                        for i, answer in group
-                        if not isinstance(answer, Failure)
-                    )
+                journal.put_all(
+                    (keys[i], self._written(requests[i]), {**_parts(answer), SECONDS: round(seconds, 4)})
+                    for i, answer in group
+                    if not isinstance(answer, Failure)
+                )
                 for i, answer in group:
                     if isinstance(answer, Failure):
+                        failures[keys[i]] = answer
                         failed += not answer.own
                         self._failed(requests[i], answer, last_one=failed >= MOST_FAILURES)
                         progress.add(0, 0)
                     else:
                         failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
-                        self._spent(answer.prompt_tokens, new, seconds)
+                        self._spent(new, answer.prompt_tokens, seconds)
                         progress.add(answer.prompt_tokens, new)
-                    yield keys[i], answer
+        return failures
 
     def _groups(
         self, requests: Sequence[Request], ask: Ask[Request, Answer], heartbeat: Heartbeat
@@ -190,7 +255,7 @@ class Session:
             allowed = f"failures_tolerated allows a share of {self.tolerated:g}"
             raise ModelError(f"{failed} of {asked} requests got no answer ({reasons}); {allowed}; {RESUME}")
 
-    def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:
+    def _spent(self, new_tokens: int, prompt_tokens: int, seconds: float) -> None:
         self.usage.prompt_tokens += prompt_tokens
         self.usage.new_tokens += new_tokens
         self.usage.seconds += seconds
@@ -226,14 +291,33 @@ def _alike(request: GenerationRequest | ChoiceRequest) -> tuple[Any, ...]:
     return -(len(text) // 512), text, request.sample, request.seed, request.temperature
 
 
-def _covers(answer: dict[str, Any], request: GenerationRequest | ChoiceRequest) -> bool:
-    if isinstance(request, ChoiceRequest):
-        return True
-    return answer["finish_reason"] == "stop" or len(answer["token_ids"]) >= request.max_new_tokens
+def _covers(note: Note, request: GenerationRequest | ChoiceRequest) -> bool:
+    return isinstance(request, ChoiceRequest) or note.ended or note.new_tokens >= request.max_new_tokens
 
 
-def _longer(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    return len(new.get("token_ids", ())) > len(old.get("token_ids", ()))
+def reader_of(folder: Path) -> JournalReader[Note]:
+    """What reads a model's journal.
+
+    Of several answers to a request it takes one that ended by itself, which serves every budget, else the longest.
+    """
+    return JournalReader(folder, _note, lambda new, old: new[:2] > old[:2])
+
+
+def _temporary() -> JournalReader[Note]:
+    """A reader of an empty folder, which goes when the reader does."""
+    reader = reader_of(Path(tempfile.mkdtemp(prefix="answers-")))
+    weakref.finalize(reader, shutil.rmtree, reader.folder, ignore_errors=True)
+    return reader
+
+
+def _parts(answer: Completion | Choice) -> dict[str, Any]:
+    """The fields of an answer as they are; `asdict` would copy each of its numbers."""
+    return {each.name: getattr(answer, each.name) for each in fields(answer)}
+
+
+def _note(answer: Mapping[str, Any]) -> Note:
+    ended, new = answer.get("finish_reason") == "stop", len(answer.get("token_ids", ()))
+    return Note(ended, new, answer.get("prompt_tokens", 0), answer.get(SECONDS, 0.0))
 
 
 def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tolerated: float = 0.0) -> Session:
@@ -245,7 +329,8 @@ def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tol
     where the model cannot be prepared.
     """
     folder = Path(journal) / spec.name if journal else None
-    return Session(load_backend(spec, device=device), folder, writer, tolerated=tolerated)
+    reader = reader_of(folder) if folder else None
+    return Session(load_backend(spec, device=device), folder, writer, tolerated=tolerated, reader=reader)
 
 
 @contextmanager
@@ -293,7 +378,9 @@ def model_sessions(
         for role, spec in specs.items():
             twin = next((opened[other] for other in opened if specs[other] == spec), None)
             if twin:
-                opened[role] = Session(twin.backend, twin.journal, labels[role], tolerated=failures_tolerated)
+                opened[role] = Session(
+                    twin.backend, twin.journal, labels[role], tolerated=failures_tolerated, reader=twin.reader
+                )
             else:
                 opened[role] = open_session(
                     spec, device=device, journal=journal, writer=labels[role], tolerated=failures_tolerated

@@ -7,20 +7,20 @@ true as a share of what true and false have together as the next token. See docs
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.parquet import read_judgments
+from sqljudge.core.parquet import iter_judgments
 from sqljudge.core.records import (
     CORRECT_THRESHOLD,
     UNANSWERED,
     ForcedVerdict,
     Judgment,
-    by_candidate,
+    keyed,
     write_json,
     write_jsonl,
 )
@@ -83,21 +83,6 @@ def read_closing(path: str | Path) -> PromptTemplate:
     return template
 
 
-def _cut(session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
-    """One forward pass for each distinct cut: a thought that ended before two budgets is asked about once."""
-    answered = [thought for thought in thoughts if thought.judgment.finish_reason != UNANSWERED]
-    cuts = [thought.forced(budget) for thought in answered for budget in budgets]
-    choices = iter(session.choose([ChoiceRequest(prompt, WORDS, SPELLINGS) for prompt, _ in cuts]))
-    tokens = iter(count for _, count in cuts)
-    found = []
-    for thought in thoughts:
-        judgment, known = thought.judgment, thought.judgment.finish_reason != UNANSWERED
-        for budget in budgets:
-            key = (judgment.question_id, judgment.sql, budget)
-            found.append(_verdict(key, next(tokens), next(choices)) if known else ForcedVerdict(*key))
-    return found
-
-
 def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -> ForcedVerdict:
     if isinstance(choice, Failure):
         return ForcedVerdict(*key, tokens)
@@ -106,19 +91,10 @@ def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -
     return ForcedVerdict(*key, tokens, true / mass if mass else CORRECT_THRESHOLD, mass)
 
 
-def _as_given(_session: Session, thoughts: Sequence[Thought], budgets: Sequence[int]) -> list[ForcedVerdict]:
-    """P(Yes) at every budget: there is no thought to cut, and nothing is asked."""
-    return [
-        ForcedVerdict(each.judgment.question_id, each.judgment.sql, budget, 0, each.judgment.p_yes)
-        for each in thoughts
-        for budget in budgets
-    ]
-
-
 def force(
     session: Session,
     pairs: Sequence[Pair],
-    judgments: Sequence[Judgment],
+    judgments: Iterable[Judgment],
     *,
     method: str,
     template: PromptTemplate,
@@ -129,20 +105,40 @@ def force(
 ) -> list[ForcedVerdict]:
     """A forced verdict for each pair at each budget (0: before the first token), pair by pair.
 
-    `template`, `framing`, `extras`: of the prompt that the judgments answer. `closing`: see `read_closing`.
-    Raises ConfigError for an unknown method, DataError, naming the candidate, if a judgment is missing or does not
-    reach a budget.
+    `judgments`: each is looked at once, and none is kept. `template`, `framing`, `extras`: of the prompt that they
+    answer. `closing`: see `read_closing`. Raises ConfigError for an unknown method, DataError, naming the candidate, if
+    a judgment is missing or does not reach a budget.
     """
-    responds = method_of(method).responds
-    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
+    responds, chat = method_of(method).responds, session.backend.render_chat
+    keys = [(question.id, sql) for question, sql in pairs]
     prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
-    thoughts = []
-    for (question, sql), prompt in zip(pairs, prompts, strict=True):
-        if (question.id, sql) not in known:
-            raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
-        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
-    return (_cut if responds else _as_given)(session, thoughts, budgets)
+    asked = {key: (question, prompt) for key, (question, _), prompt in zip(keys, pairs, prompts, strict=True)}
+
+    def cuts(key: tuple[int, str], judgment: Judgment) -> list[tuple[Prompt, int]]:
+        if judgment.finish_reason == UNANSWERED:
+            return []
+        question, prompt = asked[key]
+        closed = fill(closing, question, sql=key[1], framing=Framing("raw"), chat=chat).text
+        thought = Thought(prompt, judgment, closed, closing.user.strip())
+        return [thought.forced(budget) for budget in budgets]
+
+    thoughts: dict[tuple[int, str], list[tuple[Prompt, int]]] = {}
+    given: dict[tuple[int, str], float | None] = {}
+    for key, judgment in keyed(judgments, "judgments"):
+        if key in asked:
+            given[key], thoughts[key] = judgment.p_yes, cuts(key, judgment) if responds else []
+    for key in keys:
+        if key not in given:
+            raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
+    if not responds:  # P(Yes) at every budget: there is no thought to cut, and nothing is asked
+        return [ForcedVerdict(*key, budget, 0, given[key]) for key in keys for budget in budgets]
+    choices = iter(session.choose([ChoiceRequest(cut, WORDS, SPELLINGS) for key in keys for cut, _ in thoughts[key]]))
+    found = []
+    for key in keys:
+        cut = thoughts[key]
+        for at, budget in enumerate(budgets):
+            found.append(_verdict((*key, budget), cut[at][1], next(choices)) if cut else ForcedVerdict(*key, budget))
+    return found
 
 
 def force_pool(
@@ -175,7 +171,7 @@ def force_pool(
         verdicts = force(
             session,
             pairs,
-            read_judgments(judgments),
+            iter_judgments(judgments),
             method=method,
             template=read_template(prompt, required=("question", "sql", *extras), further=extras),
             closing=read_closing(closing),

@@ -14,7 +14,7 @@ from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import UNANSWERED, CandidateSet, Judgment, Question, read_jsonl, write_json
 from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, Prompt
-from sqljudge.models.session import Session, model_session
+from sqljudge.models.session import Lazy, Session, model_session
 from sqljudge.stages.extras import Files, load_extras
 from sqljudge.stages.prompts import ANSWERS, Extras, Framing, PromptTemplate, fill, no_extras, read_template
 from sqljudge.stages.shards import in_shard
@@ -25,7 +25,7 @@ Pair = tuple[Question, str]
 
 def yes_no(
     session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], framing: Framing, _budget: int
-) -> list[Judgment]:
+) -> Sequence[Judgment]:
     """One forward pass a prompt: the probability of `Yes`, over the whole vocabulary (paper, section 4)."""
     alone = framing.yes_token == "alone"
     choices = session.choose(
@@ -34,17 +34,19 @@ def yes_no(
             for (question, sql), prompt in zip(pairs, prompts, strict=True)
         ]
     )
-    return [
-        Judgment(question.id, sql, finish_reason=UNANSWERED)
-        if isinstance(choice, Failure)
-        else Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
-        for (question, sql), choice in zip(pairs, choices, strict=True)
-    ]
+
+    def judgment(i: int) -> Judgment:
+        (question, sql), choice = pairs[i], choices[i]
+        if isinstance(choice, Failure):
+            return Judgment(question.id, sql, finish_reason=UNANSWERED)
+        return Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
+
+    return Lazy(len(pairs), judgment)
 
 
 def reasoning(
     session: Session, pairs: Sequence[Pair], prompts: Sequence[Prompt], _framing: Framing, budget: int
-) -> list[Judgment]:
+) -> Sequence[Judgment]:
     """A greedy response of at most `budget` tokens, each with its log-probability (paper, section 4)."""
     completions = session.complete(
         [
@@ -52,10 +54,12 @@ def reasoning(
             for (question, sql), prompt in zip(pairs, prompts, strict=True)
         ]
     )
-    return [
-        Judgment(question.id, sql, finish_reason=UNANSWERED)
-        if isinstance(completion, Failure)
-        else Judgment(
+
+    def judgment(i: int) -> Judgment:
+        (question, sql), completion = pairs[i], completions[i]
+        if isinstance(completion, Failure):
+            return Judgment(question.id, sql, finish_reason=UNANSWERED)
+        return Judgment(
             question.id,
             sql,
             response=completion.text,
@@ -66,8 +70,8 @@ def reasoning(
             budget=budget,
             prompt_tokens=completion.prompt_tokens,
         )
-        for (question, sql), completion in zip(pairs, completions, strict=True)
-    ]
+
+    return Lazy(len(pairs), judgment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Method:
     from and can be forced in; else its judgments hold `p_yes`.
     """
 
-    judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], Framing, int], list[Judgment]]
+    judge: Callable[[Session, Sequence[Pair], Sequence[Prompt], Framing, int], Sequence[Judgment]]
     about: str
     responds: bool
 
@@ -116,8 +120,10 @@ def judge(
     framing: Framing,
     budget: int,
     extras: Extras = no_extras,
-) -> list[Judgment]:
+) -> Sequence[Judgment]:
     """One judgment a pair, in order; one that says UNANSWERED where the request failed.
+
+    All are asked for before this returns; each is read when it is looked at (see `Session.complete`).
 
     `extras`: what the prompts show beyond question, schema and SQL. `budget`: most new tokens of a response (a method
     that writes none uses none). Raises ConfigError for an unknown method or, for one that responds, a budget below 1.

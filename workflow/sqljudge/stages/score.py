@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.parquet import read_judgments
+from sqljudge.core.parquet import iter_judgments
 from sqljudge.core.records import (
     CORRECT_THRESHOLD,
     FAILURE_SCORE,
@@ -25,8 +25,8 @@ from sqljudge.core.records import (
     ForcedVerdict,
     Judgment,
     Score,
-    by_candidate,
     is_probability,
+    keyed,
     read_jsonl,
     write_jsonl,
 )
@@ -187,7 +187,7 @@ def mode_of(name: str) -> Asks:
 
 def score_judgments(
     candidates: Sequence[CandidateSet],
-    judgments: Sequence[Judgment],
+    judgments: Iterable[Judgment],
     *,
     budget: int,
     scoring: str,
@@ -206,18 +206,18 @@ def score_judgments(
     rule, asks = _choice(SCORINGS, scoring, "scoring"), mode_of(mode)
     if budget < 1:
         raise ConfigError(f"budget {budget}: must be at least 1 token")
-    known = by_candidate(judgments, "judgments")
+    wanted = _keys(candidates)
 
-    def score(key: Key) -> Score:
-        if key not in known:
-            raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
-        judgment = known[key]
+    def score(key: Key, judgment: Judgment) -> Score:
         if judgment.finish_reason == UNANSWERED:
             return Score(*key, 0.0, verdict=None, failure=False, answered=False)
         reading, tokens = read_verdict(judgment, budget, rules), min(budget, len(judgment.token_ids))
         return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, tokens=tokens)
 
-    return _scores(candidates, asks, executable, score)
+    asked = {key for key in wanted if asks(executable, *key)}
+    known = {key: score(key, judgment) for key, judgment in keyed(judgments, "judgments") if key in asked}
+    missing = "no judgment of candidate {!r}; run the discriminator again"
+    return _in_order(wanted, asked, known, missing)
 
 
 def score_forced(
@@ -230,29 +230,30 @@ def score_forced(
     value is no probability.
     """
     asks = mode_of(mode)
-    known = by_candidate(verdicts, "forced verdicts")
+    wanted = _keys(candidates)
 
-    def score(key: Key) -> Score:
-        if key not in known:
-            raise DataError(f"question {key[0]}: no forced verdict of candidate {key[1]!r}; force the verdicts again")
-        probability = known[key].probability
-        if probability is None:
+    def score(key: Key, verdict: ForcedVerdict) -> Score:
+        if verdict.probability is None:
             return Score(*key, 0.0, verdict=None, failure=False, answered=False)
-        return Score(*key, probability, probability > CORRECT_THRESHOLD, failure=False, tokens=known[key].tokens)
+        is_correct = verdict.probability > CORRECT_THRESHOLD
+        return Score(*key, verdict.probability, is_correct, failure=False, tokens=verdict.tokens)
 
-    return _scores(candidates, asks, executable, score)
+    asked = {key for key in wanted if asks(executable, *key)}
+    known = {key: score(key, verdict) for key, verdict in keyed(verdicts, "forced verdicts") if key in asked}
+    return _in_order(wanted, asked, known, "no forced verdict of candidate {!r}; force the verdicts again")
 
 
-def _scores(
-    candidates: Sequence[CandidateSet],
-    asks: Asks,
-    executable: Executable | None,
-    score: Callable[[Key], Score],
-) -> list[Score]:
+def _keys(candidates: Sequence[CandidateSet]) -> list[Key]:
+    return [(group.question_id, candidate.sql) for group in candidates for candidate in group.candidates]
+
+
+def _in_order(wanted: Sequence[Key], asked: Collection[Key], known: Mapping[Key, Score], missing: str) -> list[Score]:
     """A score for each candidate: that of a candidate which the model is not asked about says so."""
-    keys = [(group.question_id, candidate.sql) for group in candidates for candidate in group.candidates]
-    unasked = (Score(*key, NOT_EXECUTABLE_SCORE, verdict=None, failure=False, asked=False) for key in keys)
-    return [score(key) if asks(executable, *key) else other for key, other in zip(keys, unasked, strict=True)]
+    for key in wanted:
+        if key in asked and key not in known:
+            raise DataError(f"question {key[0]}: {missing.format(key[1])}")
+    unasked = (Score(*key, NOT_EXECUTABLE_SCORE, verdict=None, failure=False, asked=False) for key in wanted)
+    return [known[key] if key in asked else other for key, other in zip(wanted, unasked, strict=True)]
 
 
 def _choice(registry: Mapping[str, Rule], name: str, what: str) -> Rule:
@@ -297,7 +298,7 @@ def score_pool(
     """
     found = score_judgments(
         read_jsonl(candidates, CandidateSet),
-        read_judgments(judgments),
+        iter_judgments(judgments),
         budget=budget,
         scoring=scoring,
         mode=mode,

@@ -6,7 +6,7 @@ Knows nothing of SQL or questions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -148,12 +148,13 @@ class Failure:
 
 
 def beyond_context(
-    requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Sequence[Sequence[int]], context: int | None
+    requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Iterable[Sequence[int]], context: int | None
 ) -> dict[int, Failure]:
     """The requests that are not sent, by position: those whose prompt and budget do not fit the context.
 
-    `prompts`: the token ids of each request's prompt. `context`: tokens; None where there is no limit. The budget of a
-    choice is the one token that is read. What the context cut short would look like what a budget did.
+    `prompts`: the token ids of each request's prompt, of which none is kept. `context`: tokens; None where there is no
+    limit. The budget of a choice is the one token that is read. What the context cut short would look like what a
+    budget did.
     """
     failures = {}
     for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):

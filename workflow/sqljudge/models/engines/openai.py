@@ -11,7 +11,7 @@ import asyncio
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -105,15 +105,16 @@ class OpenAIBackend:
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
     ) -> Iterator[tuple[int, Completion | Failure]]:
         """Completions as they come; a request that failed as often as it may is a Failure."""
-        bodies = []
-        for request in requests:
-            body = self._body(request.prompt, request.max_new_tokens, request.temperature, logprobs=1)
-            if request.temperature > 0:
-                body["seed"] = request_seed(request)
-            if request.stop:
-                body["stop"] = list(request.stop)
-            bodies.append(body)
+        bodies = map(self._completing, requests)
         return self._ask(bodies, Completion, lambda answer, i: read_completion(answer, requests[i]))
+
+    def _completing(self, request: GenerationRequest) -> Body:
+        body = self._body(request.prompt, request.max_new_tokens, request.temperature, logprobs=1)
+        if request.temperature > 0:
+            body["seed"] = request_seed(request)
+        if request.stop:
+            body["stop"] = list(request.stop)
+        return body
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
         """Next-token probabilities, from the likeliest tokens that the server lists; see `read_choice`.
@@ -125,7 +126,7 @@ class OpenAIBackend:
                 f"model '{self.spec.name}' is behind a server, which does not tell how it splits a verdict into "
                 "tokens; force verdicts with the backend transformers or vllm"
             )
-        bodies = [self._body(request.prompt, 1, 1.0, logprobs=self.address.top) for request in requests]
+        bodies = (self._body(request.prompt, 1, 1.0, logprobs=self.address.top) for request in requests)
         return self._ask(bodies, Choice, lambda answer, i: read_choice(answer, requests[i], self.address.top))
 
     def _body(self, prompt: Prompt, budget: int, temperature: float, *, logprobs: int) -> Body:
@@ -138,8 +139,8 @@ class OpenAIBackend:
             "logprobs": logprobs,
         }
 
-    def _ask(self, bodies: Sequence[Body], kind: type[Completion | Choice], read: Read) -> Iterator[tuple[int, Any]]:
-        """Send all bodies, and give each answer with its body's position as it comes.
+    def _ask(self, bodies: Iterable[Body], kind: type[Completion | Choice], read: Read) -> Iterator[tuple[int, Any]]:
+        """Send all bodies, each made when its turn comes, and give each answer with its body's position as it comes.
 
         Raises ModelError as soon as the server refuses a request in a way that waiting cannot mend (key, model,
         malformed request), or where its first answers lack what it was asked for (log-probabilities); requests under

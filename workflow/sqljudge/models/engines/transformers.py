@@ -6,7 +6,7 @@ whose answers are all in the journal does without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
@@ -221,10 +221,10 @@ class TransformersBackend:
 
     def refused(self, requests: Sequence[GenerationRequest | ChoiceRequest]) -> dict[int, Failure]:
         """The requests that do not fit the context, by position."""
-        return self._refused(requests, [self.encode(request.prompt) for request in requests])
+        return self._refused(requests, (self.encode(request.prompt) for request in requests))
 
     def _refused(
-        self, requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Sequence[list[int]]
+        self, requests: Sequence[GenerationRequest | ChoiceRequest], prompts: Iterable[list[int]]
     ) -> dict[int, Failure]:
         if not requests:
             return {}

@@ -46,6 +46,8 @@ SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 DEFAULTS = {"VLLM_LOGGING_LEVEL": "ERROR"}
 """Settings that a variable of the job's environment replaces. What cannot go on is raised, and not only logged."""
 BATCH_INVARIANT = "VLLM_BATCH_INVARIANT"
+MOST_UNDER_WAY = 1024
+"""Requests that vLLM is given at a time: as many as it computes together on the largest GPUs."""
 SHOWN = 300
 """Characters of vLLM's own message that are repeated."""
 
@@ -162,9 +164,8 @@ class VllmBackend:
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
     ) -> Iterator[tuple[int, Completion | Failure]]:
         """Completions as they finish, each with its request's position."""
-        prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
-        for i, output in self._run(requests, prompts, lambda i: self._sampling(requests[i]), heartbeat):
-            yield i, output if isinstance(output, Failure) else self._completion(prompts[i], output)
+        for i, prompt, output in self._run(requests, lambda i: self._sampling(requests[i]), heartbeat):
+            yield i, output if isinstance(output, Failure) else self._completion(prompt, output)
 
     def _sampling(self, request: GenerationRequest) -> Any:
         return self.vllm.SamplingParams(
@@ -198,10 +199,15 @@ class VllmBackend:
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
         """Next-token probabilities: one token is taken, and those of the words' tokens are asked for."""
-        prompts = [tokenizer.encode(self.tokenizer, request.prompt) for request in requests]
-        words = [tokenizer.choice_tokens(self.tokenizer, self.spec.name, request) for request in requests]
-        for i, output in self._run(requests, prompts, lambda i: self._scoring(words[i]), silent):
-            yield i, output if isinstance(output, Failure) else self._choice(prompts[i], words[i], output)
+        words: dict[int, Sequence[tuple[int, ...]]] = {}
+
+        def settings(i: int) -> Any:
+            words[i] = tokenizer.choice_tokens(self.tokenizer, self.spec.name, requests[i])
+            return self._scoring(words[i])
+
+        for i, prompt, output in self._run(requests, settings, silent):
+            found = words.pop(i, ())
+            yield i, output if isinstance(output, Failure) else self._choice(prompt, found, output)
 
     def _choice(self, prompt: list[int], words: Sequence[tuple[int, ...]], output: Any) -> Choice:
         listed = output.logprobs[0]
@@ -215,35 +221,44 @@ class VllmBackend:
     def _run(
         self,
         requests: Sequence[GenerationRequest | ChoiceRequest],
-        prompts: Sequence[list[int]],
         settings: Callable[[int], Any],
         heartbeat: Heartbeat,
-    ) -> Iterator[tuple[int, Any]]:
-        """vLLM's outputs as they finish, each with its request's position, or a Failure for one that it does not take.
+    ) -> Iterator[tuple[int, list[int], Any]]:
+        """vLLM's outputs as they finish, or a Failure for a request that it does not take.
 
-        `settings(i)`: the sampling parameters of request i. Prompts that begin alike stand together.
+        Each comes with its request's position and the token ids of its prompt. `settings(i)`: the sampling parameters
+        of request i. Prompts that begin alike stand together; one is encoded when vLLM has room for it.
         """
+        waiting = iter(sorted(range(len(requests)), key=lambda i: requests[i].prompt.text))
+        under_way: dict[int, list[int]] = {}
         if not requests:
             return
-        refused = beyond_context(requests, prompts, self.engine.model_config.max_model_len)
-        yield from refused.items()
-        engine = self.engine.llm_engine
+        engine, context = self.engine.llm_engine, self.engine.model_config.max_model_len
         refusals = (ValueError, import_module("vllm.exceptions").VLLMValidationError)  # its own check of a request
         try:
-            for i in sorted(refused.keys() ^ set(range(len(requests))), key=lambda i: prompts[i]):
-                try:
-                    engine.add_request(str(i), {"type": "token", "prompt_token_ids": prompts[i]}, settings(i))
-                except refusals as error:
-                    yield i, Failure(f"vLLM refuses the request: {' '.join(str(error).split())[:SHOWN]}", own=True)
-            while engine.has_unfinished_requests():
+            while True:
+                while len(under_way) < MOST_UNDER_WAY and (i := next(waiting, None)) is not None:
+                    prompt = tokenizer.encode(self.tokenizer, requests[i].prompt)
+                    if refused := beyond_context([requests[i]], [prompt], context):
+                        yield i, prompt, refused[0]
+                        continue
+                    try:
+                        engine.add_request(str(i), {"type": "token", "prompt_token_ids": prompt}, settings(i))
+                        under_way[i] = prompt
+                    except refusals as error:
+                        reason = f"vLLM refuses the request: {' '.join(str(error).split())[:SHOWN]}"
+                        yield i, prompt, Failure(reason, own=True)
+                if not under_way:
+                    return
                 with self._one_line("vLLM stopped; what is in the journal stays, run again for the rest"):
                     outputs = engine.step()
                 heartbeat(len(outputs))
                 for each in outputs:
                     if each.finished:
-                        yield int(each.request_id), _taken(each.outputs[0])
+                        i = int(each.request_id)
+                        yield i, under_way.pop(i), _taken(each.outputs[0])
         finally:
-            engine.abort_request([str(i) for i in range(len(requests))])
+            engine.abort_request([str(i) for i in under_way])
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqljudge.core.parquet import read_judgments
+from sqljudge.core.parquet import iter_judgments
 from sqljudge.core.records import CandidateSet, Cost, Judgment, Score, read_json, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import Completion
 from sqljudge.stages.score import SCORINGS
@@ -58,7 +58,7 @@ def of_choosing(
     candidates: Sequence[CandidateSet],
     run: Mapping[str, Any],
     scores: Sequence[Score] = (),
-    judgments: Sequence[Judgment] = (),
+    judgments: Iterable[Judgment] = (),
     scoring: str = "",
 ) -> list[Cost]:
     """What a planner needs that chooses among a generator's candidates, for each question, in their order.
@@ -67,10 +67,10 @@ def of_choosing(
     model, if one was asked; a candidate that it was kept from costs nothing. Of at least one question.
     """
     ledger = Ledger(group.question_id for group in candidates)
-    known = {(judgment.question_id, judgment.sql): judgment for judgment in judgments}
-    for score in scores:
-        judgment = known.get((score.question_id, score.sql))
-        if judgment is not None and score.asked:
+    known = {(score.question_id, score.sql): score for score in scores}
+    for judgment in judgments:
+        score = known.pop((judgment.question_id, judgment.sql), None)
+        if score is not None and score.asked:
             ledger.add(score.question_id, "discriminator", of_judging(judgment, score, scoring))
     asked, read, written = (run[key] / len(candidates) for key in ("requests", "prompt_tokens", "new_tokens"))
     for group in candidates:
@@ -86,7 +86,7 @@ def cost_pool(
         read_jsonl(candidates, CandidateSet),
         read_json(run),
         [score for path in scores for score in read_jsonl(path, Score)],
-        [judgment for path in judgments for judgment in read_judgments(path)],
+        (judgment for path in judgments for judgment in iter_judgments(path)),
         scoring,
     )
     write_jsonl(costs, found)

@@ -175,7 +175,7 @@ def model_values(reader: Reader, questions: Questions, ledger: Ledger, *, mode: 
             "template": reader.template,
             "framing": reader.framing,
         }
-        judgments = judge(reader.session, judged, budget=max(1, reader.budget), **how)
+        judgments = judge(reader.session, judged, budget=max(1, reader.budget), **how)  # each is read when looked at
         if reader.scoring == FORCED:
             verdicts = force(reader.session, judged, judgments, closing=reader.closing, budgets=[reader.budget], **how)
             scores = score_forced(sets, verdicts, mode=mode, executable=executable)
@@ -189,11 +189,9 @@ def model_values(reader: Reader, questions: Questions, ledger: Ledger, *, mode: 
                 executable=executable,
                 rules=Rules(reader.verdicts, reader.template.text),
             )
-        known = {(judgment.question_id, judgment.sql): judgment for judgment in judgments}
-        for score in scores:
-            if score.asked:
-                judgment = known[score.question_id, score.sql]
-                ledger.add(score.question_id, "discriminator", of_judging(judgment, score, reader.scoring))
+        asked = (score for score in scores if score.asked)
+        for judgment, score in zip(judgments, asked, strict=True):
+            ledger.add(score.question_id, "discriminator", of_judging(judgment, score, reader.scoring))
         return [score.score if score.answered else None for score in scores]
 
     return value
