@@ -82,7 +82,7 @@ rule sample_questions:
     priority: FIRST
     conda:
         CPU_ENV
-    threads: 2
+    threads: spare_threads
     params:
         dataset_format=CONFIG.dataset.format,
         per_hardness=CONFIG.dataset.per_hardness,

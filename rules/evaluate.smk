@@ -72,7 +72,7 @@ rule measure_reasoning:
         log_of(PATTERNS["reasoning"]),
     conda:
         CPU_ENV
-    threads: 2
+    threads: spare_threads
     params:
         **STATISTICS,
         settings=settings,

@@ -14,7 +14,7 @@ rule execute:
     priority: FIRST
     conda:
         CPU_ENV
-    threads: 2
+    threads: spare_threads
     params:
         **EXECUTION,
         code=code_digest("stages.execute"),
@@ -48,7 +48,7 @@ rule group:
         log_of(PATTERNS["groups"]),
     conda:
         CPU_ENV
-    threads: 2
+    threads: spare_threads
     params:
         **EXECUTION,
         code=code_digest("stages.execute"),

@@ -91,6 +91,11 @@ def model_threads(wildcards):
     return max(1, (workflow.cores or 4) // 2) if offered.get("gpu") == 0 else 2
 
 
+def spare_threads(wildcards):
+    """Two, but one where there are less than four cores: a job of two would wait until two are free at once."""
+    return 2 if (workflow.cores or 4) >= 4 else 1
+
+
 def decoding_of(wildcards):
     """How a job's completions are drawn: the decoding, with the generator's own limit in place of its limit."""
     own = entry_of("generator")(wildcards).max_new_tokens

@@ -163,7 +163,7 @@ rule explorer:
         "benchmarks/results/explorer.tsv"
     conda:
         CPU_ENV
-    threads: 2
+    threads: spare_threads
     resources:
         mem_mb=4000,
         runtime=30,

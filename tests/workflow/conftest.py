@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Project, scripted, tracked_copy
+from harness import ROOT, Project, scripted, tracked_copy
 
 
 @pytest.fixture
@@ -19,10 +19,16 @@ def new_project(tmp_path: Path) -> Callable[[], Project]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A scripted project in which everything has been made, workflow included. Only `made` may change it."""
+    """A scripted project in which everything has been made, workflow included. Only `made` may change it.
+
+    Beside it, `imports` holds what each of its jobs has imported.
+    """
     place = tmp_path_factory.mktemp("finished")
     project = scripted(place / "run", tracked_copy(place / "source"))
-    run = project.snakemake()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "tests/workflow/watched"))
+        patch.setenv("IMPORTS_SEEN", str(place / "imports"))
+        run = project.snakemake()
     assert run.code == 0, run.output
     return project
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import ModelError
+from sqljudge.models.importing import no_garbage
 
 BATCH = 64
 _MARKER = "modules.json"
@@ -33,9 +34,10 @@ def embedder(source: str, *, device: str | None = None) -> Callable[[list[str]],
     """
     place = model_place(source)
     try:
-        from sentence_transformers import SentenceTransformer
+        with no_garbage():
+            from sentence_transformers import SentenceTransformer
 
-        model: Any = SentenceTransformer(place, device=device)
+            model: Any = SentenceTransformer(place, device=device)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(

@@ -33,6 +33,7 @@ from sqljudge.models.engines.base import (
 )
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Weights, hub_commit, locate, note_origin, origin
+from sqljudge.models.importing import no_garbage
 
 if TYPE_CHECKING:
     import torch
@@ -100,17 +101,19 @@ class TransformersBackend:
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer. Raises ModelError where it cannot be loaded."""
-        return tokenizer.load_tokenizer(self.spec, self.weights)
+        with no_garbage():
+            return tokenizer.load_tokenizer(self.spec, self.weights)
 
     @cached_property
     def model(self) -> Any:
         """The model, on its device. Raises ModelError where it cannot be loaded or the device cannot be used."""
-        import transformers
+        with no_garbage():
+            import transformers
 
-        check_usable(self.device, self.spec.name)
-        transformers.utils.logging.disable_progress_bar()
-        kind = transformers.AutoModelForCausalLM
-        model = self._load(kind, dtype=_dtype(self.spec), **self._placement()).eval()
+            check_usable(self.device, self.spec.name)
+            transformers.utils.logging.disable_progress_bar()
+            kind = transformers.AutoModelForCausalLM
+            model = self._load(kind, dtype=_dtype(self.spec), **self._placement()).eval()
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         if self.spec.quantization == "none":
             _align(model)
