@@ -30,8 +30,9 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 demo: $(VENV)/.run
 	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0 --quiet rules
 	@$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip --quiet
-	@cat results/tables/table1.md
+	@cat results/tables/answer.md
 	@echo
+	@echo "Answer:  results/tables/answer.html, and of each discriminator results/figures/forest.svg"
 	@echo "Tables:  results/tables/table1.html ... (also .csv, .md, .tex)"
 	@echo "Figures: results/figures/figure5.svg ..."
 	@echo "Explorer: results/explorer/index.html (every question, opens from disk)"

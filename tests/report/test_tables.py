@@ -572,6 +572,7 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
         experiment=dataclasses.asdict(given),
         display={"mine": "Mine"},
         uses_gold=[],
+        about={"mine": ["1.5B", True]},
         question_ids="resources/paper_questions.tsv",
         seed=1,
         code="c0de",

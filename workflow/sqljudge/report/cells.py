@@ -25,10 +25,10 @@ from sqljudge.core.variants import (
     path,
 )
 from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
-from sqljudge.report.notes import table_notes
+from sqljudge.report.notes import NO_LABEL, table_notes
 from sqljudge.report.specs import SPECS, TableSpec, tables_of
 from sqljudge.report.table import Cell, Column, Row, Table
-from sqljudge.report.words import HEADERS, Display, label
+from sqljudge.report.words import HEADERS, About, Display, label
 
 Metric = dict[str, Any]
 
@@ -38,13 +38,14 @@ class Results:
     """What tables and figures are made of.
 
     `metrics`: by path. `published`: the paper's figures. `display`: labels by name. `uses_gold`: the baselines that
-    look at the gold query.
+    look at the gold query. `about`: the discriminators that ask a model, by name.
     """
 
     metrics: Mapping[str, Metric]
     published: Mapping[str, Any] = field(default_factory=dict)
     display: Display = field(default_factory=dict)
     uses_gold: Collection[str] = ()
+    about: Mapping[str, About] = field(default_factory=dict)
 
     def metric(self, kind: str, variant: Variant) -> Metric | None:
         """The metric of a kind and variant; None if it was not run."""
@@ -91,6 +92,8 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     axes, display = _axes(spec, experiment), results.display
     columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
     lines = _lines(spec, experiment, display, results.uses_gold)
+    if spec.about:
+        lines = [replace(line, labels=(*line.labels, *_about(line, results.about))) for line in lines]
     figures = results.published.get(spec.source) if spec.published else None
     used: dict[tuple[str, Variant], tuple[Variant, Metric]] = {}
     rows = []
@@ -105,6 +108,7 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
             row.append(_cell(path(measure.kind, variant), metric, measure, published))
         rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
+    headers += ("Size", "Reasons") if spec.about else ()
     shown = tuple(column for column, _, _ in columns)
     made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of)
     settings = results.published.get("settings", {}).get(spec.source, {})
@@ -150,7 +154,7 @@ def _lines(spec: TableSpec, experiment: Experiment, display: Display, uses_gold:
     heads = _heads(spec, axes)
 
     def labels(**known: Any) -> tuple[str, ...]:
-        return tuple(label(axis, known[axis], display) if axis in known else "–" for axis in heads)
+        return tuple(label(axis, known[axis], display) if axis in known else NO_LABEL for axis in heads)
 
     models = []
     for values in product(*axes.values()):
@@ -182,6 +186,12 @@ def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> 
     if spec.planner == GREEDY:
         return greedy_variant(pool)
     return Variant(pool, **own, base=experiment.contexts[0], checkpoints=tuple(sorted(experiment.checkpoints)))
+
+
+def _about(line: Line, about: Mapping[str, About]) -> tuple[str, str]:
+    """The size of the model that judges in a row, and whether it reasons."""
+    known = about.get(line.variant.discriminator)
+    return known.texts if known else (NO_LABEL, NO_LABEL)
 
 
 def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:
