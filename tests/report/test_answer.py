@@ -101,8 +101,8 @@ def test_the_forest_compares_all_with_the_first_that_reasons_and_shows_their_siz
 
 def test_tables_say_how_large_a_model_is_and_whether_it_reasons() -> None:
     table = build_table(SPECS["table3"], GIVEN, results())
-    assert table.row_headers[-2:] == ("Size", "Reasons")
-    said = {row.labels[0]: row.labels[-2:] for row in table.rows}
+    assert table.about == ("Size", "Reasons")
+    said = {row.labels[0]: row.about for row in table.rows}
     assert said == {
         "Thinker-1.5B": ("1.5B", "yes"),
         "small": ("7B", "no"),

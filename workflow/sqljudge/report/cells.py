@@ -31,6 +31,8 @@ from sqljudge.report.table import Cell, Column, Row, Table
 from sqljudge.report.words import HEADERS, About, Display, label
 
 Metric = dict[str, Any]
+ABOUT = ("Size", "Reasons")
+"""Headers of what some tables say of a model that judges: see `words.About`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Line:
     variant: Variant
     block: str = ""
     uses_gold: bool = False
+    about: tuple[str, ...] = ()
 
 
 def cells(spec: TableSpec, experiment: Experiment) -> set[tuple[str, Variant]]:
@@ -93,7 +96,7 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
     lines = _lines(spec, experiment, display, results.uses_gold)
     if spec.about:
-        lines = [replace(line, labels=(*line.labels, *_about(line, results.about))) for line in lines]
+        lines = [replace(line, about=_about(line, results.about)) for line in lines]
     figures = results.published.get(spec.source) if spec.published else None
     used: dict[tuple[str, Variant], tuple[Variant, Metric]] = {}
     rows = []
@@ -106,11 +109,10 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
             row.append(_cell(path(measure.kind, variant), metric, measure, published))
-        rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
+        rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold, line.about))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
-    headers += ("Size", "Reasons") if spec.about else ()
     shown = tuple(column for column, _, _ in columns)
-    made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of)
+    made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of, about=ABOUT * spec.about)
     settings = results.published.get("settings", {}).get(spec.source, {})
     citation = results.published.get("citation", "the paper")
     notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)

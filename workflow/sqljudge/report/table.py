@@ -71,20 +71,22 @@ class Row:
     """One row: a label under each of the table's row headers, a cell under each of its columns.
 
     `block`: the heading that it stands under with its neighbours ("" for the table's own rows). `uses_gold`: it looked
-    at the gold query, so it competes with no other row.
+    at the gold query, so it competes with no other row. `about`: a text under each of the table's headers of that name.
     """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
     block: str = ""
     uses_gold: bool = False
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of values.
 
-    `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    `about`: headers of what is said of a row and does not name it, such as a model's size. `notes`: sentences under it.
+    `spoken_of`: labels of the columns that its findings speak of, if not of the first.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spoken_of: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
         """The column groups that a page shows, left to right, each as its heading and the positions of its columns."""
