@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
+QUIETLY := PYTHONPATH=workflow $(SNAKEMAKE) --logger sqljudge
 CORES ?= all
 
 .PHONY: help demo test test-slow lint report bench clean
@@ -28,8 +29,8 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/.run
-	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0 --quiet rules
-	@$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip --quiet
+	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0
+	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip
 	@cat results/tables/answer.md
 	@echo
 	@echo "Answer:  results/tables/answer.html, and of each discriminator results/figures/forest.svg"
