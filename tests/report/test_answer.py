@@ -76,6 +76,11 @@ def test_the_sentence_gives_the_numbers_and_no_more_than_the_data() -> None:
     assert "is better" not in said
 
 
+def test_where_nobody_is_right_the_sentence_says_so() -> None:
+    said = answer_grid(GIVEN, results(thinker=right(0), small=right(0), majority=right(0)), "spider").lead
+    assert said.endswith("No choice of anyone was right, so this run cannot tell them apart.")
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_run_with_nothing_to_compare_says_so(form: str) -> None:
     for found in (results(), results(thinker=right(3)), results(small=right(3), majority=right(2))):

@@ -155,7 +155,10 @@ def _sentence(rows: Sequence[Row], experiment: Experiment, display: Display, dat
             f"({signed(row['difference'], 1)} points {_interval(row)}, {row['deciding']:,} questions decide: "
             f"{row['verdict']})"
         )
-    return "; ".join(parts) + "."
+    said = "; ".join(parts) + "."
+    if not any(row["reasoning_ex"] or row["other_ex"] for row in rows):
+        said += " No choice of anyone was right, so this run cannot tell them apart."
+    return said
 
 
 def _notes(found: Sequence[System]) -> tuple[str, ...]:

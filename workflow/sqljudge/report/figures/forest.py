@@ -17,6 +17,8 @@ from sqljudge.report.figures.style import INK, arms, say, shades
 from sqljudge.report.text import number, signed
 from sqljudge.report.words import label
 
+LEAST_REACH = 5.0
+"""Points on either side of zero that the axis shows at least."""
 MARKERS = {REASONS: "*", PLAIN: "o", FREE: "D"}
 KEYS = {REASONS: "reasons", PLAIN: "does not reason", FREE: "free baseline, asks no model"}
 
@@ -60,6 +62,8 @@ def forest_plot(experiment: Experiment, results: Results) -> Figure:
     for place, each in enumerate(lines):
         if each.test.difference is not None:
             _draw(axes, place, each, colours[each.kind])
+    reach = max(LEAST_REACH, *map(abs, axes.get_xlim()))
+    axes.set_xlim(-reach, reach)
     axes.axvline(0, color=INK, lw=0.9)
     axes.set_yticks(range(len(lines)), [f"{each.label}   {each.size}" for each in lines])
     axes.set_ylim(max(1, len(lines)) - 0.4, -0.6)
