@@ -206,8 +206,20 @@ rule explorer:
         levels=list(FORMAT.levels),
         limits=config["execution"],
         prompts=sorted(
-            {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}
+            {
+                (
+                    job.discriminator,
+                    job.context,
+                    prompt_of(job.discriminator, job.context),
+                    framing_of(CONFIG, discriminator=job.discriminator, context=job.context)["prompt_format"],
+                )
+                for job in NEEDS.budgets()
+            }
         ),
+        about=[
+            question_summary(config).replace("``", ""),
+            "generators: " + ", ".join(entry.label for entry in CONFIG.generators.values()),
+        ],
         verdicts=CONFIG.verdicts,
         code=code_digest("report.explorer"),
     script:

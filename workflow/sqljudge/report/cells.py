@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import HARDNESS
 from sqljudge.core.variants import (
     GREEDY,
+    NONE,
     OF_BUDGETS,
     POOL,
     RERANK,
@@ -22,7 +24,9 @@ from sqljudge.core.variants import (
     baseline_variant,
     cell_of,
     greedy_variant,
+    only,
     path,
+    setting_name,
 )
 from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
 from sqljudge.report.notes import NO_LABEL, table_notes
@@ -108,7 +112,9 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
             if metric is not None:
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
-            row.append(_cell(path(measure.kind, variant), metric, measure, published))
+            row.append(
+                replace(_cell(path(measure.kind, variant), metric, measure, published), link=_link(measure, variant))
+            )
         rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold, line.about))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
@@ -194,6 +200,23 @@ def _about(line: Line, about: Mapping[str, About]) -> tuple[str, str]:
     """The size of the model that judges in a row, and whether it reasons."""
     known = about.get(line.variant.discriminator)
     return known.texts if known else (NO_LABEL, NO_LABEL)
+
+
+OUTCOMES = {"ex": "right", "hit1": "right", "failure_rate": "some_no_verdict"}
+"""The questions behind a measure, as the explorer calls their outcome; of all others every question."""
+
+
+def _link(measure: Measure, variant: Variant) -> str:
+    """The explorer's view of a cell's questions, from the folder of tables; "" for what the explorer does not show."""
+    if measure.kind not in ("intrinsic", "calibration", "end_to_end", "planner"):
+        return ""
+    known = {"intrinsic": RERANK, "calibration": RERANK}
+    shown = only("selections", replace(variant, planner=known.get(measure.kind, variant.planner)))
+    level = measure.path[0] if measure.kind == "end_to_end" and measure.path[0] != "all" else ""
+    who = "-" if shown.discriminator == NONE else shown.discriminator
+    view = {"q": "table", "hardness": level, "discriminator": who, "setting": setting_name(shown)}
+    view["outcome"] = OUTCOMES.get(measure.path[-1], "")
+    return f"../explorer/index.html#{urlencode({key: text for key, text in view.items() if text})}"
 
 
 def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:
