@@ -218,7 +218,7 @@ rule explorer:
         ),
         about=[
             question_summary(config).replace("``", ""),
-            "generators: " + ", ".join(entry.label for entry in CONFIG.generators.values()),
+            "generators: " + ", ".join(sorted({LABELS[name] for each in TABLES.values() for name in each.generators})),
         ],
         verdicts=CONFIG.verdicts,
         code=code_digest("report.explorer"),

@@ -47,8 +47,8 @@ def variants_of(run: Run) -> list[Variant]:
 def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNESS) -> dict[str, Any]:
     """What the pages need beside the questions: the settings, the names to show, the levels in order, and the tags.
 
-    Of a setting: `name`, as addresses have it; `planned`, whether a planner chose by it; `reasons`, whether its discriminator wrote
-    responses.
+    Of a setting: `name`, as addresses have it; `planned`, whether a planner chose by it; `reasons`, whether its
+    discriminator wrote responses.
     """
     wrote = {
         job for job, by in run.judgments.items() if any(each.p_yes is None for some in by.values() for each in some)

@@ -199,7 +199,8 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
     for point in best:
         axes.plot(point.tokens, point.accuracy, "o", ms=13, mfc="none", mec=INK, mew=1.0, zorder=2)
     for point in best[-1:]:  # from the last one on, nothing is better
-        axes.plot([point.tokens, 1e9], [point.accuracy] * 2, scalex=False, scaley=False, zorder=2, **look)
+        tail = Line2D([point.tokens, 1e9], [point.accuracy] * 2, zorder=2, **look)
+        axes.add_artist(tail).set_clip_path(axes.patch)  # as an artist it does not widen the axes
     if not points:
         say(axes, "not run")
     return Line2D([], [], marker="o", ms=8, mfc="none", mec=INK, label="Pareto front (ringed)", **look)
