@@ -55,6 +55,11 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
+def counted(number: int, one: str) -> str:
+    """A number of things, in words: `1 job`, `2 jobs`."""
+    return f"{number} {one}{'' if number == 1 else 's'}"
+
+
 def said_in(log: str) -> str:
     """What ended a job: the line of its log that says so, else the log's last one."""
     path = Path(log)
@@ -123,7 +128,7 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         self.rules.update({rule: count for rule, count in stats.items() if rule not in ("total", "all")})
         for rule, count in self.rules.items():
             self.all[stage_of(rule)] += count
-        self.say(f"{self.all.total()} jobs in {len(self.all)} stages")
+        self.say(f"{counted(self.all.total(), 'job')} in {counted(len(self.all), 'stage')}")
         if self.common_settings.dryrun:
             for stage in self.stages():
                 rules = ", ".join(f"{rule} {n}" for rule, n in self.rules.items() if stage_of(rule) == stage)
@@ -185,7 +190,9 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         """Say how the run ended."""
         after = clock(time.monotonic() - self.start)
         if self.failed and not self.stopped:
-            jobs = "1 job" if self.failed == 1 else f"{self.failed} jobs"
-            self.say(f"Not complete: {jobs} failed, {self.done.total()} of {self.all.total()} done in {after}; {KEPT}.")
+            failed = counted(self.failed, "job")
+            self.say(
+                f"Not complete: {failed} failed, {self.done.total()} of {self.all.total()} done in {after}; {KEPT}."
+            )
         elif not self.stopped:
-            self.say(f"Done: {self.done.total()} jobs in {after}.")
+            self.say(f"Done: {counted(self.done.total(), 'job')} in {after}.")

@@ -61,7 +61,7 @@ def journal_grid(journal: pd.DataFrame) -> Grid:
 
 def print_journal(journal: str) -> None:
     """Print what a folder of journals holds, as a table."""
-    print(journal_grid(read_journal(journal)).render("md"))
+    print(journal_grid(read_journal(journal)).render("md").replace("\\_", "_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def print_estimate(
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
     power = cache(lambda: operations_per_second or operations(gpu=gpu))
     left = remainders([_counted(job, expected, sizes) for job in jobs], read_journal(journal), power)
-    print(estimate_grid(left).render("md"))
+    print(estimate_grid(left).render("md").replace("\\_", "_"))
     print(
         "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
     )
