@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake
+QUIETLY := PYTHONPATH=workflow $(SNAKEMAKE) --logger sqljudge
 CORES ?= all
 
 .PHONY: help demo test test-slow lint report bench clean
@@ -28,10 +29,11 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/.run
-	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0 --quiet rules
-	@$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip --quiet
-	@cat results/tables/table1.md
+	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0
+	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip
+	@cat results/tables/answer.md
 	@echo
+	@echo "Answer:  results/tables/answer.html, and of each discriminator results/figures/forest.svg"
 	@echo "Tables:  results/tables/table1.html ... (also .csv, .md, .tex)"
 	@echo "Figures: results/figures/figure5.svg ..."
 	@echo "Explorer: results/explorer/index.html (every question, opens from disk)"

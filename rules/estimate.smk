@@ -26,6 +26,9 @@ rule estimate:
         journal=REQUESTS["journal"],
         jobs=lambda wildcards: model_jobs(NEEDS, CONFIG),
         questions=path("questions", Variant(DATASET)),
+        sizes={name: model.parameters for name, model in MODELS.items()},
+        gpu=dict(workflow.global_resources.unwrapped_items()).get("gpu") != 0,
+        operations_per_second=CONFIG.operations_per_second,
         expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,
     script:
         "../scripts/estimate.py"

@@ -44,9 +44,14 @@ def framed_model(role):
     return found
 
 
+def row_of(model):
+    """A row of the models table, but for what no result depends on."""
+    return {key: value for key, value in dataclasses.asdict(model).items() if key != "parameters"}
+
+
 def model_row(role):
     """A params function: the row of the models table of a job's generator or discriminator."""
-    return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
+    return lambda wildcards: row_of(MODELS[entry_of(role)(wildcards).model])
 
 
 def weights_of(role):

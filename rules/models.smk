@@ -16,7 +16,7 @@ rule unpack_model:
         mem_mb=16000,
         runtime=30,
     params:
-        model=lambda wildcards: dataclasses.asdict(MODELS[wildcards.model]),
+        model=lambda wildcards: row_of(MODELS[wildcards.model]),
         code=code_digest("models.engines.transformers"),
     script:
         "../scripts/unpack_model.py"

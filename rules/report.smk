@@ -1,13 +1,20 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
+from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
 from sqljudge.report.specs import FIGURES, SPECS
-from sqljudge.report.words import phrases, question_summary
+from sqljudge.report.words import About, phrases, question_summary
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
+ABOUT = {
+    name: About(MODELS[entry.model].parameters, entry.responds)
+    for name, entry in CONFIG.discriminators.items()
+    if not entry.is_baseline
+}
 PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
 DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
+ANSWERED = ["answer"] if ANSWER in TABLES else []
 PUBLISHED = str(ROOT / FORMAT.published)
 
 
@@ -32,6 +39,7 @@ for NAME, EXPERIMENT in TABLES.items():
             experiment=EXPERIMENTS[NAME],
             display=LABELS,
             uses_gold=USES_GOLD,
+            about=ABOUT,
             question_ids=CONFIG.dataset.question_ids,
             caption=PHRASES[NAME],
             seed=SEED,
@@ -71,6 +79,7 @@ for NAME in DRAWN:
             experiment=EXPERIMENTS[TABLE],
             display=LABELS,
             uses_gold=USES_GOLD,
+            about=ABOUT,
             caption=PHRASES[TABLE],
             seed=SEED,
             code=code_digest("report.figures"),
@@ -78,6 +87,33 @@ for NAME in DRAWN:
             "../scripts/figure.py"
 
     describe(NAME, FIGURES[NAME].figures[NAME])
+
+
+if ANSWER in TABLES:
+
+    rule answer:
+        """The best discriminator that reasons against the best that does not, and the best free baseline."""
+        input:
+            metrics=files(SPECS[ANSWER], TABLES[ANSWER]),
+            runs=needs_of({ANSWER: TABLES[ANSWER]}, CONFIG).runs(),
+            published=PUBLISHED,
+        output:
+            **page("answer", "Answer", {}, **BESIDE),
+        log:
+            "logs/tables/answer.log",
+        conda:
+            CPU_ENV
+        params:
+            experiment=EXPERIMENTS[ANSWER],
+            display=LABELS,
+            uses_gold=USES_GOLD,
+            about=ABOUT,
+            dataset=DATASET,
+            caption=PHRASES[ANSWER],
+            seed=SEED,
+            code=code_digest("report.answer"),
+        script:
+            "../scripts/answer.py"
 
 
 rule claims:
@@ -97,6 +133,9 @@ rule claims:
         experiments=EXPERIMENTS,
         roles=CONFIG.roles.model_dump(exclude_none=True, by_alias=True),
         display=LABELS,
+        uses_gold=USES_GOLD,
+        about=ABOUT,
+        dataset=DATASET,
         caption={"questions": question_summary(config)},
         seed=SEED,
         resamples=CONFIG.resamples,
@@ -129,7 +168,7 @@ rule costs:
 rule provenance:
     """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
     input:
-        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]]
+        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, *ANSWERED, "claims", "costs"]]
         + [f"results/figures/{name}.provenance.json" for name in DRAWN],
         runs=NEEDS.runs(),
     output:
@@ -172,8 +211,20 @@ rule explorer:
         levels=list(FORMAT.levels),
         limits=config["execution"],
         prompts=sorted(
-            {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}
+            {
+                (
+                    job.discriminator,
+                    job.context,
+                    prompt_of(job.discriminator, job.context),
+                    framing_of(CONFIG, discriminator=job.discriminator, context=job.context)["prompt_format"],
+                )
+                for job in NEEDS.budgets()
+            }
         ),
+        about=[
+            question_summary(config).replace("``", ""),
+            "generators: " + ", ".join(sorted({LABELS[name] for each in TABLES.values() for name in each.generators})),
+        ],
         verdicts=CONFIG.verdicts,
         code=code_digest("report.explorer"),
     script:
@@ -183,7 +234,7 @@ rule explorer:
 rule tables:
     """Every table of the configuration."""
     input:
-        [f"results/tables/{name}.html" for name in TABLES],
+        [f"results/tables/{name}.html" for name in [*ANSWERED, *TABLES]],
 
 
 rule figures:

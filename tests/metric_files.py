@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqljudge.core.records import HARDNESS
 from sqljudge.core.variants import (
     GREEDY,
     NONE,
+    OF_BUDGETS,
     POOL,
     Experiment,
     Variant,
@@ -14,6 +16,9 @@ from sqljudge.core.variants import (
     greedy_variant,
     path,
 )
+from sqljudge.report.cells import cells
+from sqljudge.report.measures import EACH_LEVEL
+from sqljudge.report.specs import SPECS, TableSpec
 
 Metric = dict[str, Any]
 AXES = ("generator", "decoding", "discriminator", "context", "budget", "scoring", "mode", "planner")
@@ -50,6 +55,30 @@ def place(kind: str, *metrics: Metric) -> dict[str, Metric]:
         variant = variant_of(metric["settings"])
         placed[path(kind, variant)] = {"budgets": {str(variant.budget): metric}} if kind == "reasoning" else metric
     return placed
+
+
+def filled(spec: TableSpec, given: Experiment) -> dict[str, Metric]:
+    """A made-up metric, with all that any table or figure reads of it, for every cell of a table and its figures."""
+    found: dict[str, Metric] = {}
+    for kind, variant in sorted(cells(spec, given)):
+        metrics: dict[str, Any] = {}
+        measures = [measure for each in SPECS.values() for some in each.columns.values() for measure in some]
+        paths = [measure.path for measure in measures if measure.kind == kind]
+        paths += [(*paths[0][:-1], name) for name in ("tokens", "pwacc", "ex")]
+        for first, *rest in paths:
+            for key in (*HARDNESS, "all") if first == EACH_LEVEL else (first,):
+                value = {"value": 0.5, "low": 0.41, "high": 0.59, "n": 400, "p_value": 0.5, "deciding": 3}
+                for step in reversed(rest):
+                    value = {step: value}
+                metrics[key] = {**metrics.get(key, {}), **value} if rest else value
+        rows = [{"question_id": i, "hardness": "easy", "exec": i % 3 == 0, "exact": False} for i in range(12)]
+        bins = [{"from": 0.0, "to": 0.1, "probability": 0.1, "correct": 0.2, "low": 0.1, "high": 0.3, "candidates": 9}]
+        one: Metric = {"metrics": metrics, "per_question": rows, "reliability": {"raw": bins, "scaled": bins}}
+        name = path(kind, variant)
+        if kind == OF_BUDGETS:
+            one = {"budgets": {**found.get(name, {"budgets": {}})["budgets"], str(variant.budget): one}}
+        found[name] = one
+    return found
 
 
 def merge(*some: dict[str, Metric]) -> dict[str, Metric]:

@@ -76,7 +76,10 @@ def write_synthetic(folder: Path, run: Run, hostile: str = "") -> str:
     gold = QueryResult("ok", "", (f"column {hostile}",), tuple((f"row {at} {hostile}",) for at in range(5)), 5, 1, 0.1)
     golds = {("set", question.id): gold for question in run.questions["set"]}
     labels = {variant.discriminator: f"Judge {variant.discriminator[6:]} {hostile}" for variant in run.scores}
-    write_site(folder, summary(run, labels), question_pages(run, golds))
+    template = {"user": "Is ${sql} right for $question? It costs $$1. ${result}", "opening": f"Answer: {hostile}"}
+    prompt = {"discriminator": "judge-0", "context": "plain", **template, "format": "chat"}
+    said = {"about": [f"a run that never was {hostile}", "generators: writer"], "prompts": [prompt]}
+    write_site(folder, {**summary(run, labels), **said}, question_pages(run, golds))
     return (folder / "index.html").resolve().as_uri()
 
 

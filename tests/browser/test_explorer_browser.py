@@ -99,7 +99,14 @@ def test_a_response_is_folded_and_marked(plain: str, opened: Callable[..., Any])
         ({"discriminator": "judge-1", "outcome": "broken"}, 10),
         ({"discriminator": "judge-1", "outcome": "no_verdict"}, 0),
         ({"discriminator": "judge-0", "outcome": "no_verdict"}, 40),
-        ({"discriminator": "judge-0", "setting": "2", "outcome": "no_verdict"}, 0),
+        (
+            {
+                "discriminator": "judge-0",
+                "setting": "rerank/judge-0/plain/writer.sample.b60.soft.naive",
+                "outcome": "no_verdict",
+            },
+            0,
+        ),
         ({"outcome": "some_no_verdict"}, 40),
         ({"hardness": "hard", "discriminator": "judge-1", "outcome": "broken"}, 3),
     ],
@@ -111,6 +118,68 @@ def test_filters_narrow_the_list(chosen: dict[str, str], expected: int, plain: s
     assert count(page) == expected
     page.locator("button[type=reset]").click()
     page.wait_for_function(f"() => document.querySelectorAll('{SHOWN}').length === {QUESTIONS}")
+
+
+def test_all_questions_as_a_table_with_the_outcomes_of_discriminators_in_columns(
+    plain: str, opened: Callable[..., Any]
+) -> None:
+    page = opened(plain)
+    page.click("#table")
+    page.wait_for_selector(".overview")
+    heads = page.locator(".overview thead th").all_inner_texts()
+    assert [head.split()[0] for head in heads] == [
+        "#",
+        "Database",
+        "Hardness",
+        "Question",
+        "none",
+        "Judge",
+        "Judge",
+        "Judge",
+    ]
+    rows = page.locator(".overview tbody tr")
+    assert rows.count() == QUESTIONS
+    page.locator(".overview thead button").nth(6).click()
+    assert "right" in rows.first.locator("td").nth(6).inner_text()
+    page.locator(".overview thead button").nth(6).click()
+    assert "wrong" in rows.first.locator("td").nth(6).inner_text()
+    choose(page, "discriminator", "judge-0")
+    page.wait_for_function("() => document.querySelectorAll('.overview thead th').length === 6")
+    rows.first.locator("a").click()
+    page.wait_for_selector(".judgment")
+
+
+def test_an_address_names_its_view_and_counts_what_a_cell_counts(plain: str, opened: Callable[..., Any]) -> None:
+    """Names, not positions, so that an address means the same when settings are added."""
+    view = "q=table&discriminator=judge-1&setting=rerank/judge-1/plain/writer.sample.b20.soft.naive&outcome=right"
+    page = opened(f"{plain}#{view}", wait=".overview")
+    assert page.locator(".overview tbody tr").count() == count(page) == 26
+    assert page.input_value("#setting").endswith("b20.soft.naive")
+
+
+def test_the_page_says_what_was_run_and_shows_the_prompts_that_were_sent(
+    plain: str, opened: Callable[..., Any]
+) -> None:
+    page = opened(plain)
+    page.wait_for_selector(".judgment")
+    assert page.locator("#run").inner_text().startswith("a run that never was")
+    page.locator(".prompt > summary").first.click()
+    page.wait_for_selector(".prompt pre")
+    sent = page.locator(".prompt pre").first.inner_text()
+    assert sent.startswith("Is SELECT wrong ; right for What is number 0 of the long list")
+    assert "It costs $1. ${result}" in sent
+    assert "Answer:" in sent
+    assert "in the model's chat template" in page.locator(".prompt p").first.inner_text()
+
+
+def test_no_box_scrolls_up_and_down_within_the_question(plain: str, opened: Callable[..., Any]) -> None:
+    page = opened(plain)
+    page.wait_for_selector(".judgment")
+    inner = (
+        "[...document.querySelectorAll('main .scroll')].filter((box) => box.scrollHeight > box.clientHeight + 1).length"
+    )
+    assert page.evaluate(inner) == 0
+    assert page.locator(".choices tbody tr").count() > 3
 
 
 def test_a_discriminator_shows_its_own_scores_only(plain: str, opened: Callable[..., Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from sqljudge.core.records import Candidate, CandidateSet, write_jsonl
 from sqljudge.experiments import estimate
 from sqljudge.experiments.estimate import (
@@ -73,14 +74,21 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: p
     left = remainders(jobs, journal)
     assert [*left[["requests", "prompt_tokens", "new_tokens", "seconds"]].itertuples(index=False, name=None)] == [
         (8, 960, 120, pytest.approx(12.0)),  # 270 tokens took 3 s
-        (4, 480, 200, pytest.approx(680 / 90)),
+        (4, 480, 60, pytest.approx(540 / 90)),
         (0, 0, 0, 0.0),
         (0, 0, 0, 0.0),
-        (2, 500, 20, None),
+        (2, 500, None, None),
+    ]
+    assert [*left[["most_tokens", "most_seconds"]].itertuples(index=False, name=None)] == [
+        (8 * 99, pytest.approx((960 + 792) / 90)),
+        (200, pytest.approx(680 / 90)),
+        (0, 0.0),
+        (0, 0.0),
+        (20, None),
     ]
     grid = estimate_grid(left)
-    assert grid.rows[-1] == ["all", "", "14", "1,940", "340", "20 s, and 1 jobs of unknown speed"]
-    assert grid.rows[-2][-1] == "speed not known yet"
+    assert grid.rows[-1] == ["all", "", "14", "1,940", "not known yet", "1,012", "not known yet", "not known yet"]
+    assert grid.rows[0][4:] == ["120", "792", "12 s", "19 s"]
 
 
 def test_extras_make_prompts_longer_until_the_jobs_own_are_known(journal: pd.DataFrame) -> None:
@@ -105,10 +113,31 @@ def test_a_model_that_has_not_run_is_reckoned_by_its_size(journal: pd.DataFrame)
         Job("generate.g.sample", "m-1b", 9, 9),
     ]
     left = remainders(jobs, journal, operations)
-    assert list(left["seconds"][:2]) == [pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), None]
+    assert list(left["most_seconds"][:2]) == [pytest.approx(30_000 / (0.5 * 1e12 / 3e9)), None]
+    assert list(left["seconds"][:2]) == [None, None], "nobody knows how long its answers are"
     assert list(left["rough"]) == [True, False, False]
     assert measured == [1], "only where it is needed"
     assert estimate_grid(left).rows[0][-1] == "about 3 min 00 s"
+
+
+def test_a_size_of_the_models_table_goes_before_the_name(journal: pd.DataFrame) -> None:
+    jobs = [Job("judge.a", "nameless", 10, 0, size="3B"), Job("judge.b", "small-1b", 10, 0, size="2B")]
+    left = remainders(jobs, journal, lambda: 1e12)
+    assert list(left["seconds"]) == [pytest.approx(2500 / (0.5 * 1e12 / 6e9)), pytest.approx(2500 / (0.5 * 1e12 / 4e9))]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of a machine without a GPU")
+def test_a_processor_says_nothing_of_a_plan_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    """No arithmetic of this CPU in the times of a plan with gpu=1; the speed may be named by hand."""
+    plan: dict[str, Any] = {"jobs": [model_job("judge.d.c.pool", new_tokens=0)], "journal": "", "questions": "none"}
+    plan |= {"expected": 400, "sizes": {"m-1b": "13B"}}
+    print_estimate(**plan, gpu=True, operations_per_second=None)
+    said = capsys.readouterr().out
+    assert "not known yet" in said and "--config operations_per_second=" in said
+    assert " h " not in said
+    print_estimate(**plan, gpu=True, operations_per_second=3e14)
+    said = capsys.readouterr().out
+    assert "about 52 s" in said and "not known" not in said
 
 
 @pytest.mark.parametrize(
@@ -130,7 +159,8 @@ def test_the_estimate_counts_requests_by_what_is_there(
 ) -> None:
     candidates, questions = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
     write_jsonl(candidates, [CandidateSet(0, (Candidate("A"), Candidate("B"))), CandidateSet(1, (Candidate("A"),))])
-    monkeypatch.setattr(estimate, "operations", lambda: 1e12)
+    monkeypatch.setattr(estimate, "operations", lambda gpu: 1e12)
+    rest: dict[str, Any] = {"sizes": {}, "gpu": False, "operations_per_second": None}
     jobs = [
         model_job("generate.g.other"),
         model_job("force.d.c.pool", candidates=str(candidates), times=4),
@@ -140,20 +170,21 @@ def test_the_estimate_counts_requests_by_what_is_there(
     ]
 
     def requests() -> list[str]:
-        print_estimate(jobs, str(folder), str(questions), expected=5)
+        print_estimate(jobs, str(folder), str(questions), expected=5, **rest)
         lines = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
         return [line[3].strip() for line in lines]
 
     assert requests() == ["15", "12", "15", "0", "15", "57"], "three samples of each of the questions that are expected"
     questions.write_text("{}\n{}\n", encoding="utf-8")
     assert requests() == ["6", "12", "6", "0", "6", "30"], "of those that are there"
-    print_estimate(jobs, "", str(questions), expected=5)
+    print_estimate(jobs, "", str(questions), expected=5, **rest)
     said = capsys.readouterr().out
     assert "about" in said
     assert "'search.': the most that it can ask" in said
-    print_estimate([], "", str(questions), expected=5)
-    assert "| all   |         |          0 |           0 |                     0 |    0 s |" in capsys.readouterr().out
-    print_estimate(jobs[:1], "", str(questions), expected=5)
+    print_estimate([], "", str(questions), expected=5, **rest)
+    total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| all"))
+    assert [cell.strip() for cell in total.split("|")[3:-1]] == ["0", "0", "0", "0", "0 s", "0 s"]
+    print_estimate(jobs[:1], "", str(questions), expected=5, **rest)
     assert "search." not in capsys.readouterr().out
 
 

@@ -209,7 +209,7 @@ def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path:
     outputs = {name: str(tmp_path / f"figure5.{name}") for name in ("svg", "pdf", "sidecar", "findings")}
     published = tmp_path / "published.json"
     write_json(published, PUBLISHED)
-    shown: dict[str, Any] = {"display": {"mine": "Mine"}, "uses_gold": [], "seed": 1, "code": "c0de"}
+    shown: dict[str, Any] = {"display": {"mine": "Mine"}, "uses_gold": [], "about": {}, "seed": 1, "code": "c0de"}
     write_figure(
         [str(tmp_path / file)],
         [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 from pathlib import Path
@@ -169,3 +170,10 @@ def test_caption_says_that_the_papers_list_is_completed_by_drawing() -> None:
 def test_there_is_a_caption_for_each_artefact() -> None:
     wanted = {"claims", "workflow", "costs", "provenance"}
     assert wanted | {*SPECS, *FIGURES} <= set(CAPTIONS)
+
+
+def test_the_front_page_shows_the_short_picture_of_the_readme() -> None:
+    picture = base64.b64encode((ROOT / "docs/images/dag.svg").read_bytes()).decode()
+    page = (REPORT / "workflow.rst").read_text(encoding="utf-8")
+    assert f'src="data:image/svg+xml;base64,{picture}"' in page
+    assert "#rulegraph { display: none; }" in page

@@ -301,7 +301,7 @@ def test_html_stands_alone_and_escapes(table1: Table) -> None:
     text = render(table1, "html")
     assert "<b>model" not in text
     assert "&lt;b&gt;model" in text
-    assert not re.search(r"(src|href)=|https?://|@import", text)
+    assert not re.search(r'src=|href="(?!\.\./explorer/index\.html#)|https?://|@import', text)
     assert "prefers-color-scheme: dark" in text
     assert text.count("<tr>") == 2 + 3
     assert 'class="best"' in text
@@ -320,7 +320,7 @@ def test_latex_escapes_and_is_balanced(table1: Table) -> None:
     unescaped = re.sub(r"\\[{}]", "", text)
     assert unescaped.count("{") == unescaped.count("}")
     body = [line for line in text.splitlines() if line.rstrip().endswith(r"\\")]
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {len(INTRINSIC)}
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if "multicolumn" not in line} == {len(INTRINSIC) + 2}
 
 
 def test_markdown_lines_up_as_plain_text(table1: Table) -> None:
@@ -336,6 +336,23 @@ def test_every_table_renders_with_nothing_run(name: str, form: str) -> None:
     assert "not run" in text
     assert text.endswith("\n")
     assert "None" not in text.replace("None given", "").replace("None (greedy)", "")
+
+
+def test_each_cell_leads_to_its_questions() -> None:
+    """The explorer's name of its setting, its level and outcome; nothing where the explorer shows no such thing."""
+    given = experiment(discriminator="mine", **SCORED, modes=MODES)
+    made = build_table(SPECS["table1"], given, Results(intrinsic("mine", 0.5, mode="naive")))
+    cell = cell_of(made, "mine", "Hit@1", "Naive")
+    where = "rerank%2Fmine%2F"
+    assert cell.link.startswith(f"../explorer/index.html#q=table&discriminator=mine&setting={where}")
+    assert cell.link.endswith("naive&outcome=right")
+    table = make("table7", experiment(**WHOLE))
+    easy = table.rows[0].cells[0].link
+    assert "hardness=easy&discriminator=-&setting=greedy%2Fnone%2Fnone%2F" in easy
+    entropy = [
+        cell.link for _, column, cell in make("table4", experiment(**WHOLE)).cells() if column.label == "Entropy"
+    ]
+    assert set(entropy) == {""}
 
 
 def test_unknown_format() -> None:
@@ -537,6 +554,7 @@ def test_every_table_has_an_experiment_and_every_figure_a_table() -> None:
     )
     assert {spec.source for spec in SPECS.values()} == {*SPECS} - {"thresholds"}
     assert {name: spec.name for name, spec in FIGURES.items()} == {
+        "forest": "table3",
         "figure4": "table8",
         "figure5": "table7",
         "reliability": "thresholds",
@@ -572,6 +590,7 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
         experiment=dataclasses.asdict(given),
         display={"mine": "Mine"},
         uses_gold=[],
+        about={"mine": ["1.5B", True]},
         question_ids="resources/paper_questions.tsv",
         seed=1,
         code="c0de",

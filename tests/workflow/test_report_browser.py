@@ -44,7 +44,18 @@ def rows(page: Any, category: str) -> list[str]:
 
 def test_the_front_page_says_what_was_run(front: Any) -> None:
     text = front.inner_text("#app")
-    for said in ("What was run", "mini_spider", "seed 42", "actor (scripted)", "tokens", "Commit", "numpy"):
+    assert not front.locator("#rulegraph").is_visible()
+    assert front.locator("img[alt^='From the dataset']").bounding_box()["width"] > 500
+    for said in (
+        "The answer of this run",
+        "What was run",
+        "mini_spider",
+        "seed 42",
+        "actor (scripted)",
+        "tokens",
+        "Commit",
+        "numpy",
+    ):
         assert said in text, said
     assert "System Message" not in text
     assert front.locator("h1", has_text="Reasoning or scale").bounding_box()["y"] >= 0, "the top is in reach"

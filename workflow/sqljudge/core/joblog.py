@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,20 +18,20 @@ NOT_ARGUMENTS = ("code", "caption")
 
 
 class _Tee:
-    """Writes to two streams at once."""
+    """Writes to several streams at once."""
 
-    def __init__(self, terminal: TextIO, log: TextIO) -> None:
-        self._streams = (terminal, log)
+    def __init__(self, *streams: TextIO) -> None:
+        self._streams = streams
         self.encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        """Write to both."""
+        """Write to all."""
         for stream in self._streams:
             stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush both."""
+        """Flush all."""
         for stream in self._streams:
             stream.flush()
 
@@ -44,13 +45,15 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a script's body; yields its named inputs, outputs and params as the arguments of the function that it calls.
 
     A file is its path, a list of files a list of paths; NOT_ARGUMENTS are left out. Messages go to standard error and
-    to the job's log; a SqljudgeError ends the process with status 1 and one line.
+    to the job's log; a SqljudgeError ends the process with status 1 and one line. Where the environment says
+    SQLJUDGE_MESSAGES=log, as the logger plugin does, all of it goes to the log alone, tracebacks too.
     """
     path = Path(str(snakemake.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
     with path.open("w", encoding="utf-8", errors="backslashreplace") as handle:
-        sys.stderr = _Tee(terminal, handle)
+        quiet = os.environ.get("SQLJUDGE_MESSAGES") == "log"
+        sys.stderr = _Tee(handle) if quiet else _Tee(terminal, handle)
         library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
         library.addHandler(lines)
         library.setLevel(logging.INFO)
@@ -61,6 +64,11 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         except SqljudgeError as error:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
+        except (Exception, KeyboardInterrupt) as error:
+            if not quiet:
+                raise
+            traceback.print_exc(file=handle)
+            raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
         finally:
             library.removeHandler(lines)
             library.setLevel(logging.NOTSET)

@@ -142,6 +142,11 @@ def variant_of(wildcards: Mapping[str, str]) -> Variant:
     return Variant(**known)
 
 
+def setting_name(variant: Variant) -> str:
+    """What the explorer calls a way of choosing in its addresses: the name of the file of its choices."""
+    return path("selections", variant).removeprefix("results/selections/").removesuffix(".jsonl")
+
+
 def only(kind: str, variant: Variant) -> Variant:
     """A variant with the fields alone that a kind of file depends on: the key of that file."""
     names = fields_of(kind)

@@ -137,6 +137,9 @@ class Config(Part):
     failures_tolerated: parts.AsWritten[Annotated[float, Field(ge=0, le=1)]] = 0
     """The share of a model job's distinct requests that may end without an answer (after retries) before the job fails.
     Questions of such requests are listed, counted and left out, never scored."""
+    operations_per_second: parts.AsWritten[Annotated[float, Field(gt=0)]] | None = None
+    """For `snakemake estimate` alone: floating-point operations a second of the device that models will run on. If not
+    given, it is measured, where this machine has such a device."""
     embedder: str = "sentence-transformers/all-MiniLM-L6-v2"
     """The sentence-embedding model behind the diversity of responses: a hub name, a local folder, or the name of an
     installed package that holds it."""

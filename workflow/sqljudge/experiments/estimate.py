@@ -64,14 +64,15 @@ def journal_grid(journal: pd.DataFrame) -> Grid:
 
 def print_journal(journal: str) -> None:
     """Print what a folder of journals holds, as a table."""
-    print(journal_grid(read_journal(journal)).render("md"))
+    print(journal_grid(read_journal(journal)).render("md").replace("\\_", "_"))
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A model job to come. `requests`: how many it has at most; `new_tokens`: most of one answer.
 
-    `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have.
+    `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have. `size`:
+    of its model, such as "1.5B"; by the model's name where it is "".
     """
 
     name: str
@@ -80,71 +81,88 @@ class Job:
     new_tokens: int
     made: bool = False
     extra_tokens: int = 0
+    size: str = ""
 
 
-def remainders(jobs: Sequence[Job], journal: pd.DataFrame, measure: Callable[[], float] | None = None) -> pd.DataFrame:
+def remainders(
+    jobs: Sequence[Job], journal: pd.DataFrame, measure: Callable[[], float | None] | None = None
+) -> pd.DataFrame:
     """What each job still has to ask, by what the journal says of its model's prompts, answers and speed.
 
-    `measure`: floating-point operations a second of this machine; called for a model that has not run here yet.
-    `seconds` is None where no speed of a model is known, and `rough` where it is reckoned from the model's size.
+    `measure`: floating-point operations a second of the device that models run on, None where nobody knows; called for
+    a model that has not run here yet. `new_tokens`, `seconds`: what is to be expected, None where nothing says it;
+    `most_tokens`, `most_seconds`: the most that it can be. `rough`: the speed is reckoned from the model's size.
 
     A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its extras. An
-    answer is taken to be as long as the job's own so far, else as its limit: an estimate from above. Answers that
-    one job takes from another one's part of the journal are not foreseen.
+    answer is expected to be as long as those so far: the job's own, else of its model and stage. Answers that one job
+    takes from another one's part of the journal are not foreseen.
     """
-    columns = ["job", "model", *COUNTS, "seconds", "rough"]
+    columns = ["job", "model", *COUNTS, "most_tokens", "seconds", "most_seconds", "rough"]
     return pd.DataFrame([_remainder(job, journal, measure) for job in jobs], columns=columns, dtype=object)
 
 
-def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float] | None) -> dict[str, Any]:
+def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float | None] | None) -> dict[str, Any]:
     of_model = journal[journal["model"] == job.model]
     own = of_model[of_model["job"] == job.name][SUMS].sum()
     stage = of_model[of_model["job"].str.startswith(job.name.partition(".")[0])][SUMS].sum()
     left = 0 if job.made else max(0, job.requests - int(own.requests))
+    known = own if own.requests else stage
     if own.requests:
-        prompts, answers = own.prompt_tokens / own.requests, own.new_tokens / own.requests
+        prompts = own.prompt_tokens / own.requests
     else:
-        seen = stage.prompt_tokens / stage.requests if stage.requests else PROMPT_TOKENS
-        prompts, answers = seen + job.extra_tokens, job.new_tokens
-    read, written = round(left * prompts), round(left * answers)
+        prompts = (stage.prompt_tokens / stage.requests if stage.requests else PROMPT_TOKENS) + job.extra_tokens
+    read, most = round(left * prompts), left * job.new_tokens
+    answer = (
+        min(job.new_tokens, known.new_tokens / known.requests) if known.requests else 0 if not job.new_tokens else None
+    )
+    written = None if answer is None else round(left * answer)
     timed = own if own.seconds else stage
     speed = (timed.prompt_tokens + timed.new_tokens) / timed.seconds if timed.seconds else None
-    size = parameters(job.model)
-    rough = bool(left and not speed and size and measure)
-    if rough and size and measure:
-        speed = ATTAINED * measure() / (2 * size)
-    seconds = 0.0 if not left else (read + written) / speed if speed else None
-    counts = {"requests": left, "prompt_tokens": read, "new_tokens": written}
-    return {"job": job.name, "model": job.model, **counts, "seconds": seconds, "rough": rough}
+    rough = bool(left and not speed)
+    size = parameters(job.size or job.model)
+    power = measure() if rough and size and measure else None
+    if power and size:
+        speed = ATTAINED * power / (2 * size)
+
+    def time(tokens: int | None) -> float | None:
+        return 0.0 if not left else None if tokens is None or not speed else (read + tokens) / speed
+
+    counts = {"requests": left, "prompt_tokens": read, "new_tokens": written, "most_tokens": most}
+    times = {"seconds": time(written), "most_seconds": time(most)}
+    return {"job": job.name, "model": job.model, **counts, **times, "rough": rough and bool(speed)}
 
 
 def parameters(model: str) -> float | None:
-    """How many parameters a model has by its name: `1.5b` is 1.5 thousand million."""
-    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", model.lower())
-    return float(found[1]) * {"b": 1e9, "m": 1e6}[found[2]] if found else None
+    """How many parameters a model has by its size or name: `1.5b` is 1.5 thousand million."""
+    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([tbm])(?![a-z0-9])", model.lower())
+    return float(found[1]) * {"t": 1e12, "b": 1e9, "m": 1e6}[found[2]] if found else None
 
 
 def estimate_grid(left: pd.DataFrame) -> Grid:
-    """What is left to ask (see `remainders`) as a table, and its sums."""
-    unknown = left["seconds"].isna().sum()
-    times = [_time(*row) for row in left[["seconds", "rough"]].to_numpy()]
-    total = _time(left["seconds"].sum(), bool(left["rough"].any()))
-    total += f", and {unknown} jobs of unknown speed" if unknown else ""
-    sums = pd.DataFrame([{"job": "all", "model": "", **left[COUNTS].sum()}], dtype=object)
-    data = pd.concat([left, sums]).assign(time=[*times, total])
+    """What is left to ask (see `remainders`) as a table, and its sums of what is known."""
+    sums: dict[str, Any] = {"job": "all", "model": "", "rough": bool(left["rough"].any())}
+    for column in (*COUNTS, "most_tokens", "seconds", "most_seconds"):
+        known = left[column].dropna()
+        sums[column] = known.sum() if len(known) == len(left) else None
     columns = (
         Column("Job", "job"),
         Column("Model", "model"),
         Column("Requests", "requests", "r"),
         Column("Tokens in", "prompt_tokens", "r"),
-        Column("Tokens out, at most", "new_tokens", "r"),
-        Column("Time", "time", "r"),
+        Column("Tokens out, expected", "new_tokens", "r", missing=UNKNOWN),
+        Column("at most", "most_tokens", "r"),
+        Column("Time, expected", lambda row: _time(row["seconds"], row["rough"]), "r"),
+        Column("at most", lambda row: _time(row["most_seconds"], row["rough"]), "r"),
     )
-    return Grid("estimate", "What model jobs still have to ask", data, columns)
+    data = pd.concat([left, pd.DataFrame([sums], dtype=object)])
+    return Grid("estimate", "What model jobs still have to ask", data.astype(object).where(data.notna(), None), columns)
+
+
+UNKNOWN = "not known yet"
 
 
 def _time(seconds: float | None, rough: bool) -> str:
-    return "speed not known yet" if seconds is None else f"{'about ' if rough else ''}{clock(seconds)}"
+    return UNKNOWN if seconds is None else f"{'about ' if rough else ''}{clock(seconds)}"
 
 
 def clock(seconds: float) -> str:
@@ -155,25 +173,44 @@ def clock(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def print_estimate(jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int) -> None:
+def print_estimate(
+    jobs: Sequence[Mapping[str, Any]],
+    journal: str,
+    questions: str,
+    expected: int,
+    sizes: Mapping[str, str],
+    gpu: bool,
+    operations_per_second: float | None,
+) -> None:
     """Print what model jobs still have to ask, as a table.
 
     `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
-    dataset's questions; `expected`: how many there will be, where it is not there yet.
+    dataset's questions; `expected`: how many there will be, where it is not there yet. `sizes`: of models, by name.
+    `gpu`: whether models run on one; `operations_per_second`: of the device, None to measure it here.
     """
     if Path(questions).is_file():
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
-    left = remainders([_counted(job, expected) for job in jobs], read_journal(journal), cache(operations))
-    print(estimate_grid(left).render("md"))
+    power = cache(lambda: operations_per_second or operations(gpu=gpu))
+    left = remainders([_counted(job, expected, sizes) for job in jobs], read_journal(journal), power)
+    print(estimate_grid(left).render("md").replace("\\_", "_"))
+    print(
+        "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
+    )
+    print("as long as it may be. Answers that are in the journal are taken off.")
     if any(job["name"].startswith("search.") for job in jobs):
         print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
-    print("'about': by the model's size and this machine's arithmetic, since the model has not been timed here.")
+    if left["rough"].any():
+        print("'about': by the model's size and the device's arithmetic, since the model has not been timed here.")
+    if left["most_seconds"].isna().any():
+        print("Time not known: no such model has been timed here, and there is no device to time or no size to go by.")
+        print("Name the device's speed (--config operations_per_second=3e14), or the model's size in models.tsv.")
 
 
-def _counted(job: Mapping[str, Any], questions: int) -> Job:
+def _counted(job: Mapping[str, Any], questions: int, sizes: Mapping[str, str]) -> Job:
     """A job with its requests: its candidates, where they are made; else so many samples of every question."""
     requests = questions * job["samples"]
     if job["candidates"] and Path(job["candidates"]).is_file():
         requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
     made = Path(job["result"]).is_file()
-    return Job(job["name"], job["model"], requests * job["times"], job["new_tokens"], made, job["extra_tokens"])
+    asked, size = requests * job["times"], sizes.get(job["model"], "")
+    return Job(job["name"], job["model"], asked, job["new_tokens"], made, job["extra_tokens"], size)

@@ -76,6 +76,10 @@ def _none_if_blank(cell: Any) -> Any:
     return None if cell in ("", "-") else cell
 
 
+def _empty_if_dash(cell: Any) -> Any:
+    return "" if cell == "-" else cell
+
+
 T = TypeVar("T")
 
 
@@ -406,3 +410,5 @@ class ModelRow(Part):
     context: Annotated[Positive | None, Field(strict=False), BeforeValidator(_none_if_blank)] = None
     """Optional, with transformers and vllm: the most tokens of a prompt and its budget together; a request beyond it
     fails. A dash or nothing: what the model's own settings say."""
+    parameters: Annotated[str, Field(pattern=r"^(\d+(\.\d+)?[MBT])?$"), BeforeValidator(_empty_if_dash)] = ""
+    """Optional: the number of parameters as tables show it, such as 135M or 1.5B."""

@@ -91,12 +91,12 @@ def paired_bootstrap(
     return PairedTest(difference, *_percentiles(differences), p_value, len(first), deciding)
 
 
-def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> PairedTest:
+def mcnemar_exact(first: Sequence[bool], second: Sequence[bool], *, confidence: float = CONFIDENCE) -> PairedTest:
     """McNemar's exact test of two runs that are right or wrong on the same questions.
 
     The questions on which just one run is right decide: under no difference each run wins half of them (two-sided
     exact binomial). The interval is the exact binomial (Clopper-Pearson) one of the first run's share of them, as a
-    difference of proportions; it leaves out zero just when the p-value is below 0.05.
+    difference of proportions; it leaves out zero just when the p-value is below 1 - `confidence`.
     Raises DataError if the lengths differ.
     """
     if len(first) != len(second):
@@ -111,7 +111,7 @@ def mcnemar_exact(first: Sequence[bool], second: Sequence[bool]) -> PairedTest:
     from scipy.stats import binomtest  # here, since it takes a second and most metrics do without it
 
     test = binomtest(won, deciding)
-    share = test.proportion_ci(CONFIDENCE, method="exact")
+    share = test.proportion_ci(confidence, method="exact")
     low, high = ((2 * bound - 1) * deciding / n for bound in (share.low, share.high))
     return PairedTest((won - lost) / n, float(low), float(high), float(test.pvalue), n, deciding)
 

@@ -176,11 +176,16 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name()
 
 
-def operations() -> float:
-    """Floating-point operations a second of this machine, by multiplying matrices for a moment: on a GPU, if any."""
+def operations(*, gpu: bool) -> float | None:
+    """Floating-point operations a second, by multiplying matrices for a moment: on a GPU, or on the CPU.
+
+    None where a GPU is wanted and this machine has none: a processor says nothing of it.
+    """
     import torch
 
-    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    if gpu and not torch.cuda.is_available():
+        return None
+    device, dtype = ("cuda", torch.bfloat16) if gpu else ("cpu", torch.float32)
     size = 4096 if device == "cuda" else 1024
     matrix = torch.ones((size, size), dtype=dtype, device=device)
     count, start, last = 0, time.monotonic(), 0.0

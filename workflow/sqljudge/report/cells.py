@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import HARDNESS
 from sqljudge.core.variants import (
     GREEDY,
+    NONE,
     OF_BUDGETS,
     POOL,
     RERANK,
@@ -22,15 +24,19 @@ from sqljudge.core.variants import (
     baseline_variant,
     cell_of,
     greedy_variant,
+    only,
     path,
+    setting_name,
 )
 from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
-from sqljudge.report.notes import table_notes
+from sqljudge.report.notes import NO_LABEL, table_notes
 from sqljudge.report.specs import SPECS, TableSpec, tables_of
 from sqljudge.report.table import Cell, Column, Row, Table
-from sqljudge.report.words import HEADERS, Display, label
+from sqljudge.report.words import HEADERS, About, Display, label
 
 Metric = dict[str, Any]
+ABOUT = ("Size", "Reasons")
+"""Headers of what some tables say of a model that judges: see `words.About`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,14 @@ class Results:
     """What tables and figures are made of.
 
     `metrics`: by path. `published`: the paper's figures. `display`: labels by name. `uses_gold`: the baselines that
-    look at the gold query.
+    look at the gold query. `about`: the discriminators that ask a model, by name.
     """
 
     metrics: Mapping[str, Metric]
     published: Mapping[str, Any] = field(default_factory=dict)
     display: Display = field(default_factory=dict)
     uses_gold: Collection[str] = ()
+    about: Mapping[str, About] = field(default_factory=dict)
 
     def metric(self, kind: str, variant: Variant) -> Metric | None:
         """The metric of a kind and variant; None if it was not run."""
@@ -60,6 +67,7 @@ class Line:
     variant: Variant
     block: str = ""
     uses_gold: bool = False
+    about: tuple[str, ...] = ()
 
 
 def cells(spec: TableSpec, experiment: Experiment) -> set[tuple[str, Variant]]:
@@ -91,6 +99,8 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     axes, display = _axes(spec, experiment), results.display
     columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
     lines = _lines(spec, experiment, display, results.uses_gold)
+    if spec.about:
+        lines = [replace(line, about=_about(line, results.about)) for line in lines]
     figures = results.published.get(spec.source) if spec.published else None
     used: dict[tuple[str, Variant], tuple[Variant, Metric]] = {}
     rows = []
@@ -102,11 +112,13 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
             if metric is not None:
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
-            row.append(_cell(path(measure.kind, variant), metric, measure, published))
-        rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
+            row.append(
+                replace(_cell(path(measure.kind, variant), metric, measure, published), link=_link(measure, variant))
+            )
+        rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold, line.about))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
-    made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of)
+    made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of, about=ABOUT * spec.about)
     settings = results.published.get("settings", {}).get(spec.source, {})
     citation = results.published.get("citation", "the paper")
     notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)
@@ -150,7 +162,7 @@ def _lines(spec: TableSpec, experiment: Experiment, display: Display, uses_gold:
     heads = _heads(spec, axes)
 
     def labels(**known: Any) -> tuple[str, ...]:
-        return tuple(label(axis, known[axis], display) if axis in known else "–" for axis in heads)
+        return tuple(label(axis, known[axis], display) if axis in known else NO_LABEL for axis in heads)
 
     models = []
     for values in product(*axes.values()):
@@ -182,6 +194,29 @@ def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> 
     if spec.planner == GREEDY:
         return greedy_variant(pool)
     return Variant(pool, **own, base=experiment.contexts[0], checkpoints=tuple(sorted(experiment.checkpoints)))
+
+
+def _about(line: Line, about: Mapping[str, About]) -> tuple[str, str]:
+    """The size of the model that judges in a row, and whether it reasons."""
+    known = about.get(line.variant.discriminator)
+    return known.texts if known else (NO_LABEL, NO_LABEL)
+
+
+OUTCOMES = {"ex": "right", "hit1": "right", "failure_rate": "some_no_verdict"}
+"""The questions behind a measure, as the explorer calls their outcome; of all others every question."""
+
+
+def _link(measure: Measure, variant: Variant) -> str:
+    """The explorer's view of a cell's questions, from the folder of tables; "" for what the explorer does not show."""
+    if measure.kind not in ("intrinsic", "calibration", "end_to_end", "planner"):
+        return ""
+    known = {"intrinsic": RERANK, "calibration": RERANK}
+    shown = only("selections", replace(variant, planner=known.get(measure.kind, variant.planner)))
+    level = measure.path[0] if measure.kind == "end_to_end" and measure.path[0] != "all" else ""
+    who = "-" if shown.discriminator == NONE else shown.discriminator
+    view = {"q": "table", "hardness": level, "discriminator": who, "setting": setting_name(shown)}
+    view["outcome"] = OUTCOMES.get(measure.path[-1], "")
+    return f"../explorer/index.html#{urlencode({key: text for key, text in view.items() if text})}"
 
 
 def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:

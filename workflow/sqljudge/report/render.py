@@ -39,13 +39,13 @@ def _csv(table: Table) -> str:
     """One row per cell: the row's labels, then CSV_COLUMNS. What is not there is empty, and a status says why."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([*map(slug, table.row_headers), *CSV_COLUMNS])
+    lines.writerow([*map(slug, (*table.row_headers, *table.about)), *CSV_COLUMNS])
     for row, column, cell in table.cells():
         shown = (cell.value, cell.low, cell.high, cell.published, cell.difference)
         value, low, high, published, difference = (None if each is None else round(each, 6) for each in shown)
         ours = (column.group, column.label, value, low, high, cell.n, column.unit)
         known = "not published" if published is None else "ok"
-        lines.writerow((*row.labels, *ours, published, difference, cell.status, known))
+        lines.writerow((*row.labels, *row.about, *ours, published, difference, cell.status, known))
     return text.getvalue()
 
 
@@ -71,15 +71,15 @@ def _markdown(table: Table) -> str:
 
 def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
     best = {position: table.best(position) for position in positions}
-    heads = [*table.row_headers, *(table.columns[position].heading for position in positions)]
+    heads = [*table.row_headers, *table.about, *(table.columns[position].heading for position in positions)]
     body = []
     for block, rows in table.blocks():
         body += [[f"*{plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
         for index in rows:
             row = table.rows[index]
             cells = (_text(row.cells[p], table.columns[p].decimals, index in best[p], published) for p in positions)
-            body.append([*map(plain, row.labels), *cells])
-    sides = ["left"] * len(table.row_headers) + ["right"] * len(positions)
+            body.append([*map(plain, (*row.labels, *row.about)), *cells])
+    sides = ["left"] * len(table.row_headers + table.about) + ["right"] * len(positions)
     return str(tabulate(body, [*map(plain, heads)], tablefmt="pipe", colalign=sides, disable_numparse=True))
 
 

@@ -35,9 +35,10 @@ class TableSpec:
     `optional`: what it may name. `heads`: how many of the settings have a row header in any case; the others have one
     where they have several values. `columns`: measures by heading; in their place `across`: the setting whose values
     are the headings. `planner`: that chooses, in tables of what is chosen. `experiment`: the table whose experiment and
-    published figures it shares. `published`: how a cell's figure is found in the paper's table. `spoken_of`: labels of
-    the columns that its findings speak of, if not of the first. `figures`: what each of its figures shows, by name;
-    `drawn`: the metrics that they show beyond the table's cells, each as kind and variant.
+    published figures it shares. `published`: how a cell's figure is found in the paper's table. `about`: whether rows
+    give the size of the model that judges, and whether it reasons. `spoken_of`: labels of the columns that its findings
+    speak of, if not of the first. `figures`: what each of its figures shows, by name; `drawn`: the metrics that they
+    show beyond the table's cells, each as kind and variant.
     """
 
     name: str
@@ -51,6 +52,7 @@ class TableSpec:
     planner: str = ""
     experiment: str = ""
     published: Lookup | None = None
+    about: bool = False
     spoken_of: tuple[str, ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     drawn: Callable[[Experiment], Iterator[tuple[str, Variant]]] | None = None
@@ -95,6 +97,7 @@ SPECS: dict[str, TableSpec] = {
             columns={"": INTRINSIC},
             across="mode",
             published=by_mode,
+            about=True,
         ),
         TableSpec(
             "table2",
@@ -106,6 +109,7 @@ SPECS: dict[str, TableSpec] = {
             columns={**MATCHES, **PARTIAL_BY_LEVEL},
             planner=RERANK,
             published=by_system,
+            about=True,
         ),
         TableSpec(
             "table3",
@@ -117,6 +121,8 @@ SPECS: dict[str, TableSpec] = {
             columns={**MATCHES, **PARTIAL_BY_LEVEL},
             planner=RERANK,
             published=by_system,
+            about=True,
+            figures={"forest": "What reasoning gains in execution accuracy on every other discriminator."},
         ),
         TableSpec(
             "table4",

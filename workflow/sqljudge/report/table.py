@@ -13,6 +13,9 @@ from sqljudge.report.text import number
 Status = Literal["ok", "not run", "no data"]
 """Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
 
+ACROSS = 8
+"""Columns of values that a page shows side by side."""
+
 Better = Literal["high", "low"] | None
 
 
@@ -39,7 +42,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it."""
+    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it.
+
+    `link`: the page of its questions, from the table's folder; "" for none.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -47,6 +53,7 @@ class Cell:
     n: int | None = None
     published: float | None = None
     status: Status = "not run"
+    link: str = ""
 
     @property
     def difference(self) -> float | None:
@@ -71,20 +78,22 @@ class Row:
     """One row: a label under each of the table's row headers, a cell under each of its columns.
 
     `block`: the heading that it stands under with its neighbours ("" for the table's own rows). `uses_gold`: it looked
-    at the gold query, so it competes with no other row.
+    at the gold query, so it competes with no other row. `about`: a text under each of the table's headers of that name.
     """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
     block: str = ""
     uses_gold: bool = False
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of values.
 
-    `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    `about`: headers of what is said of a row and does not name it, such as a model's size. `notes`: sentences under it.
+    `spoken_of`: labels of the columns that its findings speak of, if not of the first.
     """
 
     name: str
@@ -94,12 +103,23 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spoken_of: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
         """The column groups that a page shows, left to right, each as its heading and the positions of its columns."""
         shown = (position for position, column in enumerate(self.columns) if not column.in_csv)
         runs = groupby(shown, key=lambda position: self.columns[position].group)
         return [(heading, list(positions)) for heading, positions in runs]
+
+    def panels(self) -> list[list[tuple[str, list[int]]]]:
+        """The column groups in panels that a page shows below each other, of at most ACROSS columns or one group."""
+        found: list[list[tuple[str, list[int]]]] = []
+        for group in self.groups():
+            width = sum(len(positions) for _, positions in found[-1]) if found else ACROSS
+            if width + len(group[1]) > ACROSS:
+                found.append([])
+            found[-1].append(group)
+        return found
 
     def blocks(self) -> list[tuple[str, list[int]]]:
         """The blocks of rows from top to bottom, each as its heading and the positions of its rows."""

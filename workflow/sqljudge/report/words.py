@@ -12,6 +12,18 @@ Display = Mapping[str, str]
 """What generators, discriminators and planners are called, by name."""
 
 
+class About(NamedTuple):
+    """What tables say of a discriminator that asks a model: its size ("" if unknown), and whether it reasons."""
+
+    size: str
+    reasons: bool
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """As the cells of a row."""
+        return self.size or "–", "yes" if self.reasons else "no"
+
+
 class Mode(NamedTuple):
     """A mode as a label, as a phrase, and as a clause that goes on with a sentence."""
 

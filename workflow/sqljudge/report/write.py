@@ -13,6 +13,7 @@ from sqljudge.report import notes
 from sqljudge.report.cells import Results, build_table, files
 from sqljudge.report.render import write_formats
 from sqljudge.report.specs import SPECS, TableSpec, experiment_from
+from sqljudge.report.words import About
 
 
 def write_table(
@@ -30,6 +31,7 @@ def write_table(
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
+    about: Mapping[str, Sequence[Any]],
     question_ids: str,
     seed: int,
     code: str,
@@ -37,11 +39,12 @@ def write_table(
     """Write a table in four formats.
 
     `metrics`: in the order of `files`. `experiment`: its fields as builtins. `runs`: what the model jobs behind it
-    recorded of themselves. `uses_gold`: the baselines that look at the gold query. `question_ids`: the list of
+    recorded of themselves. `uses_gold`: the baselines that look at the gold query. `about`: by discriminator, the
+    fields of `words.About`. `question_ids`: the list of
     questions; "" for a sample.
     """
     spec, given = SPECS[name], experiment_from(experiment)
-    table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold))
+    table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold, about))
     table = replace(table, notes=(*table.notes, *notes.listed(question_ids)))
     write_formats(table, html=html, csv=csv, md=md, tex=tex)
     write_beside(
@@ -63,10 +66,11 @@ def read_results(
     published: str,
     display: Mapping[str, str],
     uses_gold: Sequence[str],
+    about: Mapping[str, Sequence[Any]],
 ) -> Results:
     """Read what a table and its figures are made of; `metrics` in the order of `files`, whatever stands before them."""
     read = dict(zip(files(spec, experiment), map(read_json, metrics), strict=True))
-    return Results(read, read_json(published), display, uses_gold)
+    return Results(read, read_json(published), display, uses_gold, {who: About(*said) for who, said in about.items()})
 
 
 def write_beside(

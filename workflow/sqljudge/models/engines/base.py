@@ -26,7 +26,8 @@ class ModelSpec:
     weights in memory). `tokenizer`: for a model behind a server, the hub name (at `revision`) or folder of the
     tokenizer whose template renders chats. `placement`: "device", or "offload" for a model larger than the GPU,
     whose last layers then stay in the machine's memory. `context`: the most tokens of a prompt and its answer together;
-    None for what the model's own settings say.
+    None for what the model's own settings say. `parameters`: its size as tables show it, such as "1.5B"; nothing
+    depends on it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelSpec:
     tokenizer: str = ""
     placement: str = "device"
     context: int | None = None
+    parameters: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqljudge.core.records import read_json
-from sqljudge.report.cells import all_files
+from sqljudge.report.answer import TABLE, answer_grid
+from sqljudge.report.cells import Results, all_files
 from sqljudge.report.claims.evaluate import Claim, evaluate_claims
 from sqljudge.report.claims.grid import claims_grid, claims_summary
 from sqljudge.report.claims.statements import ROLES
 from sqljudge.report.specs import experiment_from
+from sqljudge.report.words import About
 from sqljudge.report.write import write_beside
 
 __all__ = ["ROLES", "Claim", "claims_grid", "claims_summary", "evaluate_claims", "write_claims"]
@@ -30,15 +33,26 @@ def write_claims(
     experiments: Mapping[str, Mapping[str, Any]],
     roles: Mapping[str, Any],
     display: Mapping[str, str],
+    uses_gold: Sequence[str],
+    about: Mapping[str, Sequence[Any]],
+    dataset: str,
     seed: int,
     resamples: int,
     code: str,
 ) -> None:
-    """Write the claims in four formats. `metrics`: in the order of `all_files` of the experiments."""
-    names = all_files({name: experiment_from(settings) for name, settings in experiments.items()})
+    """Write the claims, below the answer, in four formats.
+
+    `metrics`: in the order of `all_files` of the experiments. `uses_gold`, `about`: as in `write_table`.
+    """
+    given = {name: experiment_from(settings) for name, settings in experiments.items()}
+    names = all_files(given)
     known = dict(zip(names, map(read_json, metrics), strict=True))
     claims = evaluate_claims(known, read_json(published), roles, display=display, seed=seed, resamples=resamples)
-    claims_grid(claims, roles, display).write(html=html, csv=csv, md=md, tex=tex)
+    grid = claims_grid(claims, roles, display)
+    if TABLE in given:
+        results = Results(known, {}, display, uses_gold, {who: About(*said) for who, said in about.items()})
+        grid = replace(grid, above=answer_grid(given[TABLE], results, dataset))
+    grid.write(html=html, csv=csv, md=md, tex=tex)
     write_beside(
         sidecar,
         findings,

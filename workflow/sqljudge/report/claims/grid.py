@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sqljudge.report.claims.evaluate import TIE_MARGIN, Claim
+from sqljudge.report.claims.evaluate import TIE_MARGIN, UNDECIDED, Claim
 from sqljudge.report.claims.statements import ROLES
 from sqljudge.report.grid import Column, Grid, Row
 from sqljudge.report.text import number, signed
@@ -43,6 +43,8 @@ def claims_summary(claims: Sequence[Claim]) -> str:
     return f"Verdicts on the {len(claims)} statements: {fared}."
 
 
+TONES = {"holds": "good", "does not hold": "bad", UNDECIDED: "open", "not run": ""}
+"""The verdicts as a page colours them, in the order in which it groups the statements."""
 _UNIT_WORDS = {"% relative": "%", "points": "pp", "%": "%"}
 
 
@@ -88,7 +90,12 @@ COLUMNS = (
     Column("95 % interval", _interval, "r"),
     Column("Deciding", _deciding, "r"),
     Column("p", _p, "r"),
-    Column("Verdict", lambda row: f"{row['verdict']}: {row['reason']}".removesuffix(": "), "w"),
+    Column(
+        "Verdict",
+        lambda row: f"{row['verdict']}: {row['reason']}".removesuffix(": "),
+        "w",
+        tone=lambda row: TONES[row["verdict"]],
+    ),
 )
 FIELDS = (
     *("claim", "statement", "unit", "published", "value", "low", "high", "published_in_interval"),
@@ -116,4 +123,14 @@ def claims_grid(
         for claim in claims
     ]
     data = pd.DataFrame(records, columns=FIELDS, dtype=object)
-    return Grid("claims", "The paper's claims, checked", data, COLUMNS, (*_cast(roles or {}, display or {}), *_NOTES))
+    notes = (*_cast(roles or {}, display or {}), *_NOTES)
+    verdicts = {verdict: f"{verdict[0].upper()}{verdict[1:]}" for verdict in TONES}
+    return Grid(
+        "claims",
+        "The paper's claims, checked",
+        data,
+        COLUMNS,
+        notes,
+        block=lambda row: verdicts[row["verdict"]],
+        order=tuple(verdicts.values()),
+    )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqljudge.core.records import EMPTY_SQL, HARDNESS, CandidateSet, Execution, Judgment, Question, Score, Selection
-from sqljudge.core.variants import GREEDY, NONE, POOL, RERANK, Variant, only
+from sqljudge.core.variants import GREEDY, NONE, POOL, RERANK, Variant, only, setting_name
 from sqljudge.report.explorer.read import Run
 from sqljudge.sql.sandbox import QueryResult
 from sqljudge.stages.execute import SHOWN_CHARACTERS, as_cell
 from sqljudge.stages.plan import rerank
+from sqljudge.stages.prompts import NO_KNOWLEDGE
 from sqljudge.stages.score import AS_IT_STANDS, Reading, Rules, read_verdict
 
 TAGS = ("right", "wrong", "rescued", "broken", "no_verdict", "some_no_verdict")
@@ -46,7 +47,8 @@ def variants_of(run: Run) -> list[Variant]:
 def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNESS) -> dict[str, Any]:
     """What the pages need beside the questions: the settings, the names to show, the levels in order, and the tags.
 
-    Of a setting: `planned`, whether a planner chose by it; `reasons`, whether its discriminator wrote responses.
+    Of a setting: `name`, as addresses have it; `planned`, whether a planner chose by it; `reasons`, whether its
+    discriminator wrote responses.
     """
     wrote = {
         job for job, by in run.judgments.items() if any(each.p_yes is None for some in by.values() for each in some)
@@ -54,6 +56,7 @@ def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNE
     settings = [
         {
             **shown_settings(variant),
+            "name": setting_name(variant),
             "planned": variant in run.selections,
             "reasons": only("judgments", variant) in wrote,
         }
@@ -136,6 +139,7 @@ class _Question:
         data = {
             **named,
             "schema": question.schema_text,
+            "knowledge": question.knowledge or NO_KNOWLEDGE,
             "gold": {
                 "sql": question.gold_sql,
                 "outcome": gold.outcome,

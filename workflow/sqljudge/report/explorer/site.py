@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.provenance import commit, tree_name
 from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
 from sqljudge.sql.sandbox import Limits
-from sqljudge.stages.echoes import read_text
+from sqljudge.stages.echoes import DIVIDER, read_text
 from sqljudge.stages.score import Rules
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,13 @@ def write_site(folder: Path, overview: Mapping[str, Any], pages: Iterable[Page])
     return len(lines)
 
 
+def shown_prompt(discriminator: str, context: str, file: str, prompt_format: str) -> dict[str, str]:
+    """The template that a discriminator is asked with in a context, for the page to fill."""
+    user, _, opening = read_text(file).partition(f"\n{DIVIDER}\n")
+    parts = {"user": user, "opening": opening.removesuffix("\n"), "format": prompt_format}
+    return {"discriminator": discriminator, "context": context, **parts}
+
+
 def write_explorer(
     *,
     page: str,
@@ -66,7 +74,8 @@ def write_explorer(
     display: Mapping[str, str],
     levels: Sequence[str],
     limits: Mapping[str, Any],
-    prompts: Sequence[tuple[str, str, str]],
+    prompts: Sequence[tuple[str, str, str, str]],
+    about: Sequence[str],
     verdicts: str,
     workers: int = 1,
     **files: Sequence[str],
@@ -74,11 +83,15 @@ def write_explorer(
     """Make the explorer of a run: its `page`, and beside it the folders `assets` and `data`.
 
     `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
-    `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `prompts`: the template file of each
-    discriminator and context; `verdicts`: how responses are read, see `Rules`.
+    `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `prompts`: of each discriminator and
+    context the template file and how it is framed; `about`: what was run; `verdicts`: how responses are read, see
+    `Rules`.
     """
-    rules = {(who, context): Rules(verdicts, read_text(prompt)) for who, context, prompt in prompts}
+    rules = {(who, context): Rules(verdicts, read_text(prompt)) for who, context, prompt, _ in prompts}
     run = replace(read_run(files), rules=rules)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
-    count = write_site(Path(page).parent, summary(run, display, levels), question_pages(run, golds))
+    overview = summary(run, display, levels)
+    overview["about"] = [*about, tree_name(commit(Path(__file__).parent))]
+    overview["prompts"] = [shown_prompt(*each) for each in prompts]
+    count = write_site(Path(page).parent, overview, question_pages(run, golds))
     log.info("%d questions; open %s", count, page)

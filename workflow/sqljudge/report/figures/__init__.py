@@ -16,6 +16,7 @@ from sqljudge.report import notes
 from sqljudge.report.cells import Results, build_table
 from sqljudge.report.figures.bars import accuracy_by_hardness
 from sqljudge.report.figures.curves import curves_by_budget
+from sqljudge.report.figures.forest import forest_plot
 from sqljudge.report.figures.fronts import accuracy_against_tokens, accuracy_of_planners
 from sqljudge.report.figures.reliability import reliability_diagram
 from sqljudge.report.figures.style import STYLE
@@ -28,6 +29,7 @@ DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "reliability": reliability_diagram,
     "pareto": accuracy_against_tokens,
     "planner_costs": accuracy_of_planners,
+    "forest": forest_plot,
 }
 """How each of FIGURES is drawn."""
 
@@ -66,12 +68,13 @@ def write_figure(
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
+    about: Mapping[str, Sequence[Any]],
     seed: int,
     code: str,
 ) -> None:
     """Write a figure as SVG and PDF; what it says is what its table says. The arguments are those of `write_table`."""
     spec, given = FIGURES[name], experiment_from(experiment)
-    results = read_results(spec, given, metrics, published, display, uses_gold)
+    results = read_results(spec, given, metrics, published, display, uses_gold, about)
     figure = draw_figure(name, given, results)
     for path in (svg, pdf):
         save_figure(figure, path)

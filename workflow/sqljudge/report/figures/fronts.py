@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from sqljudge.core.variants import FORCED, Experiment, Variant, baseline_variant, greedy_variant
 from sqljudge.report.cells import Results
-from sqljudge.report.figures.style import INK, arms, say, shades
+from sqljudge.report.figures.style import INK, arms, fitting_legend, say, shades
 from sqljudge.report.words import label
 
 MARKERS = "s^vPXd<>h"
@@ -61,7 +61,8 @@ def front(points: Sequence[Point]) -> list[Point]:
 def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
     """A panel for each mode: PwAcc against new tokens a candidate. Numbers at marks are budgets."""
     modes, budgets = experiment.modes, sorted(experiment.checkpoints)
-    figure = Figure(figsize=(1.2 + 4.2 * len(modes), 4.6), layout="constrained")
+    series = 3 * len(experiment.discriminators) + len(experiment.extra_rows)
+    figure = Figure(figsize=(max(7.2, 1.2 + 4.4 * len(modes)), 4.4 + 0.1 * series), layout="constrained")
     panels = figure.subplots(1, len(modes), squeeze=False, sharey=True)[0]
     keys: dict[str, Line2D] = {}
     for axes, mode in zip(panels, modes, strict=True):
@@ -78,9 +79,10 @@ def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
         axes.set_xlim(-0.15 * least, budgets[-1] * 1.3)
         axes.tick_params(labelsize=8)
         axes.set_title(label("mode", mode, results.display), fontsize=9, loc="left")
-    figure.supxlabel("New tokens a candidate (mean)", fontsize=9)
+        axes.axvspan(-0.15 * least, least, color=INK, alpha=0.04, lw=0)
+    figure.supxlabel("New tokens a candidate (mean); even steps in the shaded part, doubling beyond", fontsize=9)
     figure.supylabel("Pairwise accuracy (%)", fontsize=9)
-    figure.legend(handles=[*keys.values(), dashed], loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    fitting_legend(figure, [*keys.values(), dashed], 2, 8)
     return figure
 
 
@@ -123,7 +125,7 @@ def accuracy_of_planners(experiment: Experiment, results: Results) -> Figure:
     keys.append(_draw_front(axes, [point for each in drawn if not each.hollow for point in each.points]))
     if drawn:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())
         low, high = axes.get_ylim()
@@ -131,7 +133,7 @@ def accuracy_of_planners(experiment: Experiment, results: Results) -> Figure:
     axes.tick_params(labelsize=8)
     axes.set_xlabel("Tokens a question, read and written, of both models (mean)", fontsize=9)
     axes.set_ylabel("Execution accuracy (%)", fontsize=9)
-    figure.legend(handles=keys, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    fitting_legend(figure, keys, 2, 8)
     return figure
 
 
@@ -192,7 +194,13 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
     """Draw the front of some points, dashed, or say that there are none; its key for a legend."""
     best = front(points)
     tokens, accuracy = [point.tokens for point in best], [point.accuracy for point in best]
-    axes.step(tokens, accuracy, where="post", color=INK, lw=0.9, linestyle="--", zorder=2, gid="front")
+    look: Any = {"color": INK, "lw": 1.5, "linestyle": "--"}
+    axes.step(tokens, accuracy, where="post", zorder=2, gid="front", **look)
+    for point in best:
+        axes.plot(point.tokens, point.accuracy, "o", ms=13, mfc="none", mec=INK, mew=1.0, zorder=2)
+    for point in best[-1:]:  # from the last one on, nothing is better
+        tail = Line2D([point.tokens, 1e9], [point.accuracy] * 2, zorder=2, **look)
+        axes.add_artist(tail).set_clip_path(axes.patch)  # as an artist it does not widen the axes
     if not points:
         say(axes, "not run")
-    return Line2D([], [], color=INK, lw=0.9, linestyle="--", label="Pareto front")
+    return Line2D([], [], marker="o", ms=8, mfc="none", mec=INK, label="Pareto front (ringed)", **look)

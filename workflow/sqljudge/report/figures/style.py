@@ -62,4 +62,12 @@ def legend(figure: Figure, keys: list[Any], cells: Sequence[Cell], linestyle: An
     if any(cell.published is not None for cell in cells):
         keys = [*keys, Line2D([], [], linestyle=linestyle, ms=5, label="published", **HOLLOW)]
     across = min(len(keys), 4 if len(keys) % 4 != 1 or len(keys) > 9 else 3)
-    figure.legend(handles=keys, loc="outside upper center", ncols=across, frameon=False)
+    fitting_legend(figure, keys, across, 9)
+
+
+def fitting_legend(figure: Figure, keys: Sequence[Any], across: int, size: float) -> None:
+    """A legend above all panels, in as many columns as the figure is wide enough for, at most `across`."""
+    longest = max(len(str(key.get_label())) for key in keys)
+    room = 72 * figure.get_figwidth() / (size * (0.6 * longest + 4))  # a letter is about 0.6 of its size wide
+    columns = max(1, min(across, int(room)))
+    figure.legend(handles=list(keys), loc="outside upper center", ncols=columns, frameon=False, fontsize=size)

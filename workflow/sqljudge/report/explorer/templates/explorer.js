@@ -5,11 +5,13 @@
   const { el, TAGS, plural, shortTag, spoken, settingName, discriminatorName } = explorer;
   const FILTERS = ["s", "r", "hardness", "db", "discriminator", "setting", "outcome"];
   const GREEDY = "-";
+  const TABLE = "table";
   const place = (id) => document.getElementById(id);
   const items = new Map();
   let index;
   let matching = [];
   let showing = "";
+  let sorting = { column: 0, down: false };
 
   // --- state ---------------------------------------------------------------------------------------------------------
 
@@ -37,7 +39,7 @@
   function shower(now) {
     return (at) => {
       const { discriminator } = index.settings[at];
-      return (!now.discriminator || (now.discriminator === GREEDY ? "" : now.discriminator) === discriminator) && (!now.setting || String(at) === now.setting);
+      return (!now.discriminator || (now.discriminator === GREEDY ? "" : now.discriminator) === discriminator) && (!now.setting || index.settings[at].name === now.setting);
     };
   }
 
@@ -84,7 +86,7 @@
   function fillSettings(now) {
     const offered = index.settings.map((setting, at) => [at, setting]).filter(([at]) => shower({ discriminator: now.discriminator })(at));
     const name = (setting) => (now.discriminator || !setting.discriminator ? "" : `${discriminatorName(index, setting.discriminator)}: `) + settingName(index, setting);
-    options(place("setting"), [["", "all"], ...offered.map(([at, setting]) => [String(at), name(setting)])]);
+    options(place("setting"), [["", "all"], ...offered.map(([, setting]) => [setting.name, name(setting)])]);
   }
 
   function showFilters(now) {
@@ -113,13 +115,75 @@
       else link.removeAttribute("aria-current");
       made.querySelector(".tally").textContent = tally(question, shows);
     }
+    place("table").setAttribute("href", address({ q: TABLE }));
     place("count").textContent = `${matching.length} of ${plural(index.questions.length, "question")}`;
+  }
+
+  // --- all questions as a table --------------------------------------------------------------------------------------
+
+  // A column for each discriminator, or, where one is chosen, for each of its settings.
+  function columnsOf(now) {
+    const shows = shower(now);
+    const settings = index.settings.map((setting, at) => at).filter(shows);
+    if (now.discriminator || now.setting) {
+      const name = (at) => [now.setting && !now.discriminator ? `${discriminatorName(index, index.settings[at].discriminator)}: ` : "", settingName(index, index.settings[at])].join("");
+      return settings.map((at) => [name(at), (other) => other === at]);
+    }
+    const names = [...new Set(settings.map((at) => index.settings[at].discriminator))];
+    return names.map((name) => [discriminatorName(index, name), (at) => index.settings[at].discriminator === name]);
+  }
+
+  function shareRight(question, among) {
+    const some = question.tags.filter(([at]) => among(at));
+    return some.length ? some.filter(([, tags]) => tags & 1).length / some.length : -1;
+  }
+
+  function overview(now) {
+    const columns = columnsOf(now);
+    const kept = new Set(matching);
+    const rows = index.questions.filter((question) => kept.has(question.key));
+    const levels = index.levels;
+    const keys = [(q) => q.id, (q) => q.db, (q) => levels.indexOf(q.hardness), (q) => q.question,
+      ...columns.map(([, among]) => (question) => shareRight(question, among))];
+    if (sorting.column >= keys.length) sorting.column = 0;
+    const key = keys[sorting.column];
+    const sign = sorting.down ? -1 : 1;
+    rows.sort((a, b) => sign * (typeof key(a) === "string" ? key(a).localeCompare(key(b)) : key(a) - key(b)));
+    const headers = ["#", "Database", "Hardness", "Question", ...columns.map(([name]) => name)].map((name, column) => {
+      const button = el("button", { type: "button" }, name, sorting.column === column ? (sorting.down ? " ↓" : " ↑") : "");
+      button.addEventListener("click", () => {
+        sorting = { column, down: sorting.column === column ? !sorting.down : column > 3 };
+        show();
+      });
+      return button;
+    });
+    const cells = (question) => [String(question.id), question.db, question.hardness,
+      el("a", { href: address({ q: question.key }) }, question.question),
+      ...columns.map(([, among]) => outcomeCell(question, among))];
+    const table = explorer.grid("All questions", headers, rows.map(cells), { class: "overview" });
+    const hint = el("p", { class: "soft" }, "Each column is a discriminator; choose one at the left to see each of its settings. A click on a heading sorts.");
+    return [el("h2", {}, "All questions"), hint, table];
+  }
+
+  function outcomeCell(question, among) {
+    const some = question.tags.filter(([at]) => among(at));
+    if (!some.length) return el("td", { class: "soft" }, "–");
+    const share = shareRight(question, among);
+    const kind = share === 1 ? "right" : share === 0 && some.every(([, tags]) => tags & 2) ? "wrong" : "mixed";
+    const sign = { right: "✓ ", wrong: "✗ ", mixed: "" }[kind];
+    return el("td", { class: kind }, sign + tally(question, among));
   }
 
   // --- the question --------------------------------------------------------------------------------------------------
 
   async function showQuestion(now) {
     const main = place("question");
+    if (now.q === TABLE) {
+      showing = "";
+      main.replaceChildren(...overview(now));
+      document.title = "All questions · Explorer";
+      return;
+    }
     if (!items.has(now.q)) {
       main.replaceChildren(el("p", { class: "soft" }, now.q ? "There is no such question here. Choose one from the list." : "Choose a question from the list."));
       showing = "";
@@ -222,6 +286,7 @@
     index = given;
     index.questions.forEach(prepare);
     const judges = new Set(index.settings.map((setting) => setting.discriminator).filter(Boolean));
+    place("run").textContent = (index.about ?? []).join(" · ");
     place("about").textContent = `${plural(index.questions.length, "question")}, ${plural(judges.size, "discriminator")}, ${plural(index.settings.length, "setting")}. Text search covers questions, SQL, databases and messages.`;
     place("list").firstElementChild.replaceChildren(...index.questions.map(item));
     fillFilters();

@@ -103,10 +103,28 @@
     return place;
   }
 
+  // The prompt that a candidate is judged with: the template, filled as the program fills it.
+  function prompt(data, setting) {
+    const template = (index.prompts ?? []).find((each) => each.discriminator === setting.discriminator && each.context === setting.context);
+    if (!template || !data.candidates.length) return null;
+    const texts = (sql) => ({ question: data.question, schema: data.schema, db_id: data.db, knowledge: data.knowledge, sql });
+    const fill = (part, sql) => part.replace(/\$(?:(\$)|\{(\w+)\}|(\w+))/g, (whole, dollar, braced, bare) => (dollar ? "$" : texts(sql)[braced ?? bare] ?? whole));
+    const frame = { raw: "as it is", inst: "between [INST] and [/INST]", chat: "as a user's turn in the model's chat template" }[template.format];
+    const fold = el("details", { class: "prompt" }, el("summary", {}, "Prompts that were sent"));
+    fold.addEventListener("toggle", () => {
+      if (fold.childElementCount > 1) return;
+      const left = /\$\{(result|demonstrations)\}/.test(template.user + template.opening) ? " What stands for ${…} was put in for each candidate, and is not repeated here." : "";
+      fold.append(el("p", { class: "soft" }, `Sent ${frame}; the part below the line opens the answer.${left}`),
+        ...data.candidates.flatMap((each, at) => [el("h4", {}, `Candidate ${at + 1}`),
+          el("pre", {}, `${fill(template.user, each.sql)}\n────\n${fill(template.opening, each.sql)}`)]));
+    });
+    return fold;
+  }
+
   function job(data, settings) {
     const setting = index.settings[settings[0]];
     const title = [poolName(index, setting.pool), setting.context].filter(Boolean).join(", ");
-    return el("div", { class: "job" }, el("h4", {}, title), scores(data, settings), setting.reasons ? responses(data, setting) : null);
+    return el("div", { class: "job" }, el("h4", {}, title), scores(data, settings), prompt(data, setting), setting.reasons ? responses(data, setting) : null);
   }
 
   function grouped(settings, key) {

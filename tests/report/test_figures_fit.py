@@ -1,0 +1,104 @@
+"""Every figure, of every shape that a configuration gives it: all of its text lies inside its picture, and is seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import pytest
+import yaml
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import BboxBase
+from metric_files import Metric, filled
+from sqljudge.core.records import read_json
+from sqljudge.experiments.config import experiments_of, load_config
+from sqljudge.report.cells import Results
+from sqljudge.report.figures import draw_figure
+from sqljudge.report.figures.style import STYLE
+from sqljudge.report.specs import FIGURES
+from sqljudge.report.words import About
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def configuration(*names: str) -> dict[str, object]:
+    """Configurations laid over each other as Snakemake does it: key by key, lists replaced."""
+
+    def merged(base: dict[str, object], over: dict[str, object]) -> dict[str, object]:
+        both = {
+            key: merged(base[key], over[key])  # type: ignore[arg-type]
+            for key in base.keys() & over.keys()
+            if isinstance(over[key], dict) and isinstance(base[key], dict)
+        }
+        return {**base, **over, **both}
+
+    found: dict[str, object] = {}
+    for name in ("config.yaml", *names):
+        found = merged(found, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+    return found
+
+
+def outside(figure: Figure) -> list[str]:
+    """The texts that reach over an edge of the picture, of those that are drawn."""
+    figure.draw_without_rendering()
+    drawn: list[Text] = []
+
+    def draw(text: Text, renderer: object) -> None:
+        drawn.extend([text] * bool(text.get_visible() and text.get_text().strip()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", draw)
+        figure.draw_without_rendering()
+    box = figure.bbox.padded(1)
+    assert drawn
+    return [text.get_text() for text in drawn if not _within(text.get_window_extent(), box)]
+
+
+def _within(inner: BboxBase, outer: BboxBase) -> bool:
+    return bool(outer.x0 <= inner.x0 and outer.y0 <= inner.y0 and inner.x1 <= outer.x1 and inner.y1 <= outer.y1)
+
+
+SHAPES = {"paper": (), "demo": ("demo.yaml",), "small": ("small.yaml",)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("values", ["measured", "zero", "not run"])
+def test_no_text_of_a_figure_lies_outside_its_picture(name: str, shape: str, values: str) -> None:
+    config = load_config(configuration(*SHAPES[shape]))
+    spec = FIGURES[name]
+    given = experiments_of(config)[spec.source]
+    metrics = filled(spec, given) if values != "not run" else {}
+    if values == "zero":
+        metrics = {file: zeroed(metric) for file, metric in metrics.items()}
+    display = {key: entry.label or key for key, entry in {**config.generators, **config.discriminators}.items()}
+    about = {
+        key: About("135M", entry.responds) for key, entry in config.discriminators.items() if not entry.is_baseline
+    }
+    results = Results(metrics, read_json(ROOT / "resources/published.json"), display, ("oracle-1",), about)
+    with matplotlib.rc_context(STYLE):
+        figure = draw_figure(name, given, results)
+        assert outside(figure) == []
+    if values == "zero" and name == "figure5":
+        assert [text.get_text() for text in figure.axes[0].texts].count("0") >= 5, "a bar of no height says so"
+
+
+def test_a_text_outside_is_found() -> None:
+    figure = Figure()
+    figure.text(0.98, 0.5, "a long text that does not end")
+    assert outside(figure) == ["a long text that does not end"]
+
+
+def zeroed(metric: Metric) -> Metric:
+    """The same metric with every value zero, but for tokens."""
+    return {
+        key: value
+        if key == "tokens"
+        else zeroed(value)
+        if isinstance(value, dict)
+        else 0.0
+        if key in ("value", "low", "high")
+        else value
+        for key, value in metric.items()
+    }
