@@ -45,6 +45,14 @@ def test_differences_are_of_the_metrics_of_both() -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize("silent_first", [True, False])
+def test_a_run_without_any_verdict_ranks_nothing_that_could_be_compared(silent_first: bool) -> None:
+    runs = [scores(*[(-0.5, -0.5)] * 8), BETTER]
+    found = contrast_metrics(SETS, *(runs if silent_first else runs[::-1]), seed=1, resamples=200)["metrics"]
+    assert {name for name, metric in found.items() if metric["value"] is None} == {"hit1", "mrr"}
+    assert abs(found["failure_rate"]["value"]) == 1.0
+
+
 def test_the_interval_is_paired() -> None:
     """All but two questions differ in the same direction: the difference is far surer than either metric."""
     metric = contrast_metrics(SETS, BETTER, BASE, seed=1, resamples=2000)["metrics"]["pwacc"]

@@ -117,6 +117,17 @@ def test_undecided_executions_are_left_out() -> None:
     assert found["metrics"]["easy"]["ex"] == {"value": None, "n": 0}
 
 
+def test_beside_ex_stands_its_mean_if_ties_are_drawn() -> None:
+    """Question 3 is a tie of one right, two wrong and one undecided query; question 5 is none."""
+    ties = Selection(3, GOLD, 1.0, "tie", (GOLD, "a", "b", "c"))
+    runs = [execution(3, GOLD, True), execution(3, "a", False), execution(3, "b", False), execution(3, "c", None)]
+    runs.append(execution(5, GOLD, True))
+    found = evaluate_selections(QUESTIONS, [ties, Selection(5, GOLD, 1.0, "best")], runs, load_schemas(TABLES))
+    assert found["metrics"]["easy"]["ex"] == {"value": 1.0, "n": 1, "at_random": pytest.approx(1 / 3)}
+    assert found["metrics"]["all"]["ex"]["at_random"] == pytest.approx(2 / 3)
+    assert "at_random" not in found["metrics"]["medium"]["ex"]
+
+
 def test_an_empty_choice_is_wrong_without_an_execution() -> None:
     found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, True)])
     assert [row["exec"] for row in found["per_question"]] == [False, True]

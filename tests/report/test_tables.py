@@ -110,6 +110,37 @@ def test_cells_not_run_not_published_and_without_data_are_told_apart() -> None:
     assert cell_of(table, "codellama-7b", "F1", "Executability check").published is None
 
 
+def tied(value: float | None, at_random: float, without_verdict: float = 0.0) -> dict[str, Any]:
+    return {**around(value), "at_random": at_random, "without_verdict": without_verdict}
+
+
+@pytest.mark.parametrize(
+    ("hit1", "shown"),
+    [
+        (tied(0.5, 0.5), ""),
+        (tied(0.5, 0.500049), ""),  # as shown, the same
+        (tied(0.5, 0.417), "ties at random 41.70"),
+        (tied(0.5, 0.417, 0.25), "ties at random 41.70, without a verdict 25.00"),
+        (tied(None, 0.417, 0.5), "ties at random 41.70"),
+    ],
+)
+def test_a_cell_says_what_equal_scores_do_to_it(hit1: dict[str, Any], shown: str) -> None:
+    given = experiment(discriminators=["mine"], **SCORED, modes=["naive"])
+    metrics = intrinsic("mine", 0.6)
+    (metric,) = metrics.values()
+    metric["metrics"] = {**metric["metrics"], "hit1": hit1}
+    table = make("table1", given, metrics)
+    cell = table.rows[0].cells[2]
+    assert cell.ties(2) == shown
+    assert cell.status == ("ok" if hit1["value"] is not None else "no verdict")
+    for form in ("md", "html", "tex"):
+        cells = render(table, form).partition("In brackets")[0]
+        assert ("ties at random" in cells) == bool(shown), form
+        assert ("no verdict" in cells) == (hit1["value"] is None), form
+    row = next(row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["metric"] == "Hit@1")
+    assert float(row["at_random"]) == pytest.approx(100 * hit1["at_random"], abs=1e-4)
+
+
 def test_a_metric_of_other_settings_is_not_taken() -> None:
     metrics = [
         intrinsic("mine", 0.5, budget=256),

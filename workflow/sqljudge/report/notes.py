@@ -22,6 +22,11 @@ EXECUTION_ACCURACY = {
 }
 """What EX means, by the rule that results were compared by."""
 
+TIES = (
+    "Of equally scored candidates the planner takes the smallest SQL text, as the paper says; 'ties at random': the "
+    "mean EX if it drew one, where that differs as shown."
+)
+
 COUNTED = {
     "questions": "questions",
     "candidates": "candidates",
@@ -61,6 +66,7 @@ def table_notes(
         _left_out(metrics),
         INTERVALS if any(cell.low is not None for _, _, cell in table.cells()) else "",
         " ".join(EXECUTION_ACCURACY[rule] for rule in sorted(rules)) if EX in names else "",
+        TIES if EX in names else "",
         *(text for name, text in NOTES.items() if name in names),
         _unreadable_gold(metrics) if EM in names else "",
         _failures(used, display) if "Failure rate" not in names else "",
@@ -103,7 +109,9 @@ def _failures(used: Sequence[tuple[Variant, Metric]], display: Display) -> str:
     for variant, metric in used:
         if rate := (metric["metrics"].get("failure_rate") or {}).get("value"):
             which = f"{label('discriminator', variant.discriminator, display)}, {variant.mode}"
-            rates[which] = f"{which}: {number(100 * rate, 2)} %"
+            blind = metric.get("no_verdict", 0)
+            questions = f", on {blind:,} of {metric['questions']:,} questions all of them" if blind else ""
+            rates[which] = f"{which}: {number(100 * rate, 2)} %{questions}"
     return f"Candidates without a verdict (scored −0.5): {'; '.join(rates.values())}." if rates else ""
 
 

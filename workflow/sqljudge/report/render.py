@@ -14,7 +14,7 @@ from sqljudge.report.text import bullets, caption, check_format, number, plain, 
 
 CSV_COLUMNS = (
     *("group", "metric", "value", "low", "high", "n", "unit"),
-    *("published", "difference", "status", "published_status"),
+    *("published", "difference", "status", "published_status", "at_random", "without_verdict"),
 )
 
 
@@ -38,11 +38,12 @@ def frame(table: Table) -> pandas.DataFrame:
     """One row per cell: the row's labels, then CSV_COLUMNS. What is not there is None, and a status says why."""
     rows = []
     for row, column, cell in table.cells():
-        shown = (cell.value, cell.low, cell.high, cell.published, cell.difference)
-        value, low, high, published, difference = (None if each is None else round(each, 6) for each in shown)
+        blind = None if cell.at_random is None else cell.without_verdict
+        shown = (cell.value, cell.low, cell.high, cell.published, cell.difference, cell.at_random, blind)
+        value, low, high, published, difference, *ties = (None if each is None else round(each, 6) for each in shown)
         ours = (column.group, column.label, value, low, high, cell.n, column.unit)
         known = "not published" if published is None else "ok"
-        rows.append((*row.labels, *ours, published, difference, cell.status, known))
+        rows.append((*row.labels, *ours, published, difference, cell.status, known, *ties))
     # Objects, so that a count stays a whole number in a column where some cells have none.
     return pandas.DataFrame(rows, columns=[*map(slug, table.row_headers), *CSV_COLUMNS], dtype=object)
 
@@ -84,5 +85,11 @@ def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
 def _text(cell: Cell, decimals: int, best: bool, published: bool) -> str:
     value = cell.text(decimals)
     against = "(n.p.)" if cell.published is None else f"({number(cell.published, decimals)})"
-    parts = (f"**{value}**" if best else value, cell.interval(max(0, decimals - 1)), against if published else "")
+    ties = cell.ties(decimals)
+    parts = (
+        f"**{value}**" if best else value,
+        cell.interval(max(0, decimals - 1)),
+        f"({ties})" if ties else "",
+        against if published else "",
+    )
     return " ".join(part for part in parts if part)

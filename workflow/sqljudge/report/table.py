@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from sqljudge.report.text import number
 
-Status = Literal["ok", "not run", "no data"]
-"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
+Status = Literal["ok", "not run", "no data", "no verdict"]
+"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing; "no
+verdict": the model gave none at all, so that the value would be the tie rule's."""
 
 Better = Literal["high", "low"] | None
 
@@ -39,7 +40,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it."""
+    """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it.
+
+    `at_random`: what the value is on average if equal scores are shuffled. `without_verdict`: what of the value is the
+    tie rule's alone, since no candidate of a question got a verdict.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -47,6 +52,8 @@ class Cell:
     n: int | None = None
     published: float | None = None
     status: Status = "not run"
+    at_random: float | None = None
+    without_verdict: float = 0.0
 
     @property
     def difference(self) -> float | None:
@@ -58,6 +65,15 @@ class Cell:
     def text(self, decimals: int) -> str:
         """Its own value, or the word that says why there is none."""
         return self.status if self.value is None else number(self.value, decimals)
+
+    def ties(self, decimals: int) -> str:
+        """What equal scores do to the value, as far as it shows; "" if nothing."""
+        parts = []
+        if self.at_random is not None and abs(self.at_random - (self.value or 0.0)) >= 0.5 / 10**decimals:
+            parts.append(f"ties at random {number(self.at_random, decimals)}")
+        if self.value is not None and self.without_verdict >= 0.5 / 10**decimals:
+            parts.append(f"without a verdict {number(self.without_verdict, decimals)}")
+        return ", ".join(parts)
 
     def interval(self, decimals: int) -> str:
         """Its interval as "[low, high]", "" if it has none."""
@@ -111,6 +127,10 @@ class Table:
         for row in self.rows:
             for column, cell in zip(self.columns, row.cells, strict=True):
                 yield row, column, cell
+
+    def tied(self, index: int, positions: Sequence[int]) -> bool:
+        """Whether equal scores move a value of a row in some columns."""
+        return any(self.rows[index].cells[p].ties(self.columns[p].decimals) for p in positions)
 
     def best(self, position: int) -> frozenset[int]:
         """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie.

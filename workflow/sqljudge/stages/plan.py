@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import (
@@ -24,17 +25,31 @@ Known = Mapping[tuple[int, str], float]
 NOTHING = "no candidates"
 
 
+def ranked(scored: Mapping[str, float], *, as_listed: bool = False) -> list[list[str]]:
+    """Queries by score, the highest first, those of equal score together: the one order of planners, metrics and pages.
+
+    Among equal scores the lexicographically smallest SQL comes first (paper, section 5) or, as in the paper's metrics
+    of the labelled pool, the one that is listed first (`as_listed`; section 6). `scored`: queries in listed order.
+    """
+    order = sorted(scored if as_listed else sorted(scored), key=lambda sql: -scored[sql])
+    return [list(tied) for _, tied in groupby(order, key=lambda sql: scored[sql])]
+
+
 def rerank(
-    candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup] = ()
+    candidates: Sequence[CandidateSet],
+    scores: Sequence[Score],
+    groups: Sequence[ResultGroup] = (),
+    *,
+    as_listed: bool = False,
 ) -> list[Selection]:
-    """The candidate with the highest score; ties go to the lexicographically smallest SQL (paper, section 5).
+    """The candidate with the highest score; ties as in `ranked`.
 
     One selection a question, in the order of the candidate sets; EMPTY_SQL where there is no candidate, or where a
     request of the question failed (reason UNANSWERED).
     Raises DataError if a candidate has no score.
     """
     known = {(score.question_id, score.sql): score.score for score in scores}
-    return _answered(candidates, scores, lambda group: _best(group, known))
+    return _answered(candidates, scores, lambda group: _best(group, known, as_listed))
 
 
 def _answered(
@@ -59,14 +74,16 @@ def _scored(group: CandidateSet, known: Known) -> dict[str, float]:
     return {candidate.sql: known[group.question_id, candidate.sql] for candidate in group.candidates}
 
 
-def _best(group: CandidateSet, known: Known) -> Selection:
+def _best(group: CandidateSet, known: Known, as_listed: bool = False) -> Selection:
     if not group.candidates:
         return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
     scored = _scored(group, known)
-    highest = max(scored.values())
-    best = [sql for sql, score in scored.items() if score == highest]
-    reason = f"highest score {highest:.2f}" if len(best) == 1 else f"tie of {len(best)} at {highest:.2f}: smallest SQL"
-    return Selection(group.question_id, min(best), highest, reason)
+    best = ranked(scored, as_listed=as_listed)[0]
+    highest = scored[best[0]]
+    if len(best) == 1:
+        return Selection(group.question_id, best[0], highest, f"highest score {highest:.2f}")
+    reason = f"tie of {len(best)} at {highest:.2f}: {'listed first' if as_listed else 'smallest SQL'}"
+    return Selection(group.question_id, best[0], highest, reason, tuple(best))
 
 
 def vote(candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup]) -> list[Selection]:

@@ -89,6 +89,8 @@ def _sample(statement: Statement, metrics: Metrics, variant: Variant) -> _Sample
         return _Sample(hits, ratio, True, frozenset(hits))
     rule = _ON_POOL[statement.measure]
     counting = frozenset(row["question_id"] for row in rows if rule.rests_on(row))
+    if rule.at_random and intrinsic.is_silent(rows):  # it ranks nothing
+        return _Sample({row["question_id"]: (0.0, 0.0) for row in rows}, rule.combine, False, frozenset())
     return _Sample({row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, rule.yes_no, counting)
 
 
