@@ -117,7 +117,6 @@ rule measure_end_to_end:
     conda:
         CPU_ENV
     params:
-        **STATISTICS,
         settings=settings,
         levels=list(FORMAT.levels),
         comparison=FORMAT.comparison,

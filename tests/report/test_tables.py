@@ -271,7 +271,7 @@ def test_notes_say_what_the_table_rests_on() -> None:
     table = make("table1", given, intrinsic("distill-r1-1.5b", 0.5, budget=256))
     text = " ".join(table.notes)
     assert "40 questions, 1,221 candidates, 41 pairs" in text
-    assert "bootstrap interval over questions" in text
+    assert "95 % interval over questions" in text
     assert "budget 256 tokens" in text
     assert "budget 512 tokens (here: budget 256 tokens)" in text
     assert "Distill-R1, naive: 25.00 %" in text

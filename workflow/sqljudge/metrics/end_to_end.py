@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,7 +19,7 @@ from sqljudge.core.records import (
     read_jsonl,
     write_json,
 )
-from sqljudge.metrics.intervals import proportion_interval
+from sqljudge.metrics.intervals import share_interval
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Match, PartialScores, match
 from sqljudge.sql.official.schema import Schema, load_schemas
@@ -208,8 +207,6 @@ def write_end_to_end(
     settings: Mapping[str, Any],
     levels: Sequence[str],
     comparison: str,
-    seed: int,
-    resamples: int,
 ) -> None:
     """Write the metrics of a planner's choices, with their settings."""
     found = evaluate_selections(
@@ -217,7 +214,7 @@ def write_end_to_end(
         read_jsonl(selections, Selection),
         read_jsonl(executions, Execution),
         load_schemas(Path(tables)),
-        interval=partial(proportion_interval, seed=seed, resamples=resamples),
+        interval=lambda values: share_interval(round(sum(values)), len(values)),
         levels=levels,
         comparison=comparison,
     )

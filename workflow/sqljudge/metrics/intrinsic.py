@@ -22,13 +22,16 @@ from sqljudge.core.records import (
 )
 from sqljudge.metrics.intervals import (
     RESAMPLES,
+    SHARE,
     Array,
+    Ends,
     Metric,
     PairedTest,
     bootstrap,
     mcnemar_exact,
-    paired_bootstrap,
+    paired_test,
     ratio,
+    share_interval,
 )
 from sqljudge.stages.plan import ranked
 
@@ -46,18 +49,26 @@ def macro_f1(counts: Array) -> Array:
     return np.where(counts.sum(axis=-1) > 0, (correct + wrong) / 2, np.nan)
 
 
+def macro_f1_ends(counts: Array) -> tuple[Array, Array]:
+    """A question whose candidates are all called wrongly, and one with all called rightly; half of them are correct."""
+    half = counts.sum(axis=1).max() / 2
+    return np.array([0.0, half, half, 0.0]), np.array([half, 0.0, 0.0, half])
+
+
 @dataclass(frozen=True, slots=True)
 class IntrinsicMetric:
     """A metric as a function of sums over questions.
 
     `statistics`: what a question adds, from its row of `per_question`. `combine`: the metric of the sums. `rests_on`:
     whether a question can count at all (what `n` counts). `yes_no`: a question is right or wrong, nothing between.
-    `at_random`: of a mean over questions, what stands in such a row for it where equal scores are shuffled.
+    `ends`: of its intervals; None where it has none. `at_random`: of a mean over questions, what stands in such a row
+    for it where equal scores are shuffled.
     """
 
     statistics: Callable[[Row], tuple[float, ...]]
     combine: Metric
     rests_on: Callable[[Row], bool]
+    ends: Ends | None = SHARE
     yes_no: bool = False
     at_random: str = ""
 
@@ -69,7 +80,10 @@ def _share_of_failures(row: Row) -> tuple[float, float]:
 METRICS: dict[str, IntrinsicMetric] = {
     "pwacc": IntrinsicMetric(lambda row: (row["pairs_won"], row["pairs"]), ratio, lambda row: row["pairs"] > 0),
     "f1": IntrinsicMetric(
-        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]), macro_f1, lambda row: row["candidates"] > 0
+        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]),
+        macro_f1,
+        lambda row: row["candidates"] > 0,
+        macro_f1_ends,
     ),
     "hit1": IntrinsicMetric(
         lambda row: (row["hit1"], 1), ratio, lambda row: True, yes_no=True, at_random="hit1_at_random"
@@ -78,7 +92,7 @@ METRICS: dict[str, IntrinsicMetric] = {
         lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True, at_random="reciprocal_rank_at_random"
     ),
     "failure_rate": IntrinsicMetric(_share_of_failures, ratio, lambda row: row["asked"] > 0),
-    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0),
+    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0, None),
 }
 """The metrics by name; the formulas are of the paper, section 6."""
 
@@ -147,7 +161,7 @@ def compare(
 ) -> PairedTest:
     """Paired test of two runs on one pool, by their `per_question` rows (matched by question).
 
-    McNemar's exact test where a question is right or wrong (Hit@1), else the paired bootstrap. A run without any
+    McNemar's exact test where a question is right or wrong (Hit@1), else swaps (`paired_test`). A run without any
     verdict has no Hit@1 and no MRR to compare.
     Raises ConfigError for an unknown metric, DataError if the runs are not of the same questions.
     """
@@ -161,12 +175,15 @@ def compare(
         return PairedTest(None, None, None, None, len(one), int((one != other).any(axis=1).sum()))
     if rule.yes_no:
         return mcnemar_exact([bool(hit) for hit in one[:, 0]], [bool(hit) for hit in other[:, 0]])
-    return paired_bootstrap(one, other, rule.combine, seed=seed, resamples=resamples)
+    return paired_test(one, other, rule.combine, rule.ends, seed=seed, resamples=resamples)
 
 
 def _interval(metric: IntrinsicMetric, rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
-    interval = bootstrap(_table(metric, rows), metric.combine, seed=seed, resamples=resamples)
-    return {**asdict(interval), "n": sum(map(metric.rests_on, rows))}
+    table, n = _table(metric, rows), sum(map(metric.rests_on, rows))
+    found = asdict(bootstrap(table, metric.combine, metric.ends, seed=seed, resamples=resamples))
+    if metric.yes_no and rows:
+        found["low"], found["high"] = share_interval(int(table[:, 0].sum()), len(rows))
+    return {**found, "n": n}
 
 
 def _table(metric: IntrinsicMetric, rows: Sequence[Row]) -> Array:

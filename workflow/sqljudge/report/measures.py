@@ -179,7 +179,7 @@ NOTES = {
     "all others.",
     "AP": "AP: average precision of the same ranking; the share of correct candidates is chance.",
     "ECE": "Brier: mean squared distance between probability and label. ECE: mean distance between probability and "
-    "share of correct candidates, over bins of equal width; resampling raises it, so its interval may lie above it. "
+    "share of correct candidates, over bins of equal width; weighing questions anew raises it, so it has no interval. "
     "Both are over candidates with a probability; None given: the share without one (no verdict, or kept from the "
     "model).",
     "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "

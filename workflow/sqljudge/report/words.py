@@ -83,7 +83,7 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display)
     `questions`, `pool`: which questions, and which candidates; `level`: what the dataset calls hardness; `who`: the
     discriminators, `generator`: who proposed; `context`, `contexts`: what the prompt shows; `left_out`: a sentence on
     each discriminator that a context has no prompt for; `modes`: which candidates are scored; `settings`: a sentence on
-    how responses were read; `bootstrap`: which intervals.
+    how responses were read; `intervals`: which ones.
     """
     contexts = [CONTEXTS.get(name, name) for name in experiment.contexts]
     context = contexts[0] if len(contexts) == 1 else ""
@@ -105,7 +105,7 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display)
             for who, shown in experiment.left_out
         ],
         "settings": f"{', '.join(read).capitalize()}." if read else "",
-        "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
+        "intervals": f"95 % intervals over questions, exact for shares, else of {config['resamples']:,} random weights",
     }
 
 
