@@ -1,12 +1,14 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
+from sqljudge.experiments.folder import check_shown, of_table, shows_only
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
 from sqljudge.report.specs import FIGURES, SPECS
-from sqljudge.report.words import phrases, question_summary
+from sqljudge.report.words import phrases, question_summary, subject
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
 PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
+SUBJECT = subject(config, TABLES.values(), LABELS)
 DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
 PUBLISHED = str(ROOT / FORMAT.published)
 
@@ -33,6 +35,8 @@ for NAME, EXPERIMENT in TABLES.items():
             uses_gold=USES_GOLD,
             question_ids=CONFIG.dataset.question_ids,
             caption=PHRASES[NAME],
+            subject=subject(config, [EXPERIMENT], LABELS),
+            configuration=of_table(CONFIGURATION, config, NAME, EXPERIMENT),
             seed=SEED,
             code=code_digest("report.write"),
         script:
@@ -70,6 +74,8 @@ for NAME in DRAWN:
             display=LABELS,
             uses_gold=USES_GOLD,
             caption=PHRASES[TABLE],
+            subject=subject(config, [TABLES[TABLE]], LABELS),
+            configuration=of_table(CONFIGURATION, config, TABLE, TABLES[TABLE]),
             seed=SEED,
             code=code_digest("report.figures"),
         script:
@@ -95,6 +101,8 @@ rule claims:
         roles=CONFIG.roles.model_dump(exclude_none=True, by_alias=True),
         display=LABELS,
         caption={"questions": question_summary(config)},
+        subject=SUBJECT,
+        configuration=CONFIGURATION,
         seed=SEED,
         resamples=CONFIG.resamples,
         code=code_digest("report.claims"),
@@ -116,17 +124,35 @@ rule costs:
         CPU_ENV
     params:
         experiments={name: EXPERIMENTS[name] for name in CONFIG.experiments},
+        subject=SUBJECT,
+        configuration=CONFIGURATION,
         seed=SEED,
         code=code_digest("report.costs"),
     script:
         "../scripts/costs.py"
 
 
+RESULTS = {
+    **{f"tables/{name}": of_table(CONFIGURATION, config, name, one) for name, one in TABLES.items()},
+    **{f"tables/{name}": CONFIGURATION for name in ("claims", "costs")},
+    **{
+        f"figures/{name}": of_table(CONFIGURATION, config, FIGURES[name].name, TABLES[FIGURES[name].name])
+        for name in DRAWN
+    },
+}
+SIDECARS = {f"results/{name}.provenance.json": recorded for name, recorded in RESULTS.items()}
+
+if shows_only(sys.argv):
+    try:
+        check_shown(SIDECARS, sys.argv, CONFIGURATION)
+    except SqljudgeError as error:
+        sys.exit(f"Error: {error}")
+
+
 rule provenance:
     """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
     input:
-        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, "claims", "costs"]]
-        + [f"results/figures/{name}.provenance.json" for name in DRAWN],
+        sidecars=list(SIDECARS),
         runs=NEEDS.runs(),
     output:
         **page("provenance", "Provenance", {}, facts="facts.rst"),
@@ -135,6 +161,7 @@ rule provenance:
     conda:
         CPU_ENV
     params:
+        subject=SUBJECT,
         code=code_digest("report.provenance"),
     script:
         "../scripts/provenance.py"
@@ -170,6 +197,7 @@ rule explorer:
             {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}
         ),
         verdicts=CONFIG.verdicts,
+        subject=SUBJECT,
         code=code_digest("report.explorer"),
     script:
         "../scripts/explorer.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqljudge.experiments.estimate import (
     read_journal,
     remainders,
 )
+from sqljudge.experiments.folder import mark_folder
 from sqljudge.models.journal import JournalWriter
 
 
@@ -119,6 +121,42 @@ def test_parameters_by_name(name: str, count: float | None) -> None:
     assert parameters(name) == count
 
 
+OWN = {"digest": "own", "options": "--configfile own.yaml"}
+
+
+def test_files_of_another_configuration_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was made before this configuration was run here, or while another one was, is not its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "operations", lambda: 1e12)
+    write_jsonl("c.jsonl", [CandidateSet(0, (Candidate("A"),))])
+    write_jsonl("q.jsonl", [CandidateSet(0, ())])
+    jobs = [model_job("judge.d.c.pool", candidates="c.jsonl"), model_job("judge.d.c.made", result="c.jsonl")]
+
+    def requests(configuration: dict[str, str]) -> tuple[list[str], str]:
+        print_estimate(jobs, "", "q.jsonl", expected=5, configuration=configuration)
+        said = capsys.readouterr().out
+        lines = [line.split("|") for line in said.splitlines() if line.startswith("|")][2:]
+        return [line[3].strip() for line in lines], said.partition("\n")[0]
+
+    other = {"digest": "other", "options": "--configfile other.yaml"}
+    assert requests(OWN)[0] == ["15", "15", "30"], "nobody knows whose it is"
+    mark_folder(OWN)
+    Path("q.jsonl").touch()
+    Path("c.jsonl").touch()
+    assert requests(OWN)[0] == ["1", "0", "1"]
+    counts, said = requests(other)
+    assert counts == ["15", "15", "30"]
+    assert (
+        said == "results/ is of --configfile own.yaml, which this command does not name: only its journal is counted."
+    )
+    os.utime("c.jsonl", (1, 1))
+    mark_folder(other)
+    mark_folder(OWN)
+    assert requests(OWN)[0][0] == "15", "it was made before the other one was run"
+
+
 def model_job(name: str, **changes: Any) -> dict[str, Any]:
     """A job as a rule passes it."""
     counts = {"new_tokens": 50, "samples": 3, "extra_tokens": 0, "times": 1}
@@ -128,6 +166,8 @@ def model_job(name: str, **changes: Any) -> dict[str, Any]:
 def test_the_estimate_counts_requests_by_what_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark_folder(OWN)
     candidates, questions = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
     write_jsonl(candidates, [CandidateSet(0, (Candidate("A"), Candidate("B"))), CandidateSet(1, (Candidate("A"),))])
     monkeypatch.setattr(estimate, "operations", lambda: 1e12)
@@ -140,20 +180,20 @@ def test_the_estimate_counts_requests_by_what_is_there(
     ]
 
     def requests() -> list[str]:
-        print_estimate(jobs, str(folder), str(questions), expected=5)
+        print_estimate(jobs, str(folder), str(questions), expected=5, configuration=OWN)
         lines = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
         return [line[3].strip() for line in lines]
 
     assert requests() == ["15", "12", "15", "0", "15", "57"], "three samples of each of the questions that are expected"
     questions.write_text("{}\n{}\n", encoding="utf-8")
     assert requests() == ["6", "12", "6", "0", "6", "30"], "of those that are there"
-    print_estimate(jobs, "", str(questions), expected=5)
+    print_estimate(jobs, "", str(questions), expected=5, configuration=OWN)
     said = capsys.readouterr().out
     assert "about" in said
     assert "'search.': the most that it can ask" in said
-    print_estimate([], "", str(questions), expected=5)
+    print_estimate([], "", str(questions), expected=5, configuration=OWN)
     assert "| all   |         |          0 |           0 |                     0 |    0 s |" in capsys.readouterr().out
-    print_estimate(jobs[:1], "", str(questions), expected=5)
+    print_estimate(jobs[:1], "", str(questions), expected=5, configuration=OWN)
     assert "search." not in capsys.readouterr().out
 
 

@@ -546,6 +546,7 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
         limits={"rows": 5},
         prompts=[("judge", "plain", "prompt.txt")],
         verdicts="any",
+        subject="dataset shop; seed 1",
     )
     assert caplog.messages == [f"1 questions; open {page}"]
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")

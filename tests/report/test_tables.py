@@ -604,15 +604,24 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
         display={"mine": "Mine"},
         uses_gold=[],
         question_ids="resources/paper_questions.tsv",
+        subject="dataset shop; seed 1",
+        configuration={"digest": "d1", "options": "--configfile a.yaml"},
         seed=1,
         code="c0de",
     )
+    for form in ("html", "md", "tex"):
+        text = " ".join(Path(outputs[form]).read_text(encoding="utf-8").split())
+        title, about, first = (
+            text.index(each) for each in ("on the labelled pool", "dataset shop; seed 1; made 2", "Mine")
+        )
+        assert title < about < first, form
     frame = pandas.read_csv(outputs["csv"])
     assert frame[frame.metric == "PwAcc"].value.tolist() == [25, 50], "each file in its own cell"
     assert "PwAcc (Naive) of *Mine* is 25.00 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
     note = "whose gold query does not run, and any over a database without rows (in most copies of Spider"
     assert note in Path(outputs["md"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
+    assert made["configuration"] == {"digest": "d1", "options": "--configfile a.yaml"}
     assert (made["seed"], made["code"], made["tokens"], len(made["inputs"])) == (1, "c0de", 7, 3)
     assert {"pandas", "tabulate", "jinja2"} <= set(made["versions"])
     assert made["settings"]["table1"]["discriminators"] == ["mine"]

@@ -18,7 +18,8 @@ from sqljudge.core.records import (
     read_jsonl,
     write_jsonl,
 )
-from sqljudge.stages.plan import PLANNERS, greedy, plan_pool, ranked, rerank, vote
+from sqljudge.stages.plan import PLANNERS, greedy, plan_pool, rerank, vote
+from sqljudge.stages.rank import ranked
 
 
 def pool(*sqls: str, question_id: int = 0) -> CandidateSet:

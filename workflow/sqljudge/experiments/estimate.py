@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sqljudge.core.records import CandidateSet, read_jsonl
+from sqljudge.experiments.folder import Configuration, folder_of, made_since
 from sqljudge.models.device import operations
 from sqljudge.models.journal import read_entries
 from sqljudge.report.grid import Column, Grid
@@ -152,25 +153,35 @@ def clock(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def print_estimate(jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int) -> None:
+def print_estimate(
+    jobs: Sequence[Mapping[str, Any]], journal: str, questions: str, expected: int, configuration: Configuration
+) -> None:
     """Print what model jobs still have to ask, as a table.
 
     `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
-    dataset's questions; `expected`: how many there will be, where it is not there yet.
+    dataset's questions; `expected`: how many there will be, where it is not there yet. Files that were made while
+    another configuration than `configuration` was run in this folder are not counted.
     """
-    if Path(questions).is_file():
+    since = made_since(configuration)
+    if message := folder_of(configuration):
+        print(message)
+    if _is_made(questions, since):
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
-    left = remainders([_counted(job, expected) for job in jobs], read_journal(journal), cache(operations))
+    left = remainders([_counted(job, expected, since) for job in jobs], read_journal(journal), cache(operations))
     print(estimate_grid(left).render("md"))
     if any(job["name"].startswith("search.") for job in jobs):
         print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
     print("'about': by the model's size and this machine's arithmetic, since the model has not been timed here.")
 
 
-def _counted(job: Mapping[str, Any], questions: int) -> Job:
+def _is_made(path: str, since: float) -> bool:
+    return Path(path).is_file() and Path(path).stat().st_mtime >= since
+
+
+def _counted(job: Mapping[str, Any], questions: int, since: float) -> Job:
     """A job with its requests: its candidates, where they are made; else so many samples of every question."""
     requests = questions * job["samples"]
-    if job["candidates"] and Path(job["candidates"]).is_file():
+    if job["candidates"] and _is_made(job["candidates"], since):
         requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
-    made = Path(job["result"]).is_file()
+    made = _is_made(job["result"], since)
     return Job(job["name"], job["model"], requests * job["times"], job["new_tokens"], made, job["extra_tokens"])

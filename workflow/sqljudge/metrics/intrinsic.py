@@ -33,7 +33,7 @@ from sqljudge.metrics.intervals import (
     ratio,
     share_interval,
 )
-from sqljudge.stages.plan import ranked
+from sqljudge.stages.rank import ranked
 
 Row = Mapping[str, Any]
 

@@ -43,13 +43,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of text. `data`: a row each, as a program reads it (the CSV file); `columns`: as a person reads it."""
+    """A table of text. `data`: a row each, as a program reads it (the CSV file); `columns`: as a person reads it.
+
+    `about`: what it is of, in a line under its title.
+    """
 
     name: str
     title: str
     data: pd.DataFrame
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
+    about: str = ""
 
     @property
     def rows(self) -> list[list[str]]:
@@ -74,7 +78,8 @@ class Grid:
         headers = [plain(column.header) for column in self.columns]
         table = tabulate(body, headers, "pipe", colalign=sides, disable_numparse=True)
         notes = [bullets(self.notes)] if self.notes else []
-        return "\n\n".join([f"### {plain(caption(self))}", table, *notes]) + "\n"
+        about = [plain(self.about)] if self.about else []
+        return "\n\n".join([f"### {plain(caption(self))}", *about, table, *notes]) + "\n"
 
     def write(self, **paths: str) -> None:
         """Write the grid to a file of each format that is named."""

@@ -59,7 +59,7 @@ def _markdown(table: Table) -> str:
     A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
     """
     known = [cell.published is not None for _, _, cell in table.cells()]
-    parts = [f"### {plain(caption(table))}"]
+    parts = [f"### {plain(caption(table))}", *([plain(table.about)] if table.about else [])]
     for group, positions in table.groups():
         parts += [f"**{plain(group)}**"] if group else []
         parts.append(_panel(table, positions, any(known)))

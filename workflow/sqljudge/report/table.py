@@ -100,7 +100,8 @@ class Row:
 class Table:
     """A table of values.
 
-    `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    `about`: what it is of, in a line under its title. `notes`: sentences under it. `spoken_of`: labels of the columns
+    that its findings speak of, if not of the first.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spoken_of: tuple[str, ...] = ()
+    about: str = ""
 
     def groups(self) -> list[tuple[str, list[int]]]:
         """The column groups that a page shows, left to right, each as its heading and the positions of its columns."""

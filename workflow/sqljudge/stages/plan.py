@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import (
@@ -19,20 +18,11 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.core.variants import GREEDY, RERANK, VOTE
+from sqljudge.stages.rank import ranked
 
 Known = Mapping[tuple[int, str], float]
 
 NOTHING = "no candidates"
-
-
-def ranked(scored: Mapping[str, float], *, as_listed: bool = False) -> list[list[str]]:
-    """Queries by score, the highest first, those of equal score together: the one order of planners, metrics and pages.
-
-    Among equal scores the lexicographically smallest SQL comes first (paper, section 5) or, as in the paper's metrics
-    of the labelled pool, the one that is listed first (`as_listed`; section 6). `scored`: queries in listed order.
-    """
-    order = sorted(scored if as_listed else sorted(scored), key=lambda sql: -scored[sql])
-    return [list(tied) for _, tied in groupby(order, key=lambda sql: scored[sql])]
 
 
 def rerank(

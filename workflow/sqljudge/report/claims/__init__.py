@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import read_json
 from sqljudge.report.cells import all_files
 from sqljudge.report.claims.evaluate import Claim, evaluate_claims
@@ -32,13 +34,16 @@ def write_claims(
     display: Mapping[str, str],
     seed: int,
     resamples: int,
+    subject: str,
+    configuration: Mapping[str, str],
     code: str,
 ) -> None:
     """Write the claims in four formats. `metrics`: in the order of `all_files` of the experiments."""
     names = all_files({name: experiment_from(settings) for name, settings in experiments.items()})
     known = dict(zip(names, map(read_json, metrics), strict=True))
     claims = evaluate_claims(known, read_json(published), roles, display=display, seed=seed, resamples=resamples)
-    claims_grid(claims, roles, display).write(html=html, csv=csv, md=md, tex=tex)
+    grid = replace(claims_grid(claims, roles, display), about=made_line(subject))
+    grid.write(html=html, csv=csv, md=md, tex=tex)
     write_beside(
         sidecar,
         findings,
@@ -46,6 +51,7 @@ def write_claims(
         inputs=[*metrics, published],
         runs=runs,
         settings={"roles": roles, "resamples": resamples},
+        configuration=configuration,
         seed=seed,
         code=code,
     )

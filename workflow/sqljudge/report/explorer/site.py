@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
@@ -68,6 +69,7 @@ def write_explorer(
     limits: Mapping[str, Any],
     prompts: Sequence[tuple[str, str, str]],
     verdicts: str,
+    subject: str,
     workers: int = 1,
     **files: Sequence[str],
 ) -> None:
@@ -75,10 +77,11 @@ def write_explorer(
 
     `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
     `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `prompts`: the template file of each
-    discriminator and context; `verdicts`: how responses are read, see `Rules`.
+    discriminator and context; `verdicts`: how responses are read, see `Rules`. `subject`: what all is of.
     """
     rules = {(who, context): Rules(verdicts, read_text(prompt)) for who, context, prompt in prompts}
     run = replace(read_run(files), rules=rules)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
-    count = write_site(Path(page).parent, summary(run, display, levels), question_pages(run, golds))
+    overview = {**summary(run, display, levels), "about": made_line(subject)}
+    count = write_site(Path(page).parent, overview, question_pages(run, golds))
     log.info("%d questions; open %s", count, page)

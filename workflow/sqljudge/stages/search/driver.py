@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate, CandidateSet, Selection
-from sqljudge.stages.plan import ranked
+from sqljudge.stages.rank import ranked
 
 Scored = tuple[str, float]
 """A query, and its score from -1 to 1."""
