@@ -148,10 +148,9 @@ def test_files_of_another_configuration_are_not_counted(
     assert requests(OWN)[0] == ["1", "0", "1"]
     counts, said = requests(other)
     assert counts == ["15", "15", "30"]
-    assert (
-        said == "results/ is of --configfile own.yaml, which this command does not name: only its journal is counted."
-    )
-    os.utime("c.jsonl", (1, 1))
+    assert said.startswith("results/ is of --configfile own.yaml, which this command does not name")
+    for file in ("c.jsonl", "q.jsonl"):
+        os.utime(file, (1, 1))
     mark_folder(other)
     mark_folder(OWN)
     assert requests(OWN)[0][0] == "15", "it was made before the other one was run"
