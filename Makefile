@@ -13,7 +13,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take longer, too"
 	@echo "make lint       run the lints"
-	@echo "make report     make results/report.zip of what has been run"
+	@echo "make report     make results/report.zip of what has been run (CONFIG=config/demo.yaml: with that configuration)"
 	@echo "make bench      time the evaluator, model judgments against a plain loop, and how a run's cost grows"
 
 $(VENV)/.run: requirements.txt requirements-models.txt
@@ -37,10 +37,10 @@ demo: $(VENV)/.run
 	@echo "Tables:  results/tables/table1.html ... (also .csv, .md, .tex)"
 	@echo "Figures: results/figures/figure5.svg ..."
 	@echo "Explorer: results/explorer/index.html (every question, opens from disk)"
-	@echo "Report:  results/report.zip (unpack it and open report.html)"
+	@echo "Report:  results/report.zip (unpack it and open report.html; again: make report CONFIG=config/demo.yaml)"
 
 report: $(VENV)/.run
-	$(SNAKEMAKE) --report results/report.zip
+	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadgroup

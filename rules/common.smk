@@ -21,6 +21,7 @@ from sqljudge.core.variants import (
 from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.checks import check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
+from sqljudge.experiments.folder import configuration
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.models.engines import BACKENDS, weights_label
 from sqljudge.report.specs import tables_of
@@ -33,6 +34,7 @@ except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
 config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
+CONFIGURATION = configuration(config, workflow.overwrite_configfiles, workflow.config_settings.config)
 SEED = CONFIG.seed
 STATISTICS = {"seed": SEED, "resamples": CONFIG.resamples}
 REQUESTS = {

@@ -1,4 +1,7 @@
 # What has been asked of models, and what is still to be asked. Neither makes a file; both can be asked for at any time.
+from sqljudge.experiments.folder import mark_folder
+
+
 localrules:
     journal,
     estimate,
@@ -30,5 +33,11 @@ rule estimate:
         gpu=dict(workflow.global_resources.unwrapped_items()).get("gpu") != 0,
         operations_per_second=CONFIG.operations_per_second,
         expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,
+        configuration=CONFIGURATION,
     script:
         "../scripts/estimate.py"
+
+
+onstart:
+    if set(workflow.dag_settings.targets or ["all"]) - {"journal", "estimate"}:
+        mark_folder(CONFIGURATION)

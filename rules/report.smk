@@ -1,9 +1,10 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
+from sqljudge.experiments.folder import check_shown, of_table, shows_only
 from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
 from sqljudge.report.specs import FIGURES, SPECS
-from sqljudge.report.words import About, phrases, question_summary
+from sqljudge.report.words import About, phrases, question_summary, subject
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
@@ -13,6 +14,7 @@ ABOUT = {
     if not entry.is_baseline
 }
 PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
+SUBJECT = subject(config, TABLES.values(), LABELS)
 DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
 ANSWERED = ["answer"] if ANSWER in TABLES else []
 PUBLISHED = str(ROOT / FORMAT.published)
@@ -42,6 +44,8 @@ for NAME, EXPERIMENT in TABLES.items():
             about=ABOUT,
             question_ids=CONFIG.dataset.question_ids,
             caption=PHRASES[NAME],
+            subject=subject(config, [EXPERIMENT], LABELS),
+            configuration=of_table(CONFIGURATION, config, NAME, EXPERIMENT),
             seed=SEED,
             code=code_digest("report.write"),
         script:
@@ -81,6 +85,8 @@ for NAME in DRAWN:
             uses_gold=USES_GOLD,
             about=ABOUT,
             caption=PHRASES[TABLE],
+            subject=subject(config, [TABLES[TABLE]], LABELS),
+            configuration=of_table(CONFIGURATION, config, TABLE, TABLES[TABLE]),
             seed=SEED,
             code=code_digest("report.figures"),
         script:
@@ -101,6 +107,7 @@ if ANSWER in TABLES:
             **page("answer", "Answer", {}, **BESIDE),
         log:
             "logs/tables/answer.log",
+        localrule: True
         conda:
             CPU_ENV
         params:
@@ -110,6 +117,8 @@ if ANSWER in TABLES:
             about=ABOUT,
             dataset=DATASET,
             caption=PHRASES[ANSWER],
+            subject=subject(config, [TABLES[ANSWER]], LABELS),
+            configuration=of_table(CONFIGURATION, config, ANSWER, TABLES[ANSWER]),
             seed=SEED,
             code=code_digest("report.answer"),
         script:
@@ -137,6 +146,8 @@ rule claims:
         about=ABOUT,
         dataset=DATASET,
         caption={"questions": question_summary(config)},
+        subject=SUBJECT,
+        configuration=CONFIGURATION,
         seed=SEED,
         resamples=CONFIG.resamples,
         code=code_digest("report.claims"),
@@ -159,17 +170,36 @@ rule costs:
         CPU_ENV
     params:
         experiments={name: EXPERIMENTS[name] for name in CONFIG.experiments},
+        subject=SUBJECT,
+        configuration=CONFIGURATION,
         seed=SEED,
         code=code_digest("report.costs"),
     script:
         "../scripts/costs.py"
 
 
+RESULTS = {
+    **{f"tables/{name}": of_table(CONFIGURATION, config, name, one) for name, one in TABLES.items()},
+    **{f"tables/{name}": of_table(CONFIGURATION, config, ANSWER, TABLES[ANSWER]) for name in ANSWERED},
+    **{f"tables/{name}": CONFIGURATION for name in ("claims", "costs")},
+    **{
+        f"figures/{name}": of_table(CONFIGURATION, config, FIGURES[name].name, TABLES[FIGURES[name].name])
+        for name in DRAWN
+    },
+}
+SIDECARS = {f"results/{name}.provenance.json": recorded for name, recorded in RESULTS.items()}
+
+if shows_only(sys.argv):
+    try:
+        check_shown(SIDECARS, sys.argv, CONFIGURATION)
+    except SqljudgeError as error:
+        sys.exit(f"Error: {error}")
+
+
 rule provenance:
     """What made each table and figure: commit, digests, model revisions, device, seed, tokens, seconds."""
     input:
-        sidecars=[f"results/tables/{name}.provenance.json" for name in [*TABLES, *ANSWERED, "claims", "costs"]]
-        + [f"results/figures/{name}.provenance.json" for name in DRAWN],
+        sidecars=list(SIDECARS),
         runs=NEEDS.runs(),
     output:
         **page("provenance", "Provenance", {}, facts="facts.rst"),
@@ -179,6 +209,7 @@ rule provenance:
     conda:
         CPU_ENV
     params:
+        subject=SUBJECT,
         code=code_digest("report.provenance"),
     script:
         "../scripts/provenance.py"
@@ -221,11 +252,8 @@ rule explorer:
                 for job in NEEDS.budgets()
             }
         ),
-        about=[
-            question_summary(config).replace("``", ""),
-            "generators: " + ", ".join(sorted({LABELS[name] for each in TABLES.values() for name in each.generators})),
-        ],
         verdicts=CONFIG.verdicts,
+        subject=SUBJECT,
         code=code_digest("report.explorer"),
     script:
         "../scripts/explorer.py"

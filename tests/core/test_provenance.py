@@ -251,13 +251,14 @@ def test_a_sidecar(tmp_path: Path) -> None:
             "settings": {"b": 1, "a": [2]},
             "code": "c0de",
             "seed": 42,
+            "configuration": {"digest": "d", "options": "--configfile a.yaml"},
             "runs": runs,
         }
         return sidecar(**{**given, **changes})
 
     beside = made()
     wanted = {"commit", "dirty", "made", "code", "config", "settings", "inputs", "seed", "versions", "machine", "runs"}
-    assert set(beside) == wanted | {"tokens", "seconds"}
+    assert set(beside) == wanted | {"configuration", "tokens", "seconds"}
     assert beside["inputs"] == {str(tmp_path / "in.json"): hashlib.sha256(b"{}").hexdigest()}
     assert (beside["tokens"], beside["seconds"], beside["seed"], beside["code"]) == (16, 1.75, 42, "c0de")
     assert beside["runs"] == runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqljudge.experiments.estimate import (
     read_journal,
     remainders,
 )
+from sqljudge.experiments.folder import mark_folder
 from sqljudge.models.journal import JournalWriter
 
 
@@ -148,6 +150,41 @@ def test_parameters_by_name(name: str, count: float | None) -> None:
     assert parameters(name) == count
 
 
+OWN = {"digest": "own", "options": "--configfile own.yaml"}
+
+
+def test_files_of_another_configuration_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was made before this configuration was run here, or while another one was, is not its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "operations", lambda: 1e12)
+    write_jsonl("c.jsonl", [CandidateSet(0, (Candidate("A"),))])
+    write_jsonl("q.jsonl", [CandidateSet(0, ())])
+    jobs = [model_job("judge.d.c.pool", candidates="c.jsonl"), model_job("judge.d.c.made", result="c.jsonl")]
+
+    def requests(configuration: dict[str, str]) -> tuple[list[str], str]:
+        print_estimate(jobs, "", "q.jsonl", expected=5, configuration=configuration)
+        said = capsys.readouterr().out
+        lines = [line.split("|") for line in said.splitlines() if line.startswith("|")][2:]
+        return [line[3].strip() for line in lines], said.partition("\n")[0]
+
+    other = {"digest": "other", "options": "--configfile other.yaml"}
+    assert requests(OWN)[0] == ["15", "15", "30"], "nobody knows whose it is"
+    mark_folder(OWN)
+    Path("q.jsonl").touch()
+    Path("c.jsonl").touch()
+    assert requests(OWN)[0] == ["1", "0", "1"]
+    counts, said = requests(other)
+    assert counts == ["15", "15", "30"]
+    assert said.startswith("results/ is of --configfile own.yaml, which this command does not name")
+    for file in ("c.jsonl", "q.jsonl"):
+        os.utime(file, (1, 1))
+    mark_folder(other)
+    mark_folder(OWN)
+    assert requests(OWN)[0][0] == "15", "it was made before the other one was run"
+
+
 def model_job(name: str, **changes: Any) -> dict[str, Any]:
     """A job as a rule passes it."""
     counts = {"new_tokens": 50, "samples": 3, "extra_tokens": 0, "times": 1}
@@ -157,10 +194,12 @@ def model_job(name: str, **changes: Any) -> dict[str, Any]:
 def test_the_estimate_counts_requests_by_what_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark_folder(OWN)
     candidates, questions = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
     write_jsonl(candidates, [CandidateSet(0, (Candidate("A"), Candidate("B"))), CandidateSet(1, (Candidate("A"),))])
     monkeypatch.setattr(estimate, "operations", lambda gpu: 1e12)
-    rest: dict[str, Any] = {"sizes": {}, "gpu": False, "operations_per_second": None}
+    rest: dict[str, Any] = {"sizes": {}, "gpu": False, "operations_per_second": None, "configuration": OWN}
     jobs = [
         model_job("generate.g.other"),
         model_job("force.d.c.pool", candidates=str(candidates), times=4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import EMPTY_SQL, Execution, Hardness, Question, Selection, read_json, write_jsonl
 from sqljudge.metrics.end_to_end import Scored, component_scores, end_to_end, evaluate_selections, write_end_to_end
-from sqljudge.metrics.intervals import proportion_interval
+from sqljudge.metrics.intervals import share_interval
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Component
 from sqljudge.sql.official.schema import load_schemas
@@ -117,6 +117,17 @@ def test_undecided_executions_are_left_out() -> None:
     assert found["metrics"]["easy"]["ex"] == {"value": None, "n": 0}
 
 
+def test_beside_ex_stands_its_mean_if_ties_are_drawn() -> None:
+    """Question 3 is a tie of one right, two wrong and one undecided query; question 5 is none."""
+    ties = Selection(3, GOLD, 1.0, "tie", (GOLD, "a", "b", "c"))
+    runs = [execution(3, GOLD, True), execution(3, "a", False), execution(3, "b", False), execution(3, "c", None)]
+    runs.append(execution(5, GOLD, True))
+    found = evaluate_selections(QUESTIONS, [ties, Selection(5, GOLD, 1.0, "best")], runs, load_schemas(TABLES))
+    assert found["metrics"]["easy"]["ex"] == {"value": 1.0, "n": 1, "at_random": pytest.approx(1 / 3)}
+    assert found["metrics"]["all"]["ex"]["at_random"] == pytest.approx(2 / 3)
+    assert "at_random" not in found["metrics"]["medium"]["ex"]
+
+
 def test_an_empty_choice_is_wrong_without_an_execution() -> None:
     found = evaluated({3: EMPTY_SQL, 5: GOLD}, [execution(5, GOLD, True)])
     assert [row["exec"] for row in found["per_question"]] == [False, True]
@@ -160,8 +171,11 @@ def test_a_planners_scores_are_written_with_its_settings(tmp_path: Path) -> None
         write_jsonl(files[name], some)
     settings = {"planner": "rerank", "mode": "check"}
     how: dict[str, Any] = {"levels": ["easy", "medium"], "comparison": TEST_SUITE}
-    write_end_to_end(**files, tables=str(TABLES), settings=settings, **how, seed=1, resamples=200)
-    interval = partial(proportion_interval, seed=1, resamples=200)
+    write_end_to_end(**files, tables=str(TABLES), settings=settings, **how)
+
+    def interval(values: Sequence[float]) -> tuple[float, float]:
+        return share_interval(round(sum(values)), len(values))
+
     expected = evaluated({3: GOLD, 5: GOLD}, executions, interval=interval, **how)
     assert read_json(files["metrics"]) == {"settings": settings, **expected}
     assert list(expected["metrics"]) == ["easy", "medium", "all"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -67,7 +69,7 @@ def close(value: float | None) -> object:
 @given(QUESTIONS)
 def test_equal_to_brute_force_and_scikit_learn(questions: Judged) -> None:
     pairs = won = 0
-    hits, ranks, failures = [], [], []
+    hits, ranks, failures, blind = [], [], [], []
     for question in questions:
         for place, (label, score) in enumerate(question):
             for other_label, other_score in question[place + 1 :]:
@@ -81,6 +83,7 @@ def test_equal_to_brute_force_and_scikit_learn(questions: Judged) -> None:
         asked = [score for _, score in question if score != -1.0]
         if asked:
             failures.append(asked.count(-0.5) / len(asked))
+            blind.append(asked.count(-0.5) == len(asked))
     flat = [pair for question in questions for pair in question]
     predicted = [int(score > 0.5) for _, score in flat]
     truth = [label for label, _ in flat]
@@ -88,8 +91,9 @@ def test_equal_to_brute_force_and_scikit_learn(questions: Judged) -> None:
     values = measured(questions)
     assert values["pwacc"] == close(won / pairs if pairs else None)
     assert values["f1"] == close(f1)
-    assert values["hit1"] == close(sum(hits) / len(hits) if hits else None)
-    assert values["mrr"] == close(sum(ranks) / len(ranks) if ranks else None)
+    ranked = hits and not (blind and all(blind))  # a model without any verdict ranks nothing
+    assert values["hit1"] == close(sum(hits) / len(hits) if ranked else None)
+    assert values["mrr"] == close(sum(ranks) / len(ranks) if ranked else None)
     assert values["failure_rate"] == close(sum(failures) / len(failures) if failures else None)
 
 
@@ -116,9 +120,42 @@ def test_by_hand() -> None:
     }  # fmt: skip
     assert result["per_question"][0] == {
         "question_id": 0, "candidates": 3, "pairs": 2, "pairs_won": 0, "hit1": 0, "reciprocal_rank": 0.5,
+        "hit1_at_random": 0.0, "reciprocal_rank_at_random": 0.5, "no_verdict": 0,
         "asked": 3, "failures": 0, "tokens": 15, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
     }  # fmt: skip
     assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+@settings(deadline=None, max_examples=60)
+@given(QUESTIONS)
+def test_beside_hit1_and_mrr_stand_their_means_over_all_orders_of_equal_scores(questions: Judged) -> None:
+    found = intrinsic_metrics(*records(questions), seed=42, resamples=20)["per_question"]
+    for question, row in zip(questions, found, strict=True):
+        orders = [sorted(each, key=lambda pair: -pair[1]) for each in permutations(question)]
+        firsts = [next((n for n, (label, _) in enumerate(order, 1) if label), 0) for order in orders]
+        assert row["hit1_at_random"] == pytest.approx(fmean(first == 1 for first in firsts))
+        assert row["reciprocal_rank_at_random"] == pytest.approx(fmean(1 / n if n else 0 for n in firsts))
+
+
+@pytest.mark.parametrize(
+    ("questions", "value", "at_random", "without_verdict"),
+    [
+        ([[(1, -0.5), (0, -0.5)], [(1, -0.5), (0, -1.0)]], None, 0.75, 1.0),  # no verdict at all
+        ([[(1, -0.5), (0, -0.5)], [(1, 0.9), (0, -0.5)]], 1.0, 0.75, 0.5),  # one hit is the tie rule's
+        ([[(1, -0.5), (0, -0.5)], [(0, 0.9), (1, 0.2)], []], 1 / 3, 1 / 6, 1 / 3),  # the only hit is
+        ([[(1, 0.3), (0, 0.3)], [(0, 0.3), (1, 0.3)]], 0.5, 0.5, 0.0),  # verdicts that tie are verdicts
+        ([[(1, -1.0), (0, -1.0)], []], 0.5, 0.25, 0.0),  # nothing was asked
+    ],
+)
+def test_a_model_without_a_verdict_does_not_look_like_a_hit(
+    questions: Judged, value: float | None, at_random: float, without_verdict: float
+) -> None:
+    result = intrinsic_metrics(*records(questions), seed=42, resamples=100)
+    found = result["metrics"]["hit1"]
+    assert (found["value"], found["low"] is None) == (close(value), value is None)
+    assert found["at_random"] == pytest.approx(at_random)
+    assert found["without_verdict"] == pytest.approx(without_verdict)
+    assert (result["metrics"]["mrr"]["value"] is None) == (value is None)
 
 
 def test_nothing_at_all() -> None:
@@ -130,7 +167,9 @@ def test_nothing_at_all() -> None:
 
 def test_intervals_hold_their_values() -> None:
     questions = [[(1, 0.9), (0, 0.1)], [(0, 0.8), (1, 0.3)]] * 100
-    for metric in intrinsic_metrics(*records(questions), seed=42)["metrics"].values():
+    found = intrinsic_metrics(*records(questions), seed=42)["metrics"]
+    assert found.pop("tokens")["low"] is None, "nobody knows how many there could be"
+    for metric in found.values():
         assert metric["low"] <= metric["value"] <= metric["high"]
     assert measured(questions)["hit1"] == 0.5
 

@@ -43,7 +43,7 @@ def letters(sentences: list[str]) -> np.ndarray:
 
 
 def values(responses: list[tuple[int, str]], embed: Callable[[list[str]], np.ndarray] = letters) -> dict[str, float]:
-    result = reasoning_metrics(responses, embed, seed=42, resamples=20)
+    result = reasoning_metrics(responses, embed, budget=100, seed=42, resamples=20)
     return {name: metric["value"] for name, metric in result["metrics"].items()}
 
 
@@ -162,7 +162,7 @@ def test_averages_over_responses() -> None:
 
 
 def test_the_form_of_the_result() -> None:
-    result = reasoning_metrics([(3, "A. B."), (3, "A."), (5, "A. A.")], letters, seed=42)
+    result = reasoning_metrics([(3, "A. B."), (3, "A."), (5, "A. A.")], letters, budget=100, seed=42)
     assert (result["responses"], result["questions"]) == (3, 2)
     assert list(result["metrics"]) == ["repetition", "one_minus_ttr", "repeated_ngrams", "entropy_bits", "diversity"]
     for metric in result["metrics"].values():
@@ -229,8 +229,8 @@ def test_responses_are_cut_at_the_budget_and_measures_written(tmp_path: Path, mo
         seed=1,
         resamples=50,
     )
-    expected = reasoning_metrics([(0, "Wait. Wait."), (2, "Yes.")], letters, seed=1, resamples=50)
-    longer = reasoning_metrics([(0, "Wait. Wait. Yes."), (2, "Yes.")], letters, seed=1, resamples=50)
+    expected = reasoning_metrics([(0, "Wait. Wait."), (2, "Yes.")], letters, budget=11, seed=1, resamples=50)
+    longer = reasoning_metrics([(0, "Wait. Wait. Yes."), (2, "Yes.")], letters, budget=16, seed=1, resamples=50)
     written = {"settings": {"discriminator": "d"}, "budgets": {"11": expected, "16": longer}}
     assert read_json(tmp_path / "metrics") == written
     assert expected["metrics"]["repetition"]["value"] == 0.5

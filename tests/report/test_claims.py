@@ -15,6 +15,7 @@ from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Score, read
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.report.cells import Results, all_files, build_table
 from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims, write_claims
+from sqljudge.report.claims.evaluate import UNDECIDED
 from sqljudge.report.specs import SPECS
 from sqljudge.report.text import FORMATS
 
@@ -110,9 +111,31 @@ def test_clear_win_holds_and_its_opposite_does_not() -> None:
     claim = one(evaluate(intrinsic(REASONING, good), intrinsic(SMALL, bad)), 2, "every candidate")
     assert claim.value == pytest.approx(100 * (54 - 20) / 20)
     assert claim.low is not None and claim.high is not None and claim.low < 170 < claim.high
-    assert (claim.verdict, claim.test) == ("holds", "paired bootstrap")
+    assert (claim.verdict, claim.test) == ("holds", "swaps, exact")
     assert (claim.questions, claim.deciding) == (60, 38)
     assert one(evaluate(intrinsic(REASONING, bad), intrinsic(SMALL, good)), 2, "every").verdict == "does not hold"
+
+
+@pytest.mark.parametrize("what", ["EX", "PwAcc", "F1"])
+@pytest.mark.parametrize(
+    ("questions", "deciding", "verdict", "p_value"),
+    [(11, 5, UNDECIDED, 0.0625), (3, 3, UNDECIDED, 0.25), (11, 6, "holds", 0.03125), (400, 0, UNDECIDED, 1.0)],
+)
+def test_a_handful_of_questions_decides_nothing(
+    what: str, questions: int, deciding: int, verdict: str, p_value: float
+) -> None:
+    if what == "EX":
+        lost = [n >= deciding for n in range(questions)]
+        claim = one(evaluate(rerank(REASONING, [True] * questions), rerank(LARGE, lost)), 3)
+    elif what == "PwAcc":
+        rows = [row(n) for n in range(questions)], [row(n, won=int(n >= deciding)) for n in range(questions)]
+        claim = one(evaluate(*map(intrinsic, (REASONING, SMALL), rows)), 2, "every candidate")
+    else:
+        rows = [row(n) for n in range(questions)], [row(n, right=n >= deciding) for n in range(questions)]
+        claim = one(evaluate(*map(intrinsic, (REASONING, SMALL), rows)), 1, "(every candidate scored)")
+    assert (claim.verdict, claim.deciding) == (verdict, deciding)
+    assert claim.p_value == pytest.approx(p_value)
+    assert bool(claim.reason) == (deciding < 6)
 
 
 def test_f1_is_of_the_summed_counts() -> None:
@@ -296,11 +319,14 @@ def test_claims_are_written_with_what_made_them(tmp_path: Path) -> None:
         dataset="spider",
         seed=1,
         resamples=100,
+        subject="dataset shop; seed 1",
+        configuration={"digest": "d1", "options": "--configfile a.yaml"},
         code="c0de",
     )
     found = list(csv.DictReader(io.StringIO(Path(outputs["csv"]).read_text(encoding="utf-8"))))
     assert [each["deciding"] for each in found if "a's PwAcc beats b's (every" in each["statement"]] == ["20"]
     assert Path(outputs["findings"]).read_text(encoding="utf-8").startswith("Verdicts on the ")
+    assert "dataset shop; seed 1; made 2" in Path(outputs["html"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
     assert (len(made["inputs"]), made["settings"]["resamples"]) == (5, 100)
     assert {"numpy", "scipy"} <= set(made["versions"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from sqljudge.core.parquet import write_judgments
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
 from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
 from sqljudge.report.costs import cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
@@ -132,11 +134,14 @@ def test_the_page_is_made_from_the_files_of_a_run(tmp_path: Path, monkeypatch: p
         sidecar="costs.provenance.json",
         findings="costs.rst",
         experiments=experiments,
+        subject="dataset shop; seed 1",
+        configuration={"digest": "d1", "options": "--configfile a.yaml"},
         seed=42,
         code="c0de",
     )
     shared = {"table5": 422}
     grid = costs_grid([("judge", "thinker / no_schema / pool", RUN)], shared)
+    grid = dataclasses.replace(grid, origin=made_line("dataset shop; seed 1"))
     assert {form: Path(place).read_text(encoding="utf-8") for form, place in places.items()} == {
         form: grid.render(form) for form in FORMATS
     }

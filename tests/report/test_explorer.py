@@ -25,6 +25,7 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.core.variants import Variant, baseline_variant, greedy_variant, only, path
+from sqljudge.metrics.intrinsic import question_rows
 from sqljudge.report.explorer import explorer_inputs, write_explorer
 from sqljudge.report.explorer.read import Run, Verdict, gold_results, index_run, read_run
 from sqljudge.report.explorer.show import (
@@ -303,6 +304,35 @@ def test_choices_say_what_re_ranking_changed() -> None:
     assert pooled["tags"] == ["right", "rescued", "no_verdict", "some_no_verdict"]
 
 
+ROWS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([-1.0, -0.5, 0.2, 0.9])), max_size=4)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_on_the_labelled_pool_as_many_choices_are_right_as_hit1_counts(pool: list[list[tuple[int, float]]]) -> None:
+    """Names of candidates fall while their places rise, so that the smallest SQL is not the one listed first."""
+    names = "ZYXW"
+    groups = [
+        CandidateSet(n, tuple(Candidate(names[at], 1, label) for at, (label, _) in enumerate(rows)))
+        for n, rows in enumerate(pool)
+    ]
+    scores = [
+        Score(n, names[at], value, None, value == -0.5, asked=value != -1.0)
+        for n, rows in enumerate(pool)
+        for at, (_, value) in enumerate(rows)
+    ]
+    questions = [dataclasses.replace(QUESTION, id=n) for n in range(len(pool))]
+    kinds = ("executions", "judgments", "selections", "end_to_end")
+    scored = {only("scores", POOLED): scores}
+    made = {"questions": {"pool": questions}, "candidates": {Variant("pool"): groups}, "scores": scored}
+    run = index_run(**made, **{kind: {} for kind in kinds})  # type: ignore[arg-type]
+    pages = question_pages(run, {("pool", q.id): GOLD for q in questions})
+    rows = question_rows(groups, scores)
+    for page, row in zip(pages, rows, strict=True):
+        tags = [choice["tags"] for _, choice in page.data["choices"]]
+        assert sum("right" in each for each in tags) == row["hit1"]
+        assert sum("no_verdict" in each for each in tags) == row["no_verdict"]
+
+
 def test_without_a_greedy_query_the_first_candidate_is_what_counts() -> None:
     alone = small_run(
         selections={SAMPLED: records()["selections"][SAMPLED]}, end_to_end={SAMPLED: [Verdict(7, True, True)]}
@@ -515,8 +545,8 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
         levels=["easy"],
         limits={"rows": 5},
         prompts=[("judge", "plain", "prompt.txt", "chat")],
-        about=["the shop"],
         verdicts="any",
+        subject="dataset shop; seed 1",
     )
     assert caplog.messages == [f"1 questions; open {page}"]
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")

@@ -210,6 +210,7 @@ def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path:
     published = tmp_path / "published.json"
     write_json(published, PUBLISHED)
     shown: dict[str, Any] = {"display": {"mine": "Mine"}, "uses_gold": [], "about": {}, "seed": 1, "code": "c0de"}
+    shown |= {"subject": "dataset shop; seed 1", "configuration": {"digest": "d1", "options": ""}}
     write_figure(
         [str(tmp_path / file)],
         [],
@@ -219,7 +220,9 @@ def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path:
         experiment=dataclasses.asdict(given),
         **shown,
     )
-    assert "<svg" in Path(outputs["svg"]).read_text(encoding="utf-8")
+    svg = Path(outputs["svg"]).read_text(encoding="utf-8")
+    assert "<svg" in svg
+    assert "dataset shop; seed 1; made 2" in " ".join(svg.split())
     assert Path(outputs["pdf"]).read_bytes().startswith(b"%PDF")
     assert "(EX) of *Mine* is 50.0 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
     assert {"matplotlib", "numpy"} <= set(read_json(outputs["sidecar"])["versions"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docutils.core
-from sqljudge.core.provenance import model_name, with_tree
+from sqljudge.core.provenance import made_line, model_name, with_tree
 from sqljudge.core.records import write_json
 from sqljudge.report.provenance import provenance_grid, run_facts, write_provenance
 from sqljudge.report.text import FORMATS
@@ -104,9 +105,11 @@ def test_the_page_is_made_from_the_sidecars_and_what_the_jobs_recorded(tmp_path:
     write_json(tmp_path / "table1.provenance.json", sidecar())
     write_json(tmp_path / "a.run.json", run())
     places = {name: str(tmp_path / f"provenance.{name}") for name in (*FORMATS, "facts")}
-    write_provenance([str(tmp_path / "table1.provenance.json")], [str(tmp_path / "a.run.json")], **places)
+    write_provenance(
+        [str(tmp_path / "table1.provenance.json")], [str(tmp_path / "a.run.json")], subject="dataset shop", **places
+    )
     written = {name: Path(place).read_text(encoding="utf-8") for name, place in places.items()}
-    grid = provenance_grid({"table1": sidecar()})
+    grid = replace(provenance_grid({"table1": sidecar()}), origin=made_line("dataset shop"))
     assert written == {
         **{form: grid.render(form) for form in FORMATS},
         "facts": run_facts({"table1": sidecar()}, [run()]),

@@ -108,10 +108,10 @@ def test_captions_give_this_runs_own_numbers(name: str, page: Path) -> None:
 
 def test_captions_count_the_resamples_of_this_run() -> None:
     config = configuration("config.yaml")
-    told = [name for name in CAPTIONS if "10,000 resamples" in caption(name, config)]
+    told = [name for name in CAPTIONS if "10,000 random weights" in caption(name, config)]
     config["resamples"] = 777
-    assert told == [name for name in CAPTIONS if "777 resamples" in caption(name, config)]
-    assert {"adaptive", "pareto", "table1", "figure4", "claims"} <= set(told)
+    assert told == [name for name in CAPTIONS if "777 random weights" in caption(name, config)]
+    assert {"adaptive", "pareto", "table1", "figure4"} <= set(told)
 
 
 def test_the_front_page_says_what_was_run(page: Path) -> None:

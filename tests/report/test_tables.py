@@ -110,6 +110,37 @@ def test_cells_not_run_not_published_and_without_data_are_told_apart() -> None:
     assert cell_of(table, "codellama-7b", "F1", "Executability check").published is None
 
 
+def tied(value: float | None, at_random: float, without_verdict: float = 0.0) -> dict[str, Any]:
+    return {**around(value), "at_random": at_random, "without_verdict": without_verdict}
+
+
+@pytest.mark.parametrize(
+    ("hit1", "shown"),
+    [
+        (tied(0.5, 0.5), ""),
+        (tied(0.5, 0.500049), ""),  # as shown, the same
+        (tied(0.5, 0.417), "ties at random 41.70"),
+        (tied(0.5, 0.417, 0.25), "ties at random 41.70, without a verdict 25.00"),
+        (tied(None, 0.417, 0.5), "ties at random 41.70"),
+    ],
+)
+def test_a_cell_says_what_equal_scores_do_to_it(hit1: dict[str, Any], shown: str) -> None:
+    given = experiment(discriminators=["mine"], **SCORED, modes=["naive"])
+    metrics = intrinsic("mine", 0.6)
+    (metric,) = metrics.values()
+    metric["metrics"] = {**metric["metrics"], "hit1": hit1}
+    table = make("table1", given, metrics)
+    cell = table.rows[0].cells[2]
+    assert cell.ties(2) == shown
+    assert cell.status == ("ok" if hit1["value"] is not None else "no verdict")
+    for form in ("md", "html", "tex"):
+        cells = render(table, form).partition("In brackets")[0]
+        assert ("ties at random" in cells) == bool(shown), form
+        assert ("no verdict" in cells) == (hit1["value"] is None), form
+    row = next(row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["metric"] == "Hit@1")
+    assert float(row["at_random"]) == pytest.approx(100 * hit1["at_random"], abs=1e-4)
+
+
 def test_a_metric_of_other_settings_is_not_taken() -> None:
     metrics = [
         intrinsic("mine", 0.5, budget=256),
@@ -240,7 +271,7 @@ def test_notes_say_what_the_table_rests_on() -> None:
     table = make("table1", given, intrinsic("distill-r1-1.5b", 0.5, budget=256))
     text = " ".join(table.notes)
     assert "40 questions, 1,221 candidates, 41 pairs" in text
-    assert "bootstrap interval over questions" in text
+    assert "95 % interval over questions" in text
     assert "budget 256 tokens" in text
     assert "budget 512 tokens (here: budget 256 tokens)" in text
     assert "Distill-R1, naive: 25.00 %" in text
@@ -592,15 +623,24 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
         uses_gold=[],
         about={"mine": ["1.5B", True]},
         question_ids="resources/paper_questions.tsv",
+        subject="dataset shop; seed 1",
+        configuration={"digest": "d1", "options": "--configfile a.yaml"},
         seed=1,
         code="c0de",
     )
+    for form in ("html", "md", "tex"):
+        text = " ".join(Path(outputs[form]).read_text(encoding="utf-8").split())
+        title, about, first = (
+            text.index(each) for each in ("on the labelled pool", "dataset shop; seed 1; made 2", "Mine")
+        )
+        assert title < about < first, form
     frame = pandas.read_csv(outputs["csv"])
     assert frame[frame.metric == "PwAcc"].value.tolist() == [25, 50], "each file in its own cell"
     assert "PwAcc (Naive) of *Mine* is 25.00 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
     note = "whose gold query does not run, and any over a database without rows (in most copies of Spider"
     assert note in Path(outputs["md"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
+    assert made["configuration"] == {"digest": "d1", "options": "--configfile a.yaml"}
     assert (made["seed"], made["code"], made["tokens"], len(made["inputs"])) == (1, "c0de", 7, 3)
     assert {"tabulate", "jinja2"} <= set(made["versions"])
     assert made["settings"]["table1"]["discriminators"] == ["mine"]

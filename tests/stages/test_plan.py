@@ -19,6 +19,7 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.stages.plan import PLANNERS, greedy, plan_pool, rerank, vote
+from sqljudge.stages.rank import ranked
 
 
 def pool(*sqls: str, question_id: int = 0) -> CandidateSet:
@@ -37,7 +38,21 @@ def test_the_highest_score_wins() -> None:
 
 def test_ties_go_to_the_smallest_sql() -> None:
     scores = [score("C", 0.5), score("B", 0.5), score("A", 0.4)]
-    assert rerank([pool("C", "B", "A")], scores) == [Selection(0, "B", 0.5, "tie of 2 at 0.50: smallest SQL")]
+    tie = Selection(0, "B", 0.5, "tie of 2 at 0.50: smallest SQL", ("B", "C"))
+    assert rerank([pool("C", "B", "A")], scores) == [tie]
+
+
+def test_ties_on_the_labelled_pool_go_to_the_candidate_that_is_listed_first() -> None:
+    scores = [score("C", 0.5), score("B", 0.5), score("A", 0.4)]
+    tie = Selection(0, "C", 0.5, "tie of 2 at 0.50: listed first", ("C", "B"))
+    assert rerank([pool("C", "B", "A")], scores, as_listed=True) == [tie]
+
+
+def test_one_order_for_planners_metrics_and_pages() -> None:
+    scored = {"C": 0.5, "D": 0.9, "B": 0.5, "A": -1.0}
+    assert ranked(scored) == [["D"], ["B", "C"], ["A"]]
+    assert ranked(scored, as_listed=True) == [["D"], ["C", "B"], ["A"]]
+    assert ranked({}) == []
 
 
 def test_no_candidates() -> None:

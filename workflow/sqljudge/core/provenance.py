@@ -132,15 +132,20 @@ def sidecar(
     settings: Any,
     code: str,
     seed: int,
+    configuration: Mapping[str, str],
     runs: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What stands beside an artefact: commit, digests, versions, machine, seed, and the model runs behind it."""
+    """What stands beside an artefact: commit, digests, versions, machine, seed, and the model runs behind it.
+
+    `configuration`: which one was run, see `experiments.folder`.
+    """
     return {
         **commit(ROOT),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": code,
         "config": text_digest(json.dumps(settings, sort_keys=True)),
         "settings": settings,
+        "configuration": dict(configuration),
         "inputs": {str(path): file_digest(path) for path in inputs},
         "seed": seed,
         "versions": versions(),
@@ -171,6 +176,11 @@ def tree_name(beside: Mapping[str, Any]) -> str:
     if beside["commit"] is None:
         return "no commit known (not a git checkout)"
     return f"commit {beside['commit'][:12]}" + (", DIRTY: files differed from that commit" if beside["dirty"] else "")
+
+
+def made_line(subject: str) -> str:
+    """What stands under a title: what a result is of, the day, and the commit of this library."""
+    return f"{subject}; made {datetime.now(UTC).date().isoformat()}; {tree_name(commit(ROOT))}."
 
 
 def with_tree(text: str, beside: Mapping[str, Any]) -> str:

@@ -182,13 +182,15 @@ class Score:
 class Selection:
     """What a planner chose for one question, and why. `sql` is EMPTY_SQL when there was nothing to choose.
 
-    The reason UNANSWERED says that a request failed, so that the question is left out.
+    `ties`: all queries of the highest score, where the choice is the tie rule's. The reason UNANSWERED says that a
+    request failed, so that the question is left out.
     """
 
     question_id: int
     sql: str
     score: float | None
     reason: str
+    ties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +354,8 @@ def to_json(record: Any) -> str:
 def _from_dict(kind: type[Record], row: dict[str, Any]) -> Record:
     if kind is CandidateSet:
         row = {**row, "candidates": tuple(Candidate(**c) for c in row["candidates"])}
+    if kind is Selection:
+        row = {**row, "ties": tuple(row.get("ties", ()))}
     elif kind is Execution:
         row = {**row, "rows": tuple(tuple(r) for r in row["rows"]), "columns": tuple(row.get("columns", ()))}
     return kind(**row)

@@ -144,7 +144,7 @@ class Config(Part):
     """The sentence-embedding model behind the diversity of responses: a hub name, a local folder, or the name of an
     installed package that holds it."""
     resamples: Annotated[int, Field(ge=100)] = 10_000
-    """Bootstrap resamples of questions behind every interval."""
+    """Random weights of the questions behind an interval, and most swaps that an exact paired test tries."""
     verdicts: Annotated[str, parts.one_of(VERDICTS)] = "any"
     """How a verdict is found in a response: any JSON object, or those alone that the paper's program finds
     (docs/method.md)."""

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sqljudge.core.records import CandidateSet, read_jsonl
+from sqljudge.experiments.folder import Configuration, folder_of, made_since
 from sqljudge.models.device import operations
 from sqljudge.models.journal import read_batches
 from sqljudge.report.grid import Column, Grid
@@ -181,17 +182,22 @@ def print_estimate(
     sizes: Mapping[str, str],
     gpu: bool,
     operations_per_second: float | None,
+    configuration: Configuration,
 ) -> None:
     """Print what model jobs still have to ask, as a table.
 
     `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
     dataset's questions; `expected`: how many there will be, where it is not there yet. `sizes`: of models, by name.
-    `gpu`: whether models run on one; `operations_per_second`: of the device, None to measure it here.
+    `gpu`: whether models run on one; `operations_per_second`: of the device, None to measure it here. Files that were
+    made while another configuration than `configuration` was run in this folder are not counted.
     """
-    if Path(questions).is_file():
+    since = made_since(configuration)
+    if message := folder_of(configuration):
+        print(message)
+    if _is_made(questions, since):
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
     power = cache(lambda: operations_per_second or operations(gpu=gpu))
-    left = remainders([_counted(job, expected, sizes) for job in jobs], read_journal(journal), power)
+    left = remainders([_counted(job, expected, sizes, since) for job in jobs], read_journal(journal), power)
     print(estimate_grid(left).render("md").replace("\\_", "_"))
     print(
         "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
@@ -206,11 +212,15 @@ def print_estimate(
         print("Name the device's speed (--config operations_per_second=3e14), or the model's size in models.tsv.")
 
 
-def _counted(job: Mapping[str, Any], questions: int, sizes: Mapping[str, str]) -> Job:
+def _is_made(path: str, since: float) -> bool:
+    return Path(path).is_file() and Path(path).stat().st_mtime >= since
+
+
+def _counted(job: Mapping[str, Any], questions: int, sizes: Mapping[str, str], since: float) -> Job:
     """A job with its requests: its candidates, where they are made; else so many samples of every question."""
     requests = questions * job["samples"]
-    if job["candidates"] and Path(job["candidates"]).is_file():
+    if job["candidates"] and _is_made(job["candidates"], since):
         requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
-    made = Path(job["result"]).is_file()
+    made = _is_made(job["result"], since)
     asked, size = requests * job["times"], sizes.get(job["model"], "")
     return Job(job["name"], job["model"], asked, job["new_tokens"], made, job["extra_tokens"], size)

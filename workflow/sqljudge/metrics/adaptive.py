@@ -25,7 +25,7 @@ from sqljudge.core.records import (
     write_json,
 )
 from sqljudge.metrics.fitting import across_groups
-from sqljudge.metrics.intervals import RESAMPLES, Array, bootstrap, paired_bootstrap, ratio
+from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, bootstrap, mean_between, paired_test, ratio
 from sqljudge.metrics.intrinsic import METRICS, question_rows
 from sqljudge.stages.score import Executable, read_executable, score_forced
 
@@ -87,7 +87,7 @@ def adaptive_metrics(
     JSON-able: counts, `checkpoints`, `folds` (the policy of each database) and `metrics`: `own`, `full` and `adaptive`,
     each with `tokens` (new tokens of a candidate that the model was asked about) and `pwacc`; `adaptive` also with
     `saved` (share of the full thought's tokens), `difference` (in PwAcc, to `full`) and the medians of what was fitted.
-    Intervals resample questions with the policies as fitted. With a single database there is nothing to fit on, and all
+    Intervals are over questions with the policies as fitted. With a single database there is nothing to fit on, and all
     of `adaptive` is None. Raises DataError if a label, verdict or database is missing.
     """
     thoughts, checkpoints = _thoughts(verdicts)
@@ -114,7 +114,9 @@ def adaptive_metrics(
         "checkpoints": checkpoints,
         "policies": len(grid),
         "folds": {name: asdict(policy) for name, policy in folds.items()},
-        "metrics": _metrics(question_rows(asked, own), full, mixed, list(folds.values()), seed, resamples),
+        "metrics": _metrics(
+            question_rows(asked, own), full, mixed, list(folds.values()), max(checkpoints, default=0), seed, resamples
+        ),
         "per_question": list(mixed),
     }
 
@@ -126,12 +128,17 @@ def _fitted(tried: Sequence[Rows], group: Sequence[str]) -> dict[str, int]:
 
 
 def _metrics(
-    own: Rows, full: Rows, mixed: Rows, fitted: Sequence[Policy], seed: int, resamples: int
+    own: Rows, full: Rows, mixed: Rows, fitted: Sequence[Policy], most: int, seed: int, resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """What each way of thinking spends and how accurate it is, and what the adaptive one saves and loses."""
+    """What each way of thinking spends and how accurate it is, and what the adaptive one saves and loses.
+
+    `most`: tokens of a full thought.
+    """
     how = {"seed": seed, "resamples": resamples}
     ways = {"own": own, "full": full, "adaptive": mixed}
-    found = {way: {name: _interval(name, rows, **how) for name in ("tokens", "pwacc")} for way, rows in ways.items()}
+    found = {
+        way: {name: _interval(name, rows, most, **how) for name in ("tokens", "pwacc")} for way, rows in ways.items()
+    }
     found["adaptive"] |= {
         "saved": _saved(mixed, full, **how),
         "difference": _difference(mixed, full, **how),
@@ -179,10 +186,12 @@ def _table(name: str, rows: Rows) -> Array:
     return np.array([METRICS[name].statistics(row) for row in rows], dtype=np.float64).reshape(len(rows), 2)
 
 
-def _interval(name: str, rows: Rows, *, seed: int, resamples: int) -> dict[str, Any]:
+def _interval(name: str, rows: Rows, most: int, *, seed: int, resamples: int) -> dict[str, Any]:
+    """A metric with its interval. `most`: tokens of a full thought."""
     if not rows:
         return {"value": None, "low": None, "high": None, "n": 0}
-    found = bootstrap(_table(name, rows), METRICS[name].combine, seed=seed, resamples=resamples)
+    ends = mean_between(0.0, most) if name == "tokens" else METRICS[name].ends
+    found = bootstrap(_table(name, rows), METRICS[name].combine, ends, seed=seed, resamples=resamples)
     return {**asdict(found), "n": sum(map(METRICS[name].rests_on, rows))}
 
 
@@ -190,14 +199,20 @@ def _saved(mixed: Rows, full: Rows, *, seed: int, resamples: int) -> dict[str, A
     """1 - tokens spent / tokens of the full thought."""
     spent = [(row["tokens"], whole["tokens"]) for row, whole in zip(mixed, full, strict=False)]
     table = np.array(spent, dtype=np.float64).reshape(len(spent), 2)
-    return asdict(bootstrap(table, lambda sums: 1 - ratio(sums), seed=seed, resamples=resamples))
+    return asdict(bootstrap(table, lambda sums: 1 - ratio(sums), opposite_share, seed=seed, resamples=resamples))
+
+
+def opposite_share(statistics: Array) -> tuple[Array, Array]:
+    """A question that saves nothing, and one that saves all."""
+    low, high = SHARE(statistics)
+    return high, low
 
 
 def _difference(mixed: Rows, full: Rows, *, seed: int, resamples: int) -> dict[str, Any]:
     if not mixed:
         return {"value": None, "low": None, "high": None, "n": 0}
     combine = METRICS["pwacc"].combine
-    test = paired_bootstrap(_table("pwacc", mixed), _table("pwacc", full), combine, seed=seed, resamples=resamples)
+    test = paired_test(_table("pwacc", mixed), _table("pwacc", full), combine, SHARE, seed=seed, resamples=resamples)
     return {
         "value": test.difference,
         **{name: getattr(test, name) for name in ("low", "high", "p_value", "n", "deciding")},

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Question, Score, read_jsonl, write_json
 from sqljudge.metrics.fitting import across_groups, best_temperature, best_threshold, scaled
-from sqljudge.metrics.intervals import RESAMPLES, Array, Metric, bootstrap, ratio
-from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1
+from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, Ends, Metric, bootstrap, ratio
+from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1, macro_f1_ends
 
 Bools = NDArray[np.bool_]
 
@@ -31,7 +31,10 @@ BINS = 10
 
 METRICS: dict[str, IntrinsicMetric] = {
     "f1_fitted": IntrinsicMetric(
-        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]), macro_f1, lambda row: row["candidates"] > 0
+        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]),
+        macro_f1,
+        lambda row: row["candidates"] > 0,
+        macro_f1_ends,
     )
 }
 """The metrics that two runs can be compared by, from their `per_question` rows: counts at the fitted threshold."""
@@ -72,10 +75,10 @@ def calibration_metrics(
 
     `databases`: the database of each question, by its id. JSON-able: counts; `metrics`, each with value, low, high and
     n (questions resampled); `folds`, what was fitted for each database; `reliability`, the bins of the diagram before
-    (`raw`) and after (`scaled`) temperature scaling; `per_question`, counts at the fitted threshold.
-    Intervals resample questions with thresholds, temperatures and bins as they are. What is fitted needs a second
-    database and, there, what it fits on: else its value is None. Raises DataError if a label, score or database is
-    missing.
+    (`raw`) and after (`scaled`) temperature scaling; `per_question`, counts at the fitted threshold. Intervals are over
+    questions with thresholds, temperatures and bins as they are; the calibration error has none. What is fitted needs a
+    second database and, there, what it fits on: else its value is None. Raises DataError if a label, score or database
+    is missing.
     """
     pool = _pool(candidates, scores, databases)
     thresholds = across_groups(pool.database, lambda rest: best_threshold(pool.score[rest], pool.label[rest]))
@@ -84,7 +87,8 @@ def calibration_metrics(
     cooled = scaled(judged.score, _at(judged.database, temperatures))
     table = _statistics(pool, judged, thresholds, cooled, bins)
     metrics = {
-        name: asdict(bootstrap(sums, metric, seed=seed, resamples=resamples)) for name, (sums, metric) in table.items()
+        name: asdict(bootstrap(sums, metric, ends, seed=seed, resamples=resamples))
+        for name, (sums, metric, ends) in table.items()
     }
     return {
         "questions": pool.questions,
@@ -107,23 +111,26 @@ def calibration_metrics(
 
 def _statistics(
     pool: _Pool, judged: _Pool, thresholds: Mapping[str, float], cooled: Array, bins: int
-) -> dict[str, tuple[Array, Metric]]:
-    """Each metric as what a question adds to it, and how the sums make it."""
+) -> dict[str, tuple[Array, Metric, Ends | None]]:
+    """Each metric as what a question adds to it, how the sums make it, and the ends of its interval.
+
+    The calibration error has none: weighing the questions anew raises it.
+    """
     fixed = _counts(pool, np.full(len(pool.score), CORRECT_THRESHOLD))
     levels = _level_counts(pool)
-    tables: dict[str, tuple[Array, Metric]] = {
-        "f1": (fixed, macro_f1),
-        "f1_fitted": (_counts(pool, _at(pool.database, thresholds)), macro_f1),
-        "auroc": (levels, auroc),
-        "average_precision": (levels, average_precision),
-        "without_probability": (pool.sums(~pool.has_probability, np.ones(len(pool.score))), ratio),
+    tables: dict[str, tuple[Array, Metric, Ends | None]] = {
+        "f1": (fixed, macro_f1, macro_f1_ends),
+        "f1_fitted": (_counts(pool, _at(pool.database, thresholds)), macro_f1, macro_f1_ends),
+        "auroc": (levels, auroc, ranking_ends),
+        "average_precision": (levels, average_precision, ranking_ends),
+        "without_probability": (pool.sums(~pool.has_probability, np.ones(len(pool.score))), ratio, SHARE),
     }
     for ending, probability in (("", judged.score), ("_scaled", cooled)):
         known = judged.only(~np.isnan(probability))
         probability = probability[~np.isnan(probability)]
         squares = known.sums((probability - known.label) ** 2, np.ones(len(probability)))
-        tables[f"brier{ending}"] = (squares, ratio)
-        tables[f"ece{ending}"] = (_bin_sums(known, probability, bins), expected_calibration_error)
+        tables[f"brier{ending}"] = (squares, ratio, SHARE)
+        tables[f"ece{ending}"] = (_bin_sums(known, probability, bins), expected_calibration_error, None)
     return tables
 
 
@@ -137,6 +144,19 @@ def auroc(sums: Array) -> Array:
     above = np.cumsum(correct, axis=-1) - correct / 2
     pairs = correct.sum(axis=-1) * wrong.sum(axis=-1)
     return ratio(np.stack([(wrong * above).sum(axis=-1), pairs], axis=-1))
+
+
+def ranking_ends(counts: Array) -> tuple[Array, Array]:
+    """A question that ranks all of its correct candidates below all wrong ones, and one that ranks them above.
+
+    `counts`: [questions, 2 k], as `auroc` takes them. It has as many of each as a question has candidates on average.
+    """
+    levels = counts.shape[1] // 2
+    size = max(1.0, float(counts.sum(axis=1).mean()))
+    low, high = np.zeros(2 * levels), np.zeros(2 * levels)
+    low[[levels - 1, levels]] = size
+    high[[0, -1]] = size
+    return low, high
 
 
 def average_precision(sums: Array) -> Array:
@@ -237,7 +257,7 @@ def _reliability(pool: _Pool, probability: Array, bins: int, seed: int, resample
     for number in range(bins):
         count, total, correct = (sums[:, number + bins * part] for part in range(3))
         if count.sum():
-            share = bootstrap(np.column_stack([correct, count]), ratio, seed=seed, resamples=resamples)
+            share = bootstrap(np.column_stack([correct, count]), ratio, SHARE, seed=seed, resamples=resamples)
             edges = {"from": number / bins, "to": (number + 1) / bins}
             mean = float(total.sum() / count.sum())
             parts = {"correct": share.value, "low": share.low, "high": share.high}

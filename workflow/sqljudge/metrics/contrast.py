@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
-from sqljudge.metrics.calibration import auroc, level_counts
-from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_bootstrap
+from sqljudge.metrics.calibration import auroc, level_counts, ranking_ends
+from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_test
 from sqljudge.metrics.intrinsic import METRICS, compare, question_rows
 
 COMPARED = tuple(name for name in METRICS if name != "tokens")
@@ -30,8 +30,8 @@ def contrast_metrics(
 
     JSON-able: the counts `questions`, `left_out` (of which a request failed in one of the runs) and `candidates`;
     `metrics`, each with value (the difference), low, high, p_value, n (questions) and deciding (those on which the runs
-    differ). Hit@1 is tested by McNemar's exact test, all else by the paired bootstrap. Raises DataError if a label or a
-    score is missing.
+    differ). Hit@1 is tested by McNemar's exact test, all else by swaps (`paired_test`). Raises DataError if a label or
+    a score is missing.
     """
     ids = [{row["question_id"] for row in question_rows(candidates, some)} for some in (scores, base)]
     shared = [group for group in candidates if all(group.question_id in each for each in ids)]
@@ -39,7 +39,7 @@ def contrast_metrics(
     how = {"seed": seed, "resamples": resamples}
     found = {name: compare(name, rows, others, **how) for name in COMPARED}
     levels, other_levels = level_counts(shared, scores, base)
-    found["auroc"] = paired_bootstrap(levels, other_levels, auroc, **how)
+    found["auroc"] = paired_test(levels, other_levels, auroc, ranking_ends, **how)
     return {
         "questions": len(rows),
         "left_out": len(candidates) - len(rows),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from sqljudge.core.errors import DataError, UnreadableSql
@@ -19,7 +19,7 @@ from sqljudge.core.records import (
     read_jsonl,
     write_json,
 )
-from sqljudge.metrics.intervals import proportion_interval
+from sqljudge.metrics.intervals import share_interval
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Match, PartialScores, match
 from sqljudge.sql.official.schema import Schema, load_schemas
@@ -36,12 +36,14 @@ class Scored:
     """What is known of one prediction: None, which counts nowhere, where something could not be decided.
 
     `executes_right`: whether its result is right. `exact`, `partial`: None where the gold query cannot be read.
+    `at_random`: how often a result is right if the choice among queries of equal score is drawn; None without such.
     """
 
     hardness: str
     executes_right: bool | None
     exact: bool | None
     partial: PartialScores | None
+    at_random: float | None = None
 
 
 def end_to_end(
@@ -49,7 +51,8 @@ def end_to_end(
 ) -> dict[str, Any]:
     """The metrics by level (`levels`, by default easy, medium, hard, extra; and all), as fractions.
 
-    `metrics`: level -> ex, em (each value, n and, with `interval`, low and high), partial_acc, partial_recall and
+    `metrics`: level -> ex, em (each value, n and, with `interval`, low and high; EX also `at_random`, its mean if the
+    choice among queries of equal score is drawn, where there are such), partial_acc, partial_recall and
     partial_f1 (each the paper's mean over the ten components, and n). `components`: level -> component -> acc, rec,
     f1. A value that rests on no question is None.
     """
@@ -65,6 +68,10 @@ def _metrics(
     decided = [float(one.executes_right) for one in group if one.executes_right is not None]
     compared = [float(one.exact) for one in group if one.exact is not None]
     metrics = {"ex": _mean(decided, interval), "em": _mean(compared, interval)}
+    if any(one.at_random is not None for one in group):
+        known = [one for one in group if one.executes_right is not None]
+        drawn = [float(one.executes_right or 0) if one.at_random is None else one.at_random for one in known]
+        metrics["ex"]["at_random"] = _average(drawn)
     for name, field in (("partial_acc", "acc"), ("partial_recall", "rec"), ("partial_f1", "f1")):
         values = [value for component in components.values() if (value := component[field]) is not None]
         metrics[name] = {"value": sum(values) / len(values) if values else None, "n": len(compared)}
@@ -132,18 +139,22 @@ def evaluate_selections(
     undecided = _undecided_databases(questions, executions)
     scored, rows = [], []
     answered = [question for question in questions if chosen[question.id].reason != UNANSWERED]
-    for question in answered:
-        sql = chosen[question.id].sql
+
+    def is_right(question: Question, sql: str) -> bool | None:
         if (question.id, sql) in right:
-            correct = right[question.id, sql]
-        elif sql == EMPTY_SQL:
-            correct = None if question.db_id in undecided else False
-        else:
-            what = f"question {question.id}: the chosen query has no execution: {sql!r}"
-            raise DataError(f"{what}; re-run the execute stage on the pool that the choice was made from")
-        found = _match(question, sql, schemas)
+            return right[question.id, sql]
+        if sql == EMPTY_SQL:
+            return None if question.db_id in undecided else False
+        what = f"question {question.id}: the chosen query has no execution: {sql!r}"
+        raise DataError(f"{what}; re-run the execute stage on the pool that the choice was made from")
+
+    for question in answered:
+        selection = chosen[question.id]
+        correct, found = is_right(question, selection.sql), _match(question, selection.sql, schemas)
         exact, partial = (found.exact, found.partial) if found else (None, None)
-        scored.append(Scored(question.hardness, correct, exact, partial))
+        tied = [each for sql in selection.ties if (each := is_right(question, sql)) is not None]
+        at_random = fmean(tied) if tied and correct is not None else None
+        scored.append(Scored(question.hardness, correct, exact, partial, at_random))
         rows.append({"question_id": question.id, "hardness": question.hardness, "exec": correct, "exact": exact})
     return {
         "questions": len(answered),
@@ -197,8 +208,6 @@ def write_end_to_end(
     settings: Mapping[str, Any],
     levels: Sequence[str],
     comparison: str,
-    seed: int,
-    resamples: int,
 ) -> None:
     """Write the metrics of a planner's choices, with their settings."""
     found = evaluate_selections(
@@ -206,7 +215,7 @@ def write_end_to_end(
         read_jsonl(selections, Selection),
         read_jsonl(executions, Execution),
         load_schemas(Path(tables)),
-        interval=partial(proportion_interval, seed=seed, resamples=resamples),
+        interval=lambda values: share_interval(round(sum(values)), len(values)),
         levels=levels,
         comparison=comparison,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,18 @@ from sqljudge.core.records import (
 )
 from sqljudge.metrics.intervals import (
     RESAMPLES,
+    SHARE,
     Array,
+    Ends,
     Metric,
     PairedTest,
     bootstrap,
     mcnemar_exact,
-    paired_bootstrap,
+    paired_test,
     ratio,
+    share_interval,
 )
+from sqljudge.stages.rank import ranked
 
 Row = Mapping[str, Any]
 
@@ -43,18 +49,28 @@ def macro_f1(counts: Array) -> Array:
     return np.where(counts.sum(axis=-1) > 0, (correct + wrong) / 2, np.nan)
 
 
+def macro_f1_ends(counts: Array) -> tuple[Array, Array]:
+    """A question whose candidates are all called wrongly, and one with all called rightly; half of them are correct."""
+    half = counts.sum(axis=1).max() / 2
+    return np.array([0.0, half, half, 0.0]), np.array([half, 0.0, 0.0, half])
+
+
 @dataclass(frozen=True, slots=True)
 class IntrinsicMetric:
     """A metric as a function of sums over questions.
 
     `statistics`: what a question adds, from its row of `per_question`. `combine`: the metric of the sums. `rests_on`:
     whether a question can count at all (what `n` counts). `yes_no`: a question is right or wrong, nothing between.
+    `ends`: of its intervals; None where it has none. `at_random`: of a mean over questions, what stands in such a row
+    for it where equal scores are shuffled.
     """
 
     statistics: Callable[[Row], tuple[float, ...]]
     combine: Metric
     rests_on: Callable[[Row], bool]
+    ends: Ends | None = SHARE
     yes_no: bool = False
+    at_random: str = ""
 
 
 def _share_of_failures(row: Row) -> tuple[float, float]:
@@ -64,12 +80,19 @@ def _share_of_failures(row: Row) -> tuple[float, float]:
 METRICS: dict[str, IntrinsicMetric] = {
     "pwacc": IntrinsicMetric(lambda row: (row["pairs_won"], row["pairs"]), ratio, lambda row: row["pairs"] > 0),
     "f1": IntrinsicMetric(
-        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]), macro_f1, lambda row: row["candidates"] > 0
+        lambda row: (row["tp"], row["fp"], row["fn"], row["tn"]),
+        macro_f1,
+        lambda row: row["candidates"] > 0,
+        macro_f1_ends,
     ),
-    "hit1": IntrinsicMetric(lambda row: (row["hit1"], 1), ratio, lambda row: True, yes_no=True),
-    "mrr": IntrinsicMetric(lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True),
+    "hit1": IntrinsicMetric(
+        lambda row: (row["hit1"], 1), ratio, lambda row: True, yes_no=True, at_random="hit1_at_random"
+    ),
+    "mrr": IntrinsicMetric(
+        lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True, at_random="reciprocal_rank_at_random"
+    ),
     "failure_rate": IntrinsicMetric(_share_of_failures, ratio, lambda row: row["asked"] > 0),
-    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0),
+    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0, None),
 }
 """The metrics by name; the formulas are of the paper, section 6."""
 
@@ -80,9 +103,13 @@ def intrinsic_metrics(
     """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals; and tokens.
 
     JSON-able: the counts `questions`, `left_out` (questions of which a request failed; they count nowhere else),
-    `candidates`, `pairs` (of one question's candidates with different labels);
+    `candidates`, `pairs` (of one question's candidates with different labels), `no_verdict` (questions whose candidates
+    all failed, of those that the model was asked about);
     `metrics`, each with value, low, high and n (questions that it rests on; value None if there are none);
     `per_question`, the counts that all of it is made of.
+    Hit@1 and MRR rank equal scores as listed (paper, section 6). Beside them stand `at_random`, their mean if equal
+    scores are shuffled, and `without_verdict`, what of their value the questions of `no_verdict` give. Where that is
+    every question, there is no value: the order of the file is no achievement of the model.
     A question without candidates counts as missed in Hit@1 and MRR, and not at all elsewhere. The failure rate and the
     new tokens written are over candidates that the model was asked about. Raises DataError as `question_rows` does.
     """
@@ -92,9 +119,27 @@ def intrinsic_metrics(
         "left_out": len(candidates) - len(rows),
         "candidates": sum(row["candidates"] for row in rows),
         "pairs": sum(row["pairs"] for row in rows),
-        "metrics": {name: _interval(metric, rows, seed, resamples) for name, metric in METRICS.items()},
+        "no_verdict": sum(row["no_verdict"] for row in rows),
+        "metrics": {name: _interval(rule, rows, seed, resamples) | _ties(rule, rows) for name, rule in METRICS.items()},
         "per_question": rows,
     }
+
+
+def _ties(metric: IntrinsicMetric, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the order of equal scores gives of a metric that rests on it: see `intrinsic_metrics`."""
+    if not metric.at_random or not rows:
+        return {}
+    parts = {
+        "at_random": sum(row[metric.at_random] for row in rows) / len(rows),
+        "without_verdict": sum(metric.statistics(row)[0] for row in rows if row["no_verdict"]) / len(rows),
+    }
+    return {**parts, **dict.fromkeys(("value", "low", "high"))} if is_silent(rows) else parts
+
+
+def is_silent(rows: Sequence[Row]) -> bool:
+    """Whether a run got no verdict on any question that its model was asked about: it ranks nothing."""
+    asked = [row for row in rows if row["asked"]]
+    return bool(asked) and all(row["failures"] == row["asked"] for row in asked)
 
 
 def question_rows(candidates: Sequence[CandidateSet], scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -116,7 +161,8 @@ def compare(
 ) -> PairedTest:
     """Paired test of two runs on one pool, by their `per_question` rows (matched by question).
 
-    McNemar's exact test where a question is right or wrong (Hit@1), else the paired bootstrap.
+    McNemar's exact test where a question is right or wrong (Hit@1), else swaps (`paired_test`). A run without any
+    verdict has no Hit@1 and no MRR to compare.
     Raises ConfigError for an unknown metric, DataError if the runs are not of the same questions.
     """
     if metric not in METRICS:
@@ -125,14 +171,19 @@ def compare(
     if len(first) != len(second) or any(row["question_id"] not in by_question for row in first):
         raise DataError(f"{metric}: the runs are of different questions; compare runs on one pool")
     one, other = _table(rule, first), _table(rule, [by_question[row["question_id"]] for row in first])
+    if rule.at_random and (is_silent(first) or is_silent(second)):
+        return PairedTest(None, None, None, None, len(one), int((one != other).any(axis=1).sum()))
     if rule.yes_no:
         return mcnemar_exact([bool(hit) for hit in one[:, 0]], [bool(hit) for hit in other[:, 0]])
-    return paired_bootstrap(one, other, rule.combine, seed=seed, resamples=resamples)
+    return paired_test(one, other, rule.combine, rule.ends, seed=seed, resamples=resamples)
 
 
 def _interval(metric: IntrinsicMetric, rows: Sequence[Row], seed: int, resamples: int) -> dict[str, Any]:
-    interval = bootstrap(_table(metric, rows), metric.combine, seed=seed, resamples=resamples)
-    return {**asdict(interval), "n": sum(map(metric.rests_on, rows))}
+    table, n = _table(metric, rows), sum(map(metric.rests_on, rows))
+    found = asdict(bootstrap(table, metric.combine, metric.ends, seed=seed, resamples=resamples))
+    if metric.yes_no and rows:
+        found["low"], found["high"] = share_interval(int(table[:, 0].sum()), len(rows))
+    return {**found, "n": n}
 
 
 def _table(metric: IntrinsicMetric, rows: Sequence[Row]) -> Array:
@@ -146,8 +197,11 @@ def _question_row(group: CandidateSet, known: Mapping[tuple[int, str], Score]) -
     judged = [_labelled(group.question_id, candidate.sql, candidate.label, known) for candidate in group.candidates]
     right = [score.score for label, score in judged if label]
     wrong = [score.score for label, score in judged if not label]
-    ranked = sorted(judged, key=lambda pair: -pair[1].score)
-    rank = next((place for place, (label, _) in enumerate(ranked, 1) if label), None)
+    order = ranked({score.sql: score.score for _, score in judged}, as_listed=True)
+    correct = {score.sql for label, score in judged if label}
+    rank = next((place for place, sql in enumerate(chain.from_iterable(order), 1) if sql in correct), None)
+    hit, reciprocal = at_random([(len(tied), sum(sql in correct for sql in tied)) for tied in order])
+    asked, failures = sum(score.asked for _, score in judged), sum(score.failure for _, score in judged)
     return {
         "question_id": group.question_id,
         "candidates": len(judged),
@@ -155,14 +209,31 @@ def _question_row(group: CandidateSet, known: Mapping[tuple[int, str], Score]) -
         "pairs_won": sum(better > worse for better in right for worse in wrong),
         "hit1": int(rank == 1),
         "reciprocal_rank": 1 / rank if rank else 0.0,
-        "asked": sum(score.asked for _, score in judged),
-        "failures": sum(score.failure for _, score in judged),
+        "hit1_at_random": hit,
+        "reciprocal_rank_at_random": reciprocal,
+        "asked": asked,
+        "failures": failures,
+        "no_verdict": int(0 < asked == failures),
         "tokens": sum(score.tokens for _, score in judged),
         "tp": sum(score > CORRECT_THRESHOLD for score in right),
         "fp": sum(score > CORRECT_THRESHOLD for score in wrong),
         "fn": sum(score <= CORRECT_THRESHOLD for score in right),
         "tn": sum(score <= CORRECT_THRESHOLD for score in wrong),
     }
+
+
+def at_random(tied: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """What Hit@1 and the reciprocal rank of a question are on average if candidates of equal score are shuffled.
+
+    `tied`: from the highest score to the lowest, how many candidates have it, and how many of these are correct.
+    """
+    before = 0
+    for size, correct in tied:
+        if correct:
+            first = [comb(size - place, correct - 1) / comb(size, correct) for place in range(1, size + 1)]
+            return (0.0 if before else correct / size), sum(p / (before + n) for n, p in enumerate(first, 1))
+        before += size
+    return 0.0, 0.0
 
 
 def _labelled(

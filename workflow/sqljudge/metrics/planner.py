@@ -30,9 +30,9 @@ def planned_metrics(
 
     `costs`: of each question. `reference`: the same of the re-ranking that it is compared with, on the questions that
     both answered: `difference` in EX (McNemar's exact test, with `p_value`), `extra` tokens a question, and `gain`, the
-    points of EX for every thousand extra tokens (bootstrap over questions of the ratio of the sums; None where there
-    are no extra tokens). Tokens are read and written, of both models. JSON-able. Raises DataError if a question has no
-    cost.
+    points of EX for every thousand extra tokens (a ratio of sums over questions; None where there are no extra tokens,
+    without an interval where it is not sure that there are any). Tokens are read and written, of both models.
+    JSON-able. Raises DataError if a question has no cost.
     """
     right, spent = _right(evaluated), {cost.question_id: cost for cost in costs}
     answered = [row["question_id"] for row in evaluated["per_question"]]
@@ -93,8 +93,14 @@ def _against(
         "difference": {"value": test.difference, "low": test.low, "high": test.high, **known},
         "p_value": {"value": test.p_value, **known},
         "extra": {"value": float(table[:, 1].mean()) if both else None, "n": len(both)},
-        "gain": asdict(bootstrap(table, _points_for_tokens, seed=seed, resamples=resamples)),
+        "gain": asdict(bootstrap(table, _points_for_tokens, _gain_ends, seed=seed, resamples=resamples)),
     }
+
+
+def _gain_ends(statistics: Array) -> tuple[Array, Array]:
+    """A question that is lost, and one that is won, for as many extra tokens as others need on average."""
+    extra = statistics[:, 1].mean()
+    return np.array([-1.0, extra]), np.array([1.0, extra])
 
 
 def _points_for_tokens(sums: Array) -> Array:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sqljudge.core.errors import DataError
 from sqljudge.core.parquet import read_judgments
 from sqljudge.core.records import UNANSWERED, write_json
-from sqljudge.metrics.intervals import RESAMPLES, bootstrap, ratio
+from sqljudge.metrics.intervals import RESAMPLES, bootstrap, mean_between, ratio
 from sqljudge.models.embedding import embedder as load_embedder
 from sqljudge.stages.score import text_within
 
@@ -100,14 +100,15 @@ LEXICAL: dict[str, Callable[[list[str], list[tuple[str, str]]], float]] = {
 
 
 def reasoning_metrics(
-    responses: Sequence[tuple[int, str]], embed: Embed, *, seed: int, resamples: int = RESAMPLES
+    responses: Sequence[tuple[int, str]], embed: Embed, *, budget: int, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Any]:
     """The five measures, each averaged over responses, with 95 % intervals.
 
     `responses`: (question id, text within the budget, without the prompt). `embed` is called once, with all distinct
     sentences. JSON-able: `responses`, `questions`, and `metrics`: repetition, one_minus_ttr, repeated_ngrams and
-    diversity as fractions, entropy_bits in bits, each with value, low, high and n (questions: the bootstrap resamples
-    these, with all their responses). Raises DataError if `embed` does not give one vector a sentence.
+    diversity as fractions, entropy_bits in bits, each with value, low, high and n (questions: intervals are over these,
+    with all their responses). `budget`: tokens that a response has at most, and so sentences. Raises DataError if
+    `embed` does not give one vector a sentence.
     """
     split = [split_sentences(text) for _, text in responses]
     vectors, places = _embedded(split, embed)
@@ -118,10 +119,14 @@ def reasoning_metrics(
             measured[name].append(measure(sentences, bigrams))
         measured["diversity"].append(diversity(vectors[[places[sentence] for sentence in sentences]]))
     questions = [question for question, _ in responses]
+    most = {"entropy_bits": math.log2(max(2, budget)), "diversity": 2.0}
     return {
         "responses": len(responses),
         "questions": len(set(questions)),
-        "metrics": {name: _interval(values, questions, seed, resamples) for name, values in measured.items()},
+        "metrics": {
+            name: _interval(values, questions, most.get(name, 1.0), seed, resamples)
+            for name, values in measured.items()
+        },
     }
 
 
@@ -140,13 +145,15 @@ def _embedded(split: Sequence[Sequence[str]], embed: Embed) -> tuple[NDArray[np.
     return vectors / lengths, places
 
 
-def _interval(values: Sequence[float], questions: Sequence[int], seed: int, resamples: int) -> dict[str, Any]:
+def _interval(
+    values: Sequence[float], questions: Sequence[int], most: float, seed: int, resamples: int
+) -> dict[str, Any]:
     """The mean over responses; a question's statistics are the sum over its responses and their number."""
     rows = {question: row for row, question in enumerate(dict.fromkeys(questions))}
     statistics = np.zeros((len(rows), 2))
     for question, value in zip(questions, values, strict=True):
         statistics[rows[question]] += (value, 1)
-    return asdict(bootstrap(statistics, ratio, seed=seed, resamples=resamples))
+    return asdict(bootstrap(statistics, ratio, mean_between(0.0, most), seed=seed, resamples=resamples))
 
 
 def write_reasoning(
@@ -170,7 +177,7 @@ def write_reasoning(
     measured = {}
     for budget in budgets:
         responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
-        measured[str(budget)] = reasoning_metrics(responses, embed, seed=seed, resamples=resamples)
+        measured[str(budget)] = reasoning_metrics(responses, embed, budget=budget, seed=seed, resamples=resamples)
     write_json(metrics, {"settings": settings, "budgets": measured})
 
 

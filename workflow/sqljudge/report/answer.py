@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from sqljudge.core.provenance import made_line
 from sqljudge.core.variants import RERANK, Experiment, Variant, baseline_variant
 from sqljudge.metrics.best import Contest, compare_best
 from sqljudge.metrics.intervals import CONFIDENCE
@@ -188,13 +189,15 @@ def write_answer(
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
     dataset: str,
+    subject: str,
+    configuration: Mapping[str, str],
     seed: int,
     code: str,
 ) -> None:
     """Write the answer in four formats. The arguments are those of `write_table`."""
     given = experiment_from(experiment)
     grid = answer_grid(given, read_results(SPECS[TABLE], given, metrics, published, display, uses_gold, about), dataset)
-    grid.write(html=html, csv=csv, md=md, tex=tex)
+    replace(grid, origin=made_line(subject)).write(html=html, csv=csv, md=md, tex=tex)
     write_beside(
         sidecar,
         findings,
@@ -202,6 +205,7 @@ def write_answer(
         inputs=[*metrics, published],
         runs=runs,
         settings={"answer": experiment},
+        configuration=configuration,
         seed=seed,
         code=code,
     )

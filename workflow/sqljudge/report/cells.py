@@ -31,7 +31,7 @@ from sqljudge.core.variants import (
 from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
 from sqljudge.report.notes import NO_LABEL, table_notes
 from sqljudge.report.specs import SPECS, TableSpec, tables_of
-from sqljudge.report.table import Cell, Column, Row, Table
+from sqljudge.report.table import Cell, Column, Row, Status, Table
 from sqljudge.report.words import HEADERS, About, Display, label
 
 Metric = dict[str, Any]
@@ -231,9 +231,11 @@ def _cell(place: str, metric: Metric | None, measure: Measure, published: float 
     if not isinstance(entry, Mapping):
         entry = {"value": entry}
     scale = 100.0 if measure.unit == "%" else 1.0
-    numbers = (entry.get(key) for key in ("value", "low", "high"))
-    value, low, high = (None if each is None else float(each) * scale for each in numbers)
-    return Cell(value, low, high, entry.get("n"), published, "no data" if value is None else "ok")
+    numbers = (entry.get(key) for key in ("value", "low", "high", "at_random"))
+    value, low, high, at_random = (None if each is None else float(each) * scale for each in numbers)
+    status: Status = "ok" if value is not None else "no data" if at_random is None else "no verdict"
+    blind = scale * entry.get("without_verdict", 0.0)
+    return Cell(value, low, high, entry.get("n"), published, status, at_random, blind)
 
 
 def levels_of(metrics: Iterable[Metric]) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from sqljudge.core.parquet import read_judgments
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl
 from sqljudge.core.variants import NONE, Experiment, Variant, only, parse
 from sqljudge.report.grid import Column, Grid
@@ -146,6 +148,8 @@ def write_costs(
     sidecar: str,
     findings: str,
     experiments: Mapping[str, Mapping[str, Any]],
+    subject: str,
+    configuration: Mapping[str, str],
     seed: int,
     code: str,
     **pages: str,
@@ -160,7 +164,17 @@ def write_costs(
     costs = {name: cost_unshared(experiment_from(one), judged, executable) for name, one in experiments.items()}
     unshared = {name: tokens for name, tokens in costs.items() if tokens}
     jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
-    costs_grid(jobs, unshared).write(**pages)
+    replace(costs_grid(jobs, unshared), origin=made_line(subject)).write(**pages)
     inputs = [*runs, *judgments, *executions]
     text = costs_summary(jobs, unshared)
-    write_beside(sidecar, findings, text, inputs=inputs, runs=runs, settings=experiments, seed=seed, code=code)
+    write_beside(
+        sidecar,
+        findings,
+        text,
+        inputs=inputs,
+        runs=runs,
+        settings=experiments,
+        configuration=configuration,
+        seed=seed,
+        code=code,
+    )

@@ -47,8 +47,9 @@ class Column:
 class Grid:
     """A table of text. `data`: a row each, as a program reads it (the CSV file); `columns`: as a person reads it.
 
-    `lead`: a sentence before it. `above`: another grid, which a person reads first. `block`: the heading that a row
-    stands under, `order`: these headings as a person meets them; without it rows stand as they are in the data.
+    `origin`: what it is of, in a line under its title. `lead`: a sentence before it. `above`: another grid, which a
+    person reads first. `block`: the heading that a row stands under, `order`: these headings as a person meets them;
+    without it rows stand as they are in the data.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Grid:
     data: pd.DataFrame
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
+    origin: str = ""
     lead: str = ""
     above: Grid | None = None
     block: Callable[[Row], str] | None = None
@@ -103,7 +105,8 @@ class Grid:
         before = [self.above.render("md").rstrip("\n")] if self.above else []
         lead = [plain(self.lead)] if self.lead else []
         notes = [bullets(self.notes)] if self.notes else []
-        return "\n\n".join([*before, f"### {plain(caption(self))}", *lead, table, *notes]) + "\n"
+        origin = [plain(self.origin)] if self.origin else []
+        return "\n\n".join([*before, f"### {plain(caption(self))}", *origin, *lead, table, *notes]) + "\n"
 
     def as_rst(self) -> str:
         """The table alone as a list table of reStructuredText; "" without rows."""

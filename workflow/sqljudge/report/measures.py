@@ -160,7 +160,10 @@ rows of end-to-end tables, and over these rows."""
 NOTES = {
     "PwAcc": "PwAcc: share of the pairs of one question's candidates with different labels whose correct one scores "
     "higher. F1: mean of the F1 of the classes correct and wrong. Hit@1: share of questions whose highest-scored "
-    "candidate is correct. MRR: mean of 1/rank of the first correct candidate.",
+    "candidate is correct. MRR: mean of 1/rank of the first correct candidate. Equal scores rank as the pool lists "
+    "them, as in the paper's program; 'ties at random': the mean if they are shuffled, where it differs as shown. "
+    "'Without a verdict': the part of Hit@1 or MRR that comes from questions without any verdict, where the order of "
+    "the file alone ranks. A model that gave no verdict at all has neither.",
     "Failure rate": "Failure rate: mean over questions of the share of candidates that got no verdict.",
     "Repetition": "Reasoning quality, mean over responses. Repetition: sentences that occur more than once. "
     "1 − TTR: 1 − distinct sentences / sentences. Repeated bigrams: word bigrams that occur more than once. Entropy: "
@@ -176,7 +179,7 @@ NOTES = {
     "all others.",
     "AP": "AP: average precision of the same ranking; the share of correct candidates is chance.",
     "ECE": "Brier: mean squared distance between probability and label. ECE: mean distance between probability and "
-    "share of correct candidates, over bins of equal width; resampling raises it, so its interval may lie above it. "
+    "share of correct candidates, over bins of equal width; weighing questions anew raises it, so it has no interval. "
     "Both are over candidates with a probability; None given: the share without one (no verdict, or kept from the "
     "model).",
     "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "

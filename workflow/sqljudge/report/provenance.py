@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sqljudge.core.provenance import model_name, tree_name
+from sqljudge.core.provenance import made_line, model_name, tree_name
 from sqljudge.core.records import read_json, write_text
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import rst
@@ -115,8 +116,8 @@ def run_facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]
     return "\n".join(lines) + "\n"
 
 
-def write_provenance(sidecars: Sequence[str], runs: Sequence[str], *, facts: str, **pages: str) -> None:
-    """Merge all sidecars into one table, and write what was run. `pages`: by format."""
+def write_provenance(sidecars: Sequence[str], runs: Sequence[str], *, facts: str, subject: str, **pages: str) -> None:
+    """Merge all sidecars into one table, and write what was run. `pages`: by format; `subject`: what all is of."""
     made = {Path(path).name.removesuffix(".provenance.json"): read_json(path) for path in sidecars}
-    provenance_grid(made).write(**pages)
+    replace(provenance_grid(made), origin=made_line(subject)).write(**pages)
     write_text(facts, run_facts(made, [read_json(path) for path in runs]))

@@ -15,7 +15,7 @@ from sqljudge.report.text import bullets, caption, check_format, number, plain, 
 
 CSV_COLUMNS = (
     *("group", "metric", "value", "low", "high", "n", "unit"),
-    *("published", "difference", "status", "published_status"),
+    *("published", "difference", "status", "published_status", "at_random", "without_verdict"),
 )
 
 
@@ -41,11 +41,12 @@ def _csv(table: Table) -> str:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow([*map(slug, (*table.row_headers, *table.about)), *CSV_COLUMNS])
     for row, column, cell in table.cells():
-        shown = (cell.value, cell.low, cell.high, cell.published, cell.difference)
-        value, low, high, published, difference = (None if each is None else round(each, 6) for each in shown)
+        blind = None if cell.at_random is None else cell.without_verdict
+        shown = (cell.value, cell.low, cell.high, cell.published, cell.difference, cell.at_random, blind)
+        value, low, high, published, difference, *ties = (None if each is None else round(each, 6) for each in shown)
         ours = (column.group, column.label, value, low, high, cell.n, column.unit)
         known = "not published" if published is None else "ok"
-        lines.writerow((*row.labels, *row.about, *ours, published, difference, cell.status, known))
+        lines.writerow((*row.labels, *row.about, *ours, published, difference, cell.status, known, *ties))
     return text.getvalue()
 
 
@@ -60,7 +61,7 @@ def _markdown(table: Table) -> str:
     A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
     """
     known = [cell.published is not None for _, _, cell in table.cells()]
-    parts = [f"### {plain(caption(table))}"]
+    parts = [f"### {plain(caption(table))}", *([plain(table.origin)] if table.origin else [])]
     for group, positions in table.groups():
         parts += [f"**{plain(group)}**"] if group else []
         parts.append(_panel(table, positions, any(known)))
@@ -86,5 +87,11 @@ def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
 def _text(cell: Cell, decimals: int, best: bool, published: bool) -> str:
     value = cell.text(decimals)
     against = "(n.p.)" if cell.published is None else f"({number(cell.published, decimals)})"
-    parts = (f"**{value}**" if best else value, cell.interval(max(0, decimals - 1)), against if published else "")
+    ties = cell.ties(decimals)
+    parts = (
+        f"**{value}**" if best else value,
+        cell.interval(max(0, decimals - 1)),
+        f"({ties})" if ties else "",
+        against if published else "",
+    )
     return " ".join(part for part in parts if part)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from sqljudge.report.text import number
 
-Status = Literal["ok", "not run", "no data"]
-"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing."""
+Status = Literal["ok", "not run", "no data", "no verdict"]
+"""Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing; "no
+verdict": the model gave none at all, so that the value would be the tie rule's."""
 
 ACROSS = 8
 """Columns of values that a page shows side by side."""
@@ -44,7 +45,9 @@ class Column:
 class Cell:
     """One value in its column's unit, its 95 % interval, what it rests on (`n`), and the published value beside it.
 
-    `link`: the page of its questions, from the table's folder; "" for none.
+    `at_random`: what the value is on average if equal scores are shuffled. `without_verdict`: what of the value is the
+    tie rule's alone, since no candidate of a question got a verdict. `link`: the page of its questions, from the
+    table's folder; "" for none.
     """
 
     value: float | None = None
@@ -53,6 +56,8 @@ class Cell:
     n: int | None = None
     published: float | None = None
     status: Status = "not run"
+    at_random: float | None = None
+    without_verdict: float = 0.0
     link: str = ""
 
     @property
@@ -65,6 +70,15 @@ class Cell:
     def text(self, decimals: int) -> str:
         """Its own value, or the word that says why there is none."""
         return self.status if self.value is None else number(self.value, decimals)
+
+    def ties(self, decimals: int) -> str:
+        """What equal scores do to the value, as far as it shows; "" if nothing."""
+        parts = []
+        if self.at_random is not None and abs(self.at_random - (self.value or 0.0)) >= 0.5 / 10**decimals:
+            parts.append(f"ties at random {number(self.at_random, decimals)}")
+        if self.value is not None and self.without_verdict >= 0.5 / 10**decimals:
+            parts.append(f"without a verdict {number(self.without_verdict, decimals)}")
+        return ", ".join(parts)
 
     def interval(self, decimals: int) -> str:
         """Its interval as "[low, high]", "" if it has none."""
@@ -92,8 +106,9 @@ class Row:
 class Table:
     """A table of values.
 
-    `about`: headers of what is said of a row and does not name it, such as a model's size. `notes`: sentences under it.
-    `spoken_of`: labels of the columns that its findings speak of, if not of the first.
+    `origin`: what it is of, in a line under its title. `about`: headers of what is said of a row and does not name it,
+    such as a model's size. `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of,
+    if not of the first.
     """
 
     name: str
@@ -103,6 +118,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spoken_of: tuple[str, ...] = ()
+    origin: str = ""
     about: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
@@ -131,6 +147,10 @@ class Table:
         for row in self.rows:
             for column, cell in zip(self.columns, row.cells, strict=True):
                 yield row, column, cell
+
+    def tied(self, index: int, positions: Sequence[int]) -> bool:
+        """Whether equal scores move a value of a row in some columns."""
+        return any(self.rows[index].cells[p].ties(self.columns[p].decimals) for p in positions)
 
     def best(self, position: int) -> frozenset[int]:
         """Rows that are best in a column as shown: empty if nothing is better, fewer than two are run, or all tie.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqljudge.core.variants import RERANK, VOTE, Experiment
@@ -95,7 +95,7 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display)
     `questions`, `pool`: which questions, and which candidates; `level`: what the dataset calls hardness; `who`: the
     discriminators, `generator`: who proposed; `context`, `contexts`: what the prompt shows; `left_out`: a sentence on
     each discriminator that a context has no prompt for; `modes`: which candidates are scored; `settings`: a sentence on
-    how responses were read; `bootstrap`: which intervals.
+    how responses were read; `intervals`: which ones.
     """
     contexts = [CONTEXTS.get(name, name) for name in experiment.contexts]
     context = contexts[0] if len(contexts) == 1 else ""
@@ -117,8 +117,27 @@ def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display)
             for who, shown in experiment.left_out
         ],
         "settings": f"{', '.join(read).capitalize()}." if read else "",
-        "bootstrap": f"95 % percentile bootstrap intervals over questions ({config['resamples']:,} resamples)",
+        "intervals": f"95 % intervals over questions, exact for shares, else of {config['resamples']:,} random weights",
     }
+
+
+def subject(config: Mapping[str, Any], experiments: Iterable[Experiment], display: Display) -> str:
+    """What results are of, in a line: dataset, candidates, generators, discriminators that ask a model, seed."""
+    some, pool = list(experiments), config["pool"]
+    generators = [name for one in some for name in one.generators]
+    labelled = any(one.discriminators and not one.generators for one in some)
+    if labelled and not pool.get("file"):
+        generators.append(pool["generator"])
+    judges = [name for one in some for name in one.discriminators]
+    parts = {
+        "dataset": [config["dataset"]["name"]],
+        "labelled pool": [pool["file"]] if labelled and pool.get("file") else [],
+        "generator": [display.get(name, name) for name in generators],
+        "discriminator": [display.get(name, name) for name in judges],
+        "seed": [str(config["seed"])],
+    }
+    known = {key: list(dict.fromkeys(names)) for key, names in parts.items() if names}
+    return "; ".join(f"{key}{'s' if len(names) > 1 else ''} {', '.join(names)}" for key, names in known.items())
 
 
 def question_summary(config: Mapping[str, Any]) -> str:

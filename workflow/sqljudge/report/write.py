@@ -33,6 +33,8 @@ def write_table(
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
     question_ids: str,
+    subject: str,
+    configuration: Mapping[str, str],
     seed: int,
     code: str,
 ) -> None:
@@ -40,12 +42,13 @@ def write_table(
 
     `metrics`: in the order of `files`. `experiment`: its fields as builtins. `runs`: what the model jobs behind it
     recorded of themselves. `uses_gold`: the baselines that look at the gold query. `about`: by discriminator, the
-    fields of `words.About`. `question_ids`: the list of
-    questions; "" for a sample.
+    fields of `words.About`. `question_ids`: the list of questions; "" for a sample. `subject`: what it is of;
+    `configuration`: which one was run.
     """
     spec, given = SPECS[name], experiment_from(experiment)
     table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold, about))
-    table = replace(table, notes=(*table.notes, *notes.listed(question_ids)))
+    origin = provenance.made_line(subject)
+    table = replace(table, notes=(*table.notes, *notes.listed(question_ids)), origin=origin)
     write_formats(table, html=html, csv=csv, md=md, tex=tex)
     write_beside(
         sidecar,
@@ -54,6 +57,7 @@ def write_table(
         inputs=[*metrics, published],
         runs=runs,
         settings={name: experiment},
+        configuration=configuration,
         seed=seed,
         code=code,
     )
@@ -81,11 +85,14 @@ def write_beside(
     inputs: Sequence[str],
     runs: Sequence[str],
     settings: Any,
+    configuration: Mapping[str, str],
     seed: int,
     code: str,
 ) -> None:
     """Write what made a result, and what it says, in a line that tells if the tree was dirty."""
     known = [read_json(path) for path in runs]
-    beside = provenance.sidecar(inputs=inputs, settings=settings, code=code, seed=seed, runs=known)
+    beside = provenance.sidecar(
+        inputs=inputs, settings=settings, configuration=configuration, code=code, seed=seed, runs=known
+    )
     write_json(sidecar, beside)
     write_text(findings, provenance.with_tree(text, beside))

@@ -18,6 +18,7 @@ from sqljudge.core.records import (
     write_jsonl,
 )
 from sqljudge.core.variants import GREEDY, RERANK, VOTE
+from sqljudge.stages.rank import ranked
 
 Known = Mapping[tuple[int, str], float]
 
@@ -25,16 +26,20 @@ NOTHING = "no candidates"
 
 
 def rerank(
-    candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup] = ()
+    candidates: Sequence[CandidateSet],
+    scores: Sequence[Score],
+    groups: Sequence[ResultGroup] = (),
+    *,
+    as_listed: bool = False,
 ) -> list[Selection]:
-    """The candidate with the highest score; ties go to the lexicographically smallest SQL (paper, section 5).
+    """The candidate with the highest score; ties as in `ranked`.
 
     One selection a question, in the order of the candidate sets; EMPTY_SQL where there is no candidate, or where a
     request of the question failed (reason UNANSWERED).
     Raises DataError if a candidate has no score.
     """
     known = {(score.question_id, score.sql): score.score for score in scores}
-    return _answered(candidates, scores, lambda group: _best(group, known))
+    return _answered(candidates, scores, lambda group: _best(group, known, as_listed))
 
 
 def _answered(
@@ -59,14 +64,16 @@ def _scored(group: CandidateSet, known: Known) -> dict[str, float]:
     return {candidate.sql: known[group.question_id, candidate.sql] for candidate in group.candidates}
 
 
-def _best(group: CandidateSet, known: Known) -> Selection:
+def _best(group: CandidateSet, known: Known, as_listed: bool = False) -> Selection:
     if not group.candidates:
         return Selection(group.question_id, EMPTY_SQL, None, NOTHING)
     scored = _scored(group, known)
-    highest = max(scored.values())
-    best = [sql for sql, score in scored.items() if score == highest]
-    reason = f"highest score {highest:.2f}" if len(best) == 1 else f"tie of {len(best)} at {highest:.2f}: smallest SQL"
-    return Selection(group.question_id, min(best), highest, reason)
+    best = ranked(scored, as_listed=as_listed)[0]
+    highest = scored[best[0]]
+    if len(best) == 1:
+        return Selection(group.question_id, best[0], highest, f"highest score {highest:.2f}")
+    reason = f"tie of {len(best)} at {highest:.2f}: {'listed first' if as_listed else 'smallest SQL'}"
+    return Selection(group.question_id, best[0], highest, reason, tuple(best))
 
 
 def vote(candidates: Sequence[CandidateSet], scores: Sequence[Score], groups: Sequence[ResultGroup]) -> list[Selection]:

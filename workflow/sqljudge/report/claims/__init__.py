@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import read_json
 from sqljudge.report.answer import TABLE, answer_grid
 from sqljudge.report.cells import Results, all_files
@@ -38,6 +39,8 @@ def write_claims(
     dataset: str,
     seed: int,
     resamples: int,
+    subject: str,
+    configuration: Mapping[str, str],
     code: str,
 ) -> None:
     """Write the claims, below the answer, in four formats.
@@ -48,7 +51,7 @@ def write_claims(
     names = all_files(given)
     known = dict(zip(names, map(read_json, metrics), strict=True))
     claims = evaluate_claims(known, read_json(published), roles, display=display, seed=seed, resamples=resamples)
-    grid = claims_grid(claims, roles, display)
+    grid = replace(claims_grid(claims, roles, display), origin=made_line(subject))
     if TABLE in given:
         results = Results(known, {}, display, uses_gold, {who: About(*said) for who, said in about.items()})
         grid = replace(grid, above=answer_grid(given[TABLE], results, dataset))
@@ -60,6 +63,7 @@ def write_claims(
         inputs=[*metrics, published],
         runs=runs,
         settings={"roles": roles, "resamples": resamples},
+        configuration=configuration,
         seed=seed,
         code=code,
     )

@@ -13,11 +13,17 @@ from sqljudge.metrics import calibration, intrinsic
 from sqljudge.metrics.intervals import (
     CONFIDENCE,
     RESAMPLES,
+    SHARE,
     Array,
+    Ends,
+    PairedTest,
     bootstrap,
+    least_p,
     mcnemar_exact,
-    paired_bootstrap,
+    opposite,
+    paired_test,
     ratio,
+    share_interval,
 )
 from sqljudge.report.cells import Metric, levels_of
 from sqljudge.report.claims.statements import ROLES, Expectation, Form, Statement, statements
@@ -29,6 +35,9 @@ Combine = Callable[[Array], Array]
 UNDECIDED: Verdict = "not decidable with this many questions"
 TIE_MARGIN = 2.0
 """Points within which the interval of a difference must lie for "it ties" to hold."""
+
+_LEVEL = round(1 - CONFIDENCE, 9)
+_TOO_FEW = "of {} questions that decide no p below {:.4g} can come"
 
 UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
 _ON_POOL = {**intrinsic.METRICS, **calibration.METRICS}
@@ -42,7 +51,7 @@ class Claim:
     `published`, `value`, `low` and `high` are in `unit`: "% relative" (of the first system over the second), "points"
     or "%". `questions`: that the comparison rests on; `deciding`: those on which the two systems differ (None where one
     system is held against a bound). `p_value`: two-sided, of no difference, by `test`. `reason`: why this run cannot
-    say anything of it, whatever it runs.
+    say anything of it.
     """
 
     number: int
@@ -69,10 +78,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What each question adds to a metric, how the sums make it, and the questions that can count at all."""
+    """What each question adds to a metric, how the sums make it, and the questions that can count at all.
+
+    `ends`: of the metric's intervals.
+    """
 
     statistics: Mapping[int, tuple[float, ...]]
     combine: Combine
+    ends: Ends
     yes_no: bool
     counting: frozenset[int]
 
@@ -86,10 +99,15 @@ def _sample(statement: Statement, metrics: Metrics, variant: Variant) -> _Sample
     if statement.measure == "ex":
         rows = [row for row in rows if row["exec"] is not None and statement.hardness in ("all", row["hardness"])]
         hits = {row["question_id"]: (float(row["exec"]), 1.0) for row in rows}
-        return _Sample(hits, ratio, True, frozenset(hits))
+        return _Sample(hits, ratio, SHARE, True, frozenset(hits))
     rule = _ON_POOL[statement.measure]
     counting = frozenset(row["question_id"] for row in rows if rule.rests_on(row))
-    return _Sample({row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, rule.yes_no, counting)
+    if rule.at_random and intrinsic.is_silent(rows):  # it ranks nothing
+        return _Sample({row["question_id"]: (0.0, 0.0) for row in rows}, rule.combine, SHARE, False, frozenset())
+    ends = rule.ends or SHARE
+    return _Sample(
+        {row["question_id"]: rule.statistics(row) for row in rows}, rule.combine, ends, rule.yes_no, counting
+    )
 
 
 def _matrix(sample: _Sample, questions: Sequence[int]) -> Array:
@@ -104,53 +122,54 @@ def _compare(claim: Claim, statement: Statement, one: _Sample, other: _Sample, s
     if one.yes_no:
         name, test = "McNemar, exact", mcnemar_exact(*([bool(hit) for hit in each[:, 0]] for each in (first, second)))
     else:
-        name = "paired bootstrap"
-        test = paired_bootstrap(first, second, one.combine, seed=seed, resamples=resamples)
+        name = "swaps, exact"
+        test = paired_test(first, second, one.combine, one.ends, seed=seed, resamples=resamples)
 
     def change(sums: Array) -> Array:
         """From the summed statistics of both, side by side, to their difference, in per cent or points."""
         own, its = one.combine(sums[..., : first.shape[1]]), one.combine(sums[..., first.shape[1] :])
         return 100 * (own - its if statement.form == "points" else ratio(np.stack([own - its, its], axis=-1)))
 
-    found = bootstrap(np.hstack([first, second]), change, seed=seed, resamples=resamples)
+    ends = opposite(one.ends, first.shape[1])
+    found = bootstrap(np.hstack([first, second]), change, ends, seed=seed, resamples=resamples)
     claim = replace(claim, value=found.value, low=found.low, high=found.high, test=name, p_value=test.p_value)
     claim = replace(claim, questions=len(one.counting & other.counting), deciding=test.deciding)
-    return replace(claim, verdict=_RULES[statement.expect](claim, statement, test.difference))
+    if test.p_value is not None and least_p(test.deciding) >= _LEVEL:
+        claim = replace(claim, reason=_TOO_FEW.format(test.deciding, least_p(test.deciding)))
+    return replace(claim, verdict=_RULES[statement.expect](claim, statement, test))
 
 
 def _against_bound(claim: Claim, statement: Statement, sample: _Sample, seed: int, resamples: int) -> Claim:
     if not sample.counting:
         return replace(claim, verdict=UNDECIDED, questions=0)
-    found = bootstrap(_matrix(sample, sorted(sample.statistics)), sample.combine, seed=seed, resamples=resamples)
+    table = _matrix(sample, sorted(sample.statistics))
+    found = bootstrap(table, sample.combine, sample.ends, seed=seed, resamples=resamples)
+    if sample.yes_no:
+        exact = share_interval(int(table[:, 0].sum()), len(table))
+        found = replace(found, low=exact[0], high=exact[1])
     value, low, high = (None if x is None else 100 * x for x in (found.value, found.low, found.high))
     claim = replace(claim, value=value, low=low, high=high, questions=len(sample.counting))
     return replace(claim, verdict=_RULES[statement.expect](claim, statement, None))
 
 
-def _by_sign(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
-    if difference is None or claim.p_value is None or claim.p_value >= 1 - CONFIDENCE:
+def _by_sign(claim: Claim, statement: Statement, test: PairedTest | None) -> Verdict:
+    if test is None or test.low is None or test.high is None or test.p_value is None:
         return UNDECIDED
-    return "holds" if (difference > 0) == (statement.expect == "higher") else "does not hold"
+    if test.p_value >= _LEVEL or test.low <= 0 <= test.high:
+        return UNDECIDED
+    return "holds" if (test.low > 0) == (statement.expect == "higher") else "does not hold"
 
 
-def _by_tie(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
+def _by_tie(claim: Claim, statement: Statement, test: PairedTest | None) -> Verdict:
     if claim.low is None or claim.high is None or claim.p_value is None:
         return UNDECIDED
-    if claim.p_value < 1 - CONFIDENCE:
+    if claim.p_value < _LEVEL:
         return "does not hold"
-    within = claim.low >= -TIE_MARGIN and claim.high <= TIE_MARGIN and not _hides_more(claim, TIE_MARGIN)
-    return "holds" if within else UNDECIDED
+    return "holds" if claim.low >= -TIE_MARGIN and claim.high <= TIE_MARGIN else UNDECIDED
 
 
-def _hides_more(claim: Claim, distance: float) -> bool:
-    """Whether an interval of no width hides more than `distance`: what n equal questions leave open is 3 / n."""
-    return claim.low == claim.high and 300 / (claim.questions or 1) > distance
-
-
-def _by_bound(claim: Claim, statement: Statement, difference: float | None) -> Verdict:
+def _by_bound(claim: Claim, statement: Statement, test: PairedTest | None) -> Verdict:
     if claim.value is None or claim.low is None or claim.high is None or statement.bound is None:
-        return UNDECIDED
-    if _hides_more(claim, abs(statement.bound - claim.value)):
         return UNDECIDED
     above, below = claim.low > statement.bound, claim.high < statement.bound
     if not (above or below):
@@ -158,7 +177,7 @@ def _by_bound(claim: Claim, statement: Statement, difference: float | None) -> V
     return "holds" if below == (statement.expect == "below") else "does not hold"
 
 
-_RULES: dict[Expectation, Callable[[Claim, Statement, float | None], Verdict]] = {
+_RULES: dict[Expectation, Callable[[Claim, Statement, PairedTest | None], Verdict]] = {
     "higher": _by_sign,
     "lower": _by_sign,
     "tie": _by_tie,
@@ -193,9 +212,10 @@ def evaluate_claims(
 ) -> list[Claim]:
     """The statements of the eight claims (paper, section 8 of the method), each with this run's figure and verdict.
 
-    `metrics`: by path. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not) when its test has p < 0.05
-    and the difference has the claimed sign (or the other one), whatever its size; a bound when the whole interval lies
-    on one side; a tie when the interval of the difference lies within TIE_MARGIN points. All else is not decidable.
+    `metrics`: by path. `roles` overrides ROLES. Verdicts: a comparison "holds" (or does not) when its exact test has
+    p < 0.05 and the whole interval has the claimed sign (or the other one), whatever its size; a bound when the whole
+    interval lies on one side; a tie when the interval of the difference lies within TIE_MARGIN points. All else is not
+    decidable.
     Raises DataError for metrics of datasets with different levels of difficulty.
     """
     labels, figures = display or {}, published.get("claims", {})

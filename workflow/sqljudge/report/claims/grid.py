@@ -18,7 +18,7 @@ _PARTS = {"reasoning": "the reasoning discriminator", "7b": "CodeLlama-7B", "13b
 _NOTES = (
     "A claim of the paper is split into statements that one test can decide. A difference has a sign: in per cent "
     "(%) of the system named second, or in percentage points (pp). A level has none. Published figures are of Spider.",
-    "A comparison holds, or does not, when its two-sided test has p < 0.05 and the difference has the claimed sign, or "
+    "A comparison holds, or does not, when its two-sided test has p < 0.05 and the interval has the claimed sign, or "
     "the other one, whatever its size: read the interval for the size. A bound holds, or does not, when the whole "
     f"interval lies on one side of it; a tie when the interval lies within {TIE_MARGIN:g} points of zero. All else is "
     "not decidable with this many questions.",
@@ -29,9 +29,9 @@ _NOTES = (
     "everything wrong.",
     "Claim 8 rests on one run of a generator that is right on 29 of 400 questions. In another published run of it 36 "
     "are right, with which the three figures would be 25.0, 433.3 and 541.7 %.",
-    "Tests: McNemar, exact, for EX and Hit@1; paired bootstrap over questions for the rest. Intervals: 95 % percentile "
-    "bootstrap over questions, both systems on the same resampled questions. An interval of no width over n questions "
-    "decides nothing that is nearer than 3/n.",
+    "Tests: exact; McNemar's for EX and Hit@1, for the rest all ways to swap the two systems' answers to the deciding "
+    "questions (a random choice of them where they are too many to try). Five deciding questions give no p below 0.05. "
+    "Intervals: 95 %, over questions, paired; how they are made and what they hold: docs/method.md#intervals.",
     "Deciding: questions on which the two systems differ, of those that the comparison rests on.",
 )
 

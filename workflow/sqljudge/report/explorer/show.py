@@ -215,11 +215,12 @@ class _Question:
         }
 
     def selected(self, variant: Variant) -> Selection | None:
-        """The planner's choice; on the labelled pool, where no planner works, the candidate that one would choose."""
+        """The planner's choice; on the labelled pool, where no planner works, the candidate that Hit@1 looks at."""
         if variant in self.run.selections:
             return self.selections.get(variant)
         scores = self.scores_of(variant)
-        return rerank([CandidateSet(self.id, self.candidates[variant.pool])], scores)[0] if scores else None
+        group = CandidateSet(self.id, self.candidates[variant.pool])
+        return rerank([group], scores, as_listed=variant.pool == POOL)[0] if scores else None
 
     def chosen_right(self, variant: Variant, sql: str) -> bool | None:
         """Whether a choice is right, as it was evaluated, or else as a candidate."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqljudge.core.provenance import commit, tree_name
+from sqljudge.core.provenance import made_line
 from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
@@ -75,8 +75,8 @@ def write_explorer(
     levels: Sequence[str],
     limits: Mapping[str, Any],
     prompts: Sequence[tuple[str, str, str, str]],
-    about: Sequence[str],
     verdicts: str,
+    subject: str,
     workers: int = 1,
     **files: Sequence[str],
 ) -> None:
@@ -84,14 +84,13 @@ def write_explorer(
 
     `files`: by kind, as `explorer_inputs` names them. `display`: what to call planners, generators and discriminators.
     `levels`: of hardness, in order. `limits`: of a query, see `Limits`. `prompts`: of each discriminator and
-    context the template file and how it is framed; `about`: what was run; `verdicts`: how responses are read, see
-    `Rules`.
+    context the template file and how it is framed; `verdicts`: how responses are read, see `Rules`. `subject`: what
+    all is of.
     """
     rules = {(who, context): Rules(verdicts, read_text(prompt)) for who, context, prompt, _ in prompts}
     run = replace(read_run(files), rules=rules)
     golds = gold_results(run.questions, Path(databases), workers=workers, limits=Limits(**limits))
-    overview = summary(run, display, levels)
-    overview["about"] = [*about, tree_name(commit(Path(__file__).parent))]
+    overview = {**summary(run, display, levels), "about": made_line(subject)}
     overview["prompts"] = [shown_prompt(*each) for each in prompts]
     count = write_site(Path(page).parent, overview, question_pages(run, golds))
     log.info("%d questions; open %s", count, page)

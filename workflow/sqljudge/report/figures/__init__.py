@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sqljudge.core import provenance
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import Experiment
 from sqljudge.report import notes
@@ -32,6 +34,8 @@ DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "forest": forest_plot,
 }
 """How each of FIGURES is drawn."""
+ABOUT_SIZE = 6.5
+"""Of the text over a figure, in points."""
 
 
 def draw_figure(name: str, experiment: Experiment, results: Results) -> Figure:
@@ -43,6 +47,12 @@ def draw_figure(name: str, experiment: Experiment, results: Results) -> Figure:
         raise ConfigError(f"{name}: no such figure; there are {', '.join(DRAW)}")
     with matplotlib.rc_context(STYLE):
         return DRAW[name](experiment, results)
+
+
+def write_about(figure: Figure, text: str) -> None:
+    """Write what a figure is of over it, in as many lines as its width asks for."""
+    characters = int(figure.get_figwidth() * 72 / (0.55 * ABOUT_SIZE))
+    figure.suptitle(textwrap.fill(text, characters), x=0.01, ha="left", fontsize=ABOUT_SIZE)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -69,6 +79,8 @@ def write_figure(
     display: Mapping[str, str],
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
+    subject: str,
+    configuration: Mapping[str, str],
     seed: int,
     code: str,
 ) -> None:
@@ -76,6 +88,7 @@ def write_figure(
     spec, given = FIGURES[name], experiment_from(experiment)
     results = read_results(spec, given, metrics, published, display, uses_gold, about)
     figure = draw_figure(name, given, results)
+    write_about(figure, provenance.made_line(subject))
     for path in (svg, pdf):
         save_figure(figure, path)
     write_beside(
@@ -85,6 +98,7 @@ def write_figure(
         inputs=[*metrics, published],
         runs=runs,
         settings={name: experiment},
+        configuration=configuration,
         seed=seed,
         code=code,
     )

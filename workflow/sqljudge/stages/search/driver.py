@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqljudge.core.records import EMPTY_SQL, UNANSWERED, Candidate, CandidateSet, Selection
+from sqljudge.stages.rank import ranked
 
 Scored = tuple[str, float]
 """A query, and its score from -1 to 1."""
@@ -67,7 +68,10 @@ class Outcome:
         """The choice, as other planners make it."""
         queries = len({each.sql for each in self.tried})
         taken = f"best of {queries} queries; {self.stop}"
-        return Selection(self.question_id, self.sql, self.score, self.stop if self.score is None else taken)
+        if self.score is None:
+            return Selection(self.question_id, self.sql, None, self.stop)
+        ties = ranked({each.sql: each.score for each in self.tried})[0]
+        return Selection(self.question_id, self.sql, self.score, taken, tuple(ties) if len(ties) > 1 else ())
 
     def candidates(self) -> CandidateSet:
         """All distinct queries that were tried, in first-seen order."""
@@ -80,8 +84,10 @@ class Outcome:
 
 
 def best_of(scored: Iterable[Scored]) -> Scored:
-    """The highest score; ties go to the lexicographically smallest SQL, as in re-ranking (paper, section 5)."""
-    return min(scored, key=lambda one: (-one[1], one[0]))
+    """The highest score; ties as in re-ranking."""
+    known = dict(scored)
+    best = ranked(known)[0][0]
+    return best, known[best]
 
 
 @dataclass(slots=True)

@@ -286,7 +286,7 @@
     index = given;
     index.questions.forEach(prepare);
     const judges = new Set(index.settings.map((setting) => setting.discriminator).filter(Boolean));
-    place("run").textContent = (index.about ?? []).join(" · ");
+    place("run").textContent = index.about ?? "";
     place("about").textContent = `${plural(index.questions.length, "question")}, ${plural(judges.size, "discriminator")}, ${plural(index.settings.length, "setting")}. Text search covers questions, SQL, databases and messages.`;
     place("list").firstElementChild.replaceChildren(...index.questions.map(item));
     fillFilters();
