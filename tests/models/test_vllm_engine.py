@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -403,3 +404,13 @@ def test_no_more_prompts_are_held_than_are_under_way(
     assert sorted(answers) == [*range(len(asked))]
     assert {texts[i] for i, answer in answers.items() if isinstance(answer, Failure)} == {"c", "abab" * 9}
     assert most == 3
+
+
+def test_a_plain_chat_needs_no_tokenizer(
+    folder: Path, tmp_path: Path, installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job whose answers are in the journal then loads none."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    (own / "chat_template.jinja").write_text("{% for m in messages %}<u>{{ m.content }}</u>{% endfor %}")
+    monkeypatch.setattr(tokenizer, "load_tokenizer", lambda *_: pytest.fail("a tokenizer is loaded"))
+    assert make(own, device="cpu").render_chat("hi", "Yes") == Prompt("<u>hi</u>Yes")

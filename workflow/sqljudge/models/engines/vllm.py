@@ -156,9 +156,13 @@ class VllmBackend:
             return tokenizer.end_ids(self.tokenizer, None)
         return tokenizer.end_ids(self.tokenizer, settings.eos_token_id)
 
+    @cached_property
+    def _chat(self) -> Any:
+        return tokenizer.plain_chat(self.weights) or self.tokenizer
+
     def render_chat(self, user: str, opening: str) -> Prompt:
         """A user's turn in the model's chat template, then the opening of the answer."""
-        return tokenizer.render_chat(self.tokenizer, self.spec.name, user, opening)
+        return tokenizer.render_chat(self._chat, self.spec.name, user, opening)
 
     def generate(
         self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
