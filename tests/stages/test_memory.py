@@ -76,14 +76,13 @@ def peak(folder: Path, stage: str, journal: str, count: int) -> int:
 
 STAGES = [("judge", ""), ("generate", "journal"), ("force", "journal"), ("soft", "journal"), ("forced", "")]
 """Stages, and the journal's folder; `soft` and `forced`: a round of a search, by what it scores with."""
+CASES = [("judge", "journal", 100, 300)]
+CASES += [pytest.param(stage, journal, 200, 2000, marks=pytest.mark.slow) for stage, journal in STAGES]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not tell its own peak")
-@pytest.mark.parametrize("counts", [(100, 300), pytest.param((200, 2000), marks=pytest.mark.slow)], ids=str)
-@pytest.mark.parametrize(("stage", "journal"), STAGES)
-def test_the_peak_does_not_grow_with_what_waits(
-    stage: str, journal: str, counts: tuple[int, int], tmp_path: Path
-) -> None:
-    (few, small), (many, large) = ((count, peak(tmp_path / str(count), stage, journal, count)) for count in counts)
+@pytest.mark.parametrize(("stage", "journal", "few", "many"), CASES)
+def test_the_peak_does_not_grow_with_what_waits(stage: str, journal: str, few: int, many: int, tmp_path: Path) -> None:
+    small, large = (peak(tmp_path / str(count), stage, journal, count) for count in (few, many))
     print(f"{stage}: {small} KiB for {few} requests, {large} for {many}")
     assert large - small < MOST
