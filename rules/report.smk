@@ -10,7 +10,7 @@ USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.meth
 PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
 SUBJECT = subject(config, TABLES.values(), LABELS)
 DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
-PUBLISHED = str(ROOT / FORMAT.published)
+PUBLISHED = str(ROOT / FORMAT.figures(DATASET))
 
 
 for NAME, EXPERIMENT in TABLES.items():
