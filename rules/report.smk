@@ -17,7 +17,7 @@ PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TAB
 SUBJECT = subject(config, TABLES.values(), LABELS)
 DRAWN = [name for name, spec in FIGURES.items() if spec.name in TABLES]
 ANSWERED = ["answer"] if ANSWER in TABLES else []
-PUBLISHED = str(ROOT / FORMAT.published)
+PUBLISHED = str(ROOT / FORMAT.figures(DATASET))
 
 
 for NAME, EXPERIMENT in TABLES.items():

@@ -138,6 +138,15 @@ def test_a_handful_of_questions_decides_nothing(
     assert bool(claim.reason) == (deciding < 6)
 
 
+def test_a_system_is_not_compared_with_itself() -> None:
+    rows = [row(n) for n in range(20)]
+    claims = evaluate(intrinsic(REASONING, rows), rerank(REASONING, [True] * 20), **{"7b": REASONING, "13b": REASONING})
+    for number in (1, 2, 3, 4):
+        found = [claim for claim in claims if claim.number == number]
+        assert {(claim.verdict, claim.value) for claim in found} == {("not run", None)}
+        assert {claim.reason for claim in found} == {"both sides are the same system in this run"}
+
+
 def test_f1_is_of_the_summed_counts() -> None:
     good, bad = [row(i, right=i > 0) for i in range(10)], [row(i, right=i > 4) for i in range(10)]
     claims = evaluate(intrinsic(REASONING, good), intrinsic(SMALL, bad))

@@ -17,6 +17,7 @@ from metric_files import Metric, experiment, merge, place
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import read_json, write_json
 from sqljudge.core.variants import VOTE, Experiment, Variant, parse, path
+from sqljudge.data.datasets import FORMATS as FORMATS_OF_DATA
 from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.report.cells import Results, all_files, build_table, files
 from sqljudge.report.measures import INTRINSIC
@@ -314,7 +315,7 @@ def test_csv_is_tidy(table1: Table) -> None:
 def test_markdown_cells(table1: Table) -> None:
     text = render(table1, "md")
     assert "**50.00** [45.0, 55.0] (51.34)" in text
-    assert "25.00 [20.0, 30.0] (n.p.)" in text
+    assert "25.00 [20.0, 30.0] |" in " ".join(text.split()), "the paper has no such row"
     assert "not run (n.p.)" in text
     assert "n.p.: not published" in text
     assert "<b>" not in text.replace(r"\<b\>", "")
@@ -325,7 +326,7 @@ def test_markdown_of_models_that_the_paper_does_not_have_shows_no_empty_column()
     text = render(alone, "md")
     assert "25.00 [20.0, 30.0] " in text
     assert "n.p." not in text
-    assert "not published" in text, "a note says so once"
+    assert "not published" not in text and "The paper has no such rows." in text, "a note says so once"
 
 
 def test_html_stands_alone_and_escapes(table1: Table) -> None:
@@ -540,6 +541,37 @@ def test_contexts_stand_beside_their_difference_to_the_first_and_a_pair_that_is_
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_row_is_compared_with_itself_and_differences_are_in_points() -> None:
+    given = experiment(**{**WHOLE, "contexts": ["no_schema", "result"]})
+    for name in ("contexts", "prompts"):
+        table = make(name, given)
+        for row, column, cell in table.cells():
+            itself = column.group == "Difference to the first context" and "No schema" in row.labels
+            assert (cell.status == "not compared") == itself
+            assert column.unit == ("0–1" if column.label == "AUROC" else "points" if "Diff" in column.group else "%")
+        assert not [
+            file for file in files(SPECS[name], given) if "contrast/no_schema/" in file and "/no_schema/pool" in file
+        ]
+    units = {c.label: c.unit for c in make("adaptive", experiment(**WHOLE)).columns}
+    assert (units["Saved"], units["Difference"]) == ("%", "points")
+
+
+@pytest.mark.parametrize("generator", ["stable-code-3b", "mine"])
+def test_published_figures_stand_beside_the_papers_candidates_alone(generator: str) -> None:
+    given = experiment(discriminators=["codellama-13b", "mine"], generator=generator, decoding="sample", **BASE)
+    table = make("table2", given)
+    first, second = table.rows[0].cells, table.rows[1].cells
+    assert any(cell.published for cell in first) == (generator == "stable-code-3b")
+    assert all(cell.in_paper == (generator == "stable-code-3b") for cell in first)
+    assert not any(cell.in_paper for cell in second), "the paper has no such model"
+
+
+@pytest.mark.parametrize(("dataset", "shown"), [("spider", True), ("mini_spider", False), ("shop", False)])
+def test_published_figures_stand_beside_the_papers_dataset_alone(dataset: str, shown: bool) -> None:
+    assert (FORMATS_OF_DATA["spider"].figures(dataset) == "resources/published.json") == shown
+    assert FORMATS_OF_DATA["bird"].figures(dataset) == "resources/unpublished.json"
 
 
 def test_the_files_of_a_table_are_those_of_its_cells() -> None:

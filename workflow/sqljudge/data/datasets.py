@@ -18,6 +18,9 @@ from sqljudge.sql.official.hardness import hardness
 from sqljudge.sql.official.schema import Schema, load_schemas
 from sqljudge.sql.text import name_text
 
+UNPUBLISHED = "resources/unpublished.json"
+"""Published figures, where there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetFormat:
@@ -59,6 +62,10 @@ class DatasetFormat:
         tables = tables_file or self.tables_file
         return replace(self, tables_file=tables, databases_folder=folder, databases_archive=archive)
 
+    def figures(self, dataset: str) -> str:
+        """The file of published figures beside a dataset's results: none where it is not the format's own."""
+        return self.published if dataset == self.title.lower() else UNPUBLISHED
+
     def question(self, row: Mapping[str, Any], number: int, gold: str, schema_text: str, schema: Schema) -> Question:
         """The question of a row of a question file or pool whose texts have been checked.
 
@@ -85,7 +92,7 @@ BIRD = DatasetFormat(
     levels=("simple", "moderate", "challenging"),
     comparison="set",
     gold_field="SQL",
-    published="resources/unpublished.json",
+    published=UNPUBLISHED,
     level_field="difficulty",
     knowledge_field="evidence",
     tables_file="dev_tables.json",

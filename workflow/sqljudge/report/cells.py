@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -26,9 +27,10 @@ from sqljudge.core.variants import (
     greedy_variant,
     only,
     path,
+    reference,
     setting_name,
 )
-from sqljudge.report.measures import BESIDE_RERANKING, WITH_GOLD, WITHOUT_MODEL, Measure
+from sqljudge.report.measures import BESIDE_RERANKING, COMPARED, WITH_GOLD, WITHOUT_MODEL, Measure
 from sqljudge.report.notes import NO_LABEL, table_notes
 from sqljudge.report.specs import SPECS, TableSpec, tables_of
 from sqljudge.report.table import Cell, Column, Row, Status, Table
@@ -76,7 +78,8 @@ def cells(spec: TableSpec, experiment: Experiment) -> set[tuple[str, Variant]]:
     Raises ConfigError where the experiment lacks a setting of the table.
     """
     places = product(_lines(spec, experiment, {}, ()), _columns(spec, experiment, HARDNESS, {}))
-    shown = {(measure.kind, replace(line.variant, **own)) for line, (_, measure, own) in places}
+    variants = ((measure, replace(line.variant, **own)) for line, (_, measure, own) in places)
+    shown = {(measure.kind, variant) for measure, variant in variants if not compares_itself(measure, variant)}
     return {(kind, cell_of(kind, each)) for kind, each in (*shown, *(spec.drawn(experiment) if spec.drawn else ()))}
 
 
@@ -102,16 +105,30 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     if spec.about:
         lines = [replace(line, about=_about(line, results.about)) for line in lines]
     figures = results.published.get(spec.source) if spec.published else None
+    settings = results.published.get("settings", {}).get(spec.source, {})
+
+    generator = settings.get("generator")
+
+    def published_of(measure: Measure, variant: Variant) -> float | None:
+        """The paper's figure, if its table is of the same generator's candidates."""
+        if spec.published is None or not figures:
+            return None
+        same = variant.planner == GREEDY or not generator or variant.generator == generator
+        return spec.published(figures, variant, measure.path) if same else None
+
     used: dict[tuple[str, Variant], tuple[Variant, Metric]] = {}
     rows = []
     for line in lines:
         row = []
         for _, measure, own in columns:
             variant = replace(line.variant, **own)
+            if compares_itself(measure, variant):
+                row.append(Cell(status="not compared"))
+                continue
             metric = results.metric(measure.kind, variant)
             if metric is not None:
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
-            published = spec.published(figures, variant, measure.path) if spec.published and figures else None
+            published = published_of(measure, variant)
             row.append(
                 replace(_cell(path(measure.kind, variant), metric, measure, published), link=_link(measure, variant))
             )
@@ -119,10 +136,16 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
     made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of, about=ABOUT * spec.about)
-    settings = results.published.get("settings", {}).get(spec.source, {})
     citation = results.published.get("citation", "the paper")
     notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)
     return replace(made, notes=notes)
+
+
+def compares_itself(measure: Measure, variant: Variant) -> bool:
+    """Whether a column of differences would hold a row against itself, or against nothing."""
+    if measure.kind == "contrast":
+        return variant.context == variant.base
+    return measure.kind == "planner" and measure.path[0] in COMPARED and reference(variant) is None
 
 
 def _axes(spec: TableSpec, experiment: Experiment) -> dict[str, tuple[Any, ...]]:
@@ -221,8 +244,9 @@ def _link(measure: Measure, variant: Variant) -> str:
 
 def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:
     """A cell in its column's unit: "not run" without a metric, "no data" where the value is None."""
+    in_paper, published = published is not None, None if published is None or math.isnan(published) else published
     if metric is None:
-        return Cell(published=published)
+        return Cell(published=published, in_paper=in_paper)
     entry: Any = metric["metrics"]
     for step in measure.path:
         if not isinstance(entry, Mapping) or step not in entry:
@@ -230,12 +254,12 @@ def _cell(place: str, metric: Metric | None, measure: Measure, published: float 
         entry = entry[step]
     if not isinstance(entry, Mapping):
         entry = {"value": entry}
-    scale = 100.0 if measure.unit == "%" else 1.0
+    scale = 100.0 if measure.unit in ("%", "points") else 1.0
     numbers = (entry.get(key) for key in ("value", "low", "high", "at_random"))
     value, low, high, at_random = (None if each is None else float(each) * scale for each in numbers)
     status: Status = "ok" if value is not None else "no data" if at_random is None else "no verdict"
     blind = scale * entry.get("without_verdict", 0.0)
-    return Cell(value, low, high, entry.get("n"), published, status, at_random, blind)
+    return Cell(value, low, high, entry.get("n"), published, status, at_random, blind, in_paper)
 
 
 def levels_of(metrics: Iterable[Metric]) -> tuple[str, ...]:

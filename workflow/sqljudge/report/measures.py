@@ -18,7 +18,8 @@ class Measure:
     """One column, or one for each level of difficulty, of a kind of metric file.
 
     `kind`: a key of PATTERNS. `path`: where the measure stands under "metrics" in such a file. `unit`: "%" where the
-    file holds shares, else what its numbers are. `in_csv`: in the CSV file alone.
+    file holds shares, "points" where it holds differences of shares, else what its numbers are. `in_csv`: in the CSV
+    file alone.
     """
 
     kind: str
@@ -110,7 +111,7 @@ STOPPED = {
     ADAPTIVE: (
         *_spent_and_right("adaptive"),
         Measure("adaptive", ("adaptive", "saved"), "Saved", decimals=1),
-        Measure("adaptive", ("adaptive", "difference"), "Difference"),
+        Measure("adaptive", ("adaptive", "difference"), "Difference", "points"),
         Measure("adaptive", ("adaptive", "confidence"), "Confidence", "median", 3, None),
         Measure("adaptive", ("adaptive", "patience"), "Patience", "median", 1, None),
     ),
@@ -120,10 +121,14 @@ CONTRAST = "Difference to the first context"
 _discrimination = (*INTRINSIC, AUROC, FAILURE)
 CONTRASTED = {
     "Discrimination": _discrimination,
-    CONTRAST: tuple(replace(each, kind="contrast") for each in _discrimination),
+    CONTRAST: tuple(
+        replace(each, kind="contrast", unit="points" if each.unit == "%" else each.unit) for each in _discrimination
+    ),
 }
 
 AGAINST = "Against re-ranking"
+COMPARED = ("difference", "p_value", "extra", "gain")
+"""Of a planner: what is against re-ranking."""
 
 
 def _planner(name: str, label: str, unit: str = "a question", decimals: int = 1, better: Better = "low") -> Measure:
@@ -141,7 +146,7 @@ def _of_model(role: str) -> tuple[Measure, ...]:
 REACHED_AND_NEEDED = {
     EX: (_planner("ex", "All", "%", better="high"),),
     AGAINST: (
-        _planner("difference", "Difference", "%", better="high"),
+        _planner("difference", "Difference", "points", better="high"),
         _planner("p_value", "p value", "0–1", 3, None),
         _planner("extra", "Extra tokens", decimals=0),
         _planner("gain", "Gain", "points per 1,000 tokens", 2, "high"),
@@ -198,7 +203,7 @@ NOTES = {
     "(AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test).",
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
-    "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with: no data.",
+    "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",
     "Both models": "Means over questions of what a planner needs were it run alone, answers from the journal included. "
     "Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: distinct ones "
     "that it chose from. Executing queries is not counted.",

@@ -124,6 +124,8 @@ def _published(
 ) -> list[str]:
     """Whose the published figures are, and where the run's own settings are not the paper's."""
     if not any(cell.published is not None for _, _, cell in table.cells()):
+        if not any(cell.in_paper for _, _, cell in table.cells()):
+            return ["The paper has no such rows."]
         return ["The paper gives no figure for any of these rows: not published."]
     notes = [f"Published: {citation}. Differences are ours minus published, in points (entropy: in bits)."]
     differing = [
@@ -147,7 +149,7 @@ def listed(question_ids: str) -> tuple[str, ...]:
 
 
 ALL, NO_LABEL = "All", "–"
-UNITS = ("%", "bits")
+UNITS = ("%", "points", "bits")
 MAIN_COLUMNS = 2
 """How many columns are spoken of: of each of the first groups, that of all questions, or else the first that counts."""
 

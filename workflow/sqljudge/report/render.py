@@ -45,7 +45,7 @@ def _csv(table: Table) -> str:
         shown = (cell.value, cell.low, cell.high, cell.published, cell.difference, cell.at_random, blind)
         value, low, high, published, difference, *ties = (None if each is None else round(each, 6) for each in shown)
         ours = (column.group, column.label, value, low, high, cell.n, column.unit)
-        known = "not published" if published is None else "ok"
+        known = "ok" if published is not None else "not published" if cell.in_paper else "not in the paper"
         lines.writerow((*row.labels, *row.about, *ours, published, difference, cell.status, known, *ties))
     return text.getvalue()
 
@@ -65,7 +65,8 @@ def _markdown(table: Table) -> str:
     for group, positions in table.groups():
         parts += [f"**{plain(group)}**"] if group else []
         parts.append(_panel(table, positions, any(known)))
-    legend = "" if all(known) else " n.p.: not published."
+    missing = any(cell.in_paper and cell.published is None for _, _, cell in table.cells())
+    legend = " n.p.: not published." if missing else ""
     key = [f"A cell is ours [95 % interval] (published).{legend}"] if any(known) else []
     return "\n\n".join([*parts, bullets([*key, *table.notes])]) + "\n"
 
@@ -86,7 +87,7 @@ def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
 
 def _text(cell: Cell, decimals: int, best: bool, published: bool) -> str:
     value = cell.text(decimals)
-    against = "(n.p.)" if cell.published is None else f"({number(cell.published, decimals)})"
+    against = f"({number(cell.published, decimals)})" if cell.published is not None else "(n.p.)" * cell.in_paper
     ties = cell.ties(decimals)
     parts = (
         f"**{value}**" if best else value,

@@ -10,9 +10,10 @@ from typing import Literal
 
 from sqljudge.report.text import number
 
-Status = Literal["ok", "not run", "no data", "no verdict"]
+Status = Literal["ok", "not run", "no data", "no verdict", "not compared"]
 """Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing; "no
-verdict": the model gave none at all, so that the value would be the tie rule's."""
+verdict": the model gave none at all, so that the value would be the tie rule's; "not compared": a
+difference of a row to itself."""
 
 ACROSS = 8
 """Columns of values that a page shows side by side."""
@@ -24,8 +25,8 @@ Better = Literal["high", "low"] | None
 class Column:
     """One column of values. `group` is the heading that it shares with its neighbours ("" for none).
 
-    `unit` is "%" or "bits"; `decimals` digits are shown after the point; `better` is the good direction, if any;
-    `in_csv` columns, the last of a table, are in the CSV file alone.
+    `unit` is "%", "points" (a difference of two shares in per cent) or another; `decimals` digits are shown after the
+    point; `better` is the good direction, if any; `in_csv` columns, the last of a table, are in the CSV file alone.
     """
 
     group: str
@@ -47,7 +48,7 @@ class Cell:
 
     `at_random`: what the value is on average if equal scores are shuffled. `without_verdict`: what of the value is the
     tie rule's alone, since no candidate of a question got a verdict. `link`: the page of its questions, from the
-    table's folder; "" for none.
+    table's folder; "" for none. `in_paper`: the paper's table has such a cell.
     """
 
     value: float | None = None
@@ -59,6 +60,7 @@ class Cell:
     at_random: float | None = None
     without_verdict: float = 0.0
     link: str = ""
+    in_paper: bool = False
 
     @property
     def difference(self) -> float | None:

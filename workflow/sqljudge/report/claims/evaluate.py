@@ -192,6 +192,8 @@ def _check(
     if statement.hardness not in ("all", *levels):
         which = f"its levels are {', '.join(levels)}"
         return replace(claim, reason=f"no question of this dataset is '{statement.hardness}': {which}")
+    if statement.first == statement.second:
+        return replace(claim, reason="both sides are the same system in this run")
     one = _sample(statement, metrics, statement.first)
     other = _sample(statement, metrics, statement.second) if statement.second else None
     if one is None or (statement.second and other is None):
