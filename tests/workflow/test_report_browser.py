@@ -13,7 +13,7 @@ from harness import Project
 pytestmark = pytest.mark.slow
 KNOWN = "cdn.tailwindcss.com should not be used in production"
 TABLES = [*map(str, range(1, 9)), "thresholds"]
-FIGURES = ["4", "5", "reliability"]
+FIGURES = ["4", "5", "forest", "reliability"]
 CELLS = {"Claims": "not decidable", "Costs": "judge", "Provenance": "table1"}
 ROWS = "nav table tbody tr"
 

@@ -203,4 +203,4 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
         axes.add_artist(tail).set_clip_path(axes.patch)  # as an artist it does not widen the axes
     if not points:
         say(axes, "not run")
-    return Line2D([], [], marker="o", ms=8, mfc="none", mec=INK, label="Pareto front (ringed)", **look)
+    return Line2D([], [], marker="o", ms=8, mfc="none", mec=INK, label="Pareto front", **look)
