@@ -13,7 +13,7 @@ from sqljudge.data.staging import is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of
 from sqljudge.experiments.parts import Context, Part, nearest
-from sqljudge.models.engines import BACKENDS, check_prompt_format
+from sqljudge.models.engines import check_forced, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
@@ -186,11 +186,9 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
                 read_demonstration(resolve(config.demonstrations.prompt))
     for (who, _), wanted in forced.items():
         entry = config.discriminators[who]
-        engine = BACKENDS[models[entry.model].backend]
-        if wanted and entry.responds and engine.remote:
-            what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
-            what = what if engine.reads else "records hold no forced verdicts"
-            _refuse(f"discriminators.{who}", f"{what}; use the backend transformers or vllm")
+        if wanted and entry.responds:
+            with _at(f"discriminators.{who}"):
+                check_forced(models[entry.model])
 
 
 def _check_extras(where: str, context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
+import sysconfig
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,10 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.specs import SPECS, TableSpec
 from sqljudge.stages.score import VERDICTS
 
-ROOT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[3]
+INSTALLED = Path(sysconfig.get_path("data")) / "share/sqljudge"
+ROOT = CHECKOUT if (CHECKOUT / "config/models.tsv").is_file() else INSTALLED
+"""Where the project's own files are: in its repository, or beside the packages of an installation."""
 
 
 def resolve(path: str) -> Path:
