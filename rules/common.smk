@@ -5,6 +5,7 @@ import sys
 
 from sqljudge.core.errors import SqljudgeError
 from sqljudge.core.provenance import code_digest
+from sqljudge.core.records import NO_LEVEL
 from sqljudge.core.variants import (
     CHOOSERS,
     CONSTRAINTS,

@@ -164,7 +164,7 @@ rule explorer:
         runtime=30,
     params:
         display=LABELS,
-        levels=list(FORMAT.levels),
+        levels=[*FORMAT.levels, NO_LEVEL],
         limits=config["execution"],
         prompts=sorted(
             {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}

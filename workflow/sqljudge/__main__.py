@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from sqljudge.core.joblog import command
 
@@ -33,5 +34,10 @@ def main() -> int | None:
     return status
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Run the command and end the process: what an installation calls `sqljudge`."""
     command(main)
+
+
+if __name__ == "__main__":
+    run()
