@@ -24,7 +24,7 @@ rule estimate:
         CPU_ENV
     params:
         journal=REQUESTS["journal"],
-        jobs=lambda wildcards: model_jobs(NEEDS, CONFIG),
+        jobs=lambda wildcards: (check(tuple(TABLES)), model_jobs(NEEDS, CONFIG))[1],
         questions=path("questions", Variant(DATASET)),
         expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,
     script:

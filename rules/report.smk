@@ -1,7 +1,7 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
-from sqljudge.report.specs import FIGURES, SPECS
+from sqljudge.report.specs import FIGURES
 from sqljudge.report.words import phrases, question_summary
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
@@ -17,7 +17,7 @@ for NAME, EXPERIMENT in TABLES.items():
         name:
             NAME
         input:
-            metrics=files(SPECS[NAME], EXPERIMENT),
+            metrics=needed([NAME], files(SPECS[NAME], EXPERIMENT)),
             runs=needs_of({NAME: EXPERIMENT}, CONFIG).runs(),
             published=PUBLISHED,
         output:
@@ -48,7 +48,7 @@ for NAME in DRAWN:
         name:
             NAME
         input:
-            metrics=files(SPECS[TABLE], TABLES[TABLE]),
+            metrics=needed([TABLE], files(SPECS[TABLE], TABLES[TABLE])),
             runs=needs_of({TABLE: TABLES[TABLE]}, CONFIG).runs(),
             published=PUBLISHED,
         output:
@@ -81,7 +81,7 @@ for NAME in DRAWN:
 rule claims:
     """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
     input:
-        metrics=sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])}),
+        metrics=needed(TABLES, sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])})),
         runs=NEEDS.runs(),
         published=str(ROOT / "resources/published.json"),
     output:
@@ -105,7 +105,7 @@ rule claims:
 rule costs:
     """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
     input:
-        runs=NEEDS.runs(),
+        runs=needed(TABLES, NEEDS.runs()),
         judgments=[path("judgments", job) for job in sorted(NEEDS.budgets())],
         executions=sorted({path("executions", job) for job in NEEDS.budgets()}),
     output:
@@ -147,7 +147,7 @@ rule explorer:
     """Every question with its candidates, scores, responses and choices: open results/explorer/index.html."""
     input:
         **SHOWN,
-        databases=DATABASES,
+        databases=needed(TABLES, DATABASES),
     output:
         page="results/explorer/index.html",
         assets=directory("results/explorer/assets"),
@@ -166,7 +166,7 @@ rule explorer:
         display=LABELS,
         levels=[*FORMAT.levels, NO_LEVEL],
         limits=config["execution"],
-        prompts=sorted(
+        prompts=lambda wildcards: sorted(
             {(job.discriminator, job.context, prompt_of(job.discriminator, job.context)) for job in NEEDS.budgets()}
         ),
         verdicts=CONFIG.verdicts,

@@ -75,6 +75,12 @@ def _open_source(source: Path) -> Iterator[_Source]:
         raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
 
 
+def check_archive(source: Path) -> None:
+    """Check that a file is a zip archive with a whole directory; reads no more. Raises DataError where it is not."""
+    with _open_source(source):
+        pass
+
+
 def _in_folder(top: Path) -> _Source:
     def children(folder: str, kind: Callable[[Path], bool]) -> list[str]:
         try:
