@@ -1,4 +1,4 @@
-# A target that no rule makes: Snakemake says that there is none, and this names the nearest one.
+# What is asked for and cannot be made: Snakemake says so, and this names the nearest target that can.
 from snakemake.cli import get_argument_parser
 
 from sqljudge.experiments.parts import nearest
