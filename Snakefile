@@ -52,3 +52,6 @@ rule all:
         rules.costs.output.html,
         rules.provenance.output.html,
         rules.explorer.output.page,
+
+
+include: "rules/targets.smk"

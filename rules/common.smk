@@ -1,10 +1,12 @@
 # What several files of rules share: the checked configuration, names of files, constraints.
 import dataclasses
+import functools
 import re
 import sys
 
 from sqljudge.core.errors import SqljudgeError
 from sqljudge.core.provenance import code_digest
+from sqljudge.core.records import NO_LEVEL
 from sqljudge.core.variants import (
     CHOOSERS,
     CONSTRAINTS,
@@ -19,17 +21,17 @@ from sqljudge.core.variants import (
     variant_of,
 )
 from sqljudge.data.datasets import FORMATS
-from sqljudge.experiments.checks import check_references
+from sqljudge.experiments.checks import check_models, check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
 from sqljudge.experiments.folder import configuration
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.models.engines import BACKENDS, weights_label
-from sqljudge.report.specs import tables_of
+from sqljudge.report.specs import SPECS, tables_of
 
 try:
     CONFIG = load_config(config)
     MODELS = read_models(resolve(CONFIG.models_table), CONFIG.models_folder)
-    check_references(CONFIG, MODELS)
+    check_references(CONFIG, MODELS, tables=())
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
@@ -58,6 +60,21 @@ LABELS = {
         for name, entry in {**CONFIG.generators, **CONFIG.discriminators}.items()
     },
 }
+
+
+@functools.cache
+def check(names):
+    """End with one line if what some tables name is not defined, does not fit together or is not there."""
+    try:
+        check_references(CONFIG, MODELS, tables={SPECS[name].source for name in names})
+        check_models(CONFIG, MODELS, {name: TABLES[name] for name in names})
+    except SqljudgeError as error:
+        sys.exit(f"Error: {error}")
+
+
+def needed(names, files):
+    """An input function: files, once the tables that need them are checked. What nobody asks for is not checked."""
+    return lambda wildcards: (check(tuple(names)), files)[1]
 
 
 def either(names):

@@ -99,10 +99,11 @@ rule sample_questions:
 if CONFIG.pool.file:
 
     rule import_pool:
-        """Read a user's labelled pool of candidates."""
+        """Read a user's pool of candidates, and label by execution those that have no label."""
         input:
             pool=str(resolve(CONFIG.pool.file)),
             tables=f"{DATA}/tables.json",
+            databases=DATABASES,
         output:
             questions=path("questions", Variant(POOL)),
             candidates=path("candidates", Variant(POOL)),
@@ -112,11 +113,13 @@ if CONFIG.pool.file:
         localrule: True
         conda:
             CPU_ENV
+        threads: 2
         params:
+            **EXECUTION,
             dataset_format=CONFIG.dataset.format,
             limit=CONFIG.pool.questions,
             seed=SEED,
-            code=code_digest("data.pool"),
+            code=code_digest("stages.label"),
         script:
             "../scripts/import_pool.py"
 

@@ -27,7 +27,7 @@ rule estimate:
         CPU_ENV
     params:
         journal=REQUESTS["journal"],
-        jobs=lambda wildcards: model_jobs(NEEDS, CONFIG),
+        jobs=lambda wildcards: (check(tuple(TABLES)), model_jobs(NEEDS, CONFIG))[1],
         questions=path("questions", Variant(DATASET)),
         sizes={name: model.parameters for name, model in MODELS.items()},
         gpu=dict(workflow.global_resources.unwrapped_items()).get("gpu") != 0,

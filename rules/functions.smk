@@ -49,16 +49,28 @@ def row_of(model):
     return {key: value for key, value in dataclasses.asdict(model).items() if key != "parameters"}
 
 
+def model_of(role):
+    """A function: the model of a job's generator or discriminator; ends with one line if the models table lacks it."""
+
+    def found(wildcards):
+        name = entry_of(role)(wildcards).model
+        if name not in MODELS:
+            sys.exit(f"Error: configuration, {role}s.{wildcards[role]}.model: '{name}' is not defined")
+        return MODELS[name]
+
+    return found
+
+
 def model_row(role):
     """A params function: the row of the models table of a job's generator or discriminator."""
-    return lambda wildcards: row_of(MODELS[entry_of(role)(wildcards).model])
+    return lambda wildcards: row_of(model_of(role)(wildcards))
 
 
 def weights_of(role):
     """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
 
     def folder(wildcards):
-        model = MODELS[entry_of(role)(wildcards).model]
+        model = model_of(role)(wildcards)
         if model.backend == "recorded":
             return [str(resolve(model.source))]
         packed = model.source.endswith(".gguf") and model.backend == "transformers"
@@ -69,7 +81,7 @@ def weights_of(role):
 
 def backend_of(role):
     """The name of the backend of a job's generator or discriminator."""
-    return lambda wildcards: MODELS[entry_of(role)(wildcards).model].backend
+    return lambda wildcards: model_of(role)(wildcards).backend
 
 
 def model_gpus(*roles):

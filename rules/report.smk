@@ -3,7 +3,7 @@ from sqljudge.experiments.folder import check_shown, of_table, shows_only
 from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
-from sqljudge.report.specs import FIGURES, SPECS
+from sqljudge.report.specs import FIGURES
 from sqljudge.report.words import About, phrases, question_summary, subject
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
@@ -11,7 +11,7 @@ USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.meth
 ABOUT = {
     name: About(MODELS[entry.model].parameters, entry.responds)
     for name, entry in CONFIG.discriminators.items()
-    if not entry.is_baseline
+    if not entry.is_baseline and entry.model in MODELS
 }
 PHRASES = {name: phrases(config, experiment, LABELS) for name, experiment in TABLES.items()}
 SUBJECT = subject(config, TABLES.values(), LABELS)
@@ -26,7 +26,7 @@ for NAME, EXPERIMENT in TABLES.items():
         name:
             NAME
         input:
-            metrics=files(SPECS[NAME], EXPERIMENT),
+            metrics=needed([NAME], files(SPECS[NAME], EXPERIMENT)),
             runs=needs_of({NAME: EXPERIMENT}, CONFIG).runs(),
             published=PUBLISHED,
         output:
@@ -61,7 +61,7 @@ for NAME in DRAWN:
         name:
             NAME
         input:
-            metrics=files(SPECS[TABLE], TABLES[TABLE]),
+            metrics=needed([TABLE], files(SPECS[TABLE], TABLES[TABLE])),
             runs=needs_of({TABLE: TABLES[TABLE]}, CONFIG).runs(),
             published=PUBLISHED,
         output:
@@ -100,7 +100,7 @@ if ANSWER in TABLES:
     rule answer:
         """The best discriminator that reasons against the best that does not, and the best free baseline."""
         input:
-            metrics=files(SPECS[ANSWER], TABLES[ANSWER]),
+            metrics=needed([ANSWER], files(SPECS[ANSWER], TABLES[ANSWER])),
             runs=needs_of({ANSWER: TABLES[ANSWER]}, CONFIG).runs(),
             published=PUBLISHED,
         output:
@@ -128,7 +128,7 @@ if ANSWER in TABLES:
 rule claims:
     """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
     input:
-        metrics=sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])}),
+        metrics=needed(TABLES, sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])})),
         runs=NEEDS.runs(),
         published=str(ROOT / "resources/published.json"),
     output:
@@ -158,7 +158,7 @@ rule claims:
 rule costs:
     """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
     input:
-        runs=NEEDS.runs(),
+        runs=needed(TABLES, NEEDS.runs()),
         judgments=[path("judgments", job) for job in sorted(NEEDS.budgets())],
         executions=sorted({path("executions", job) for job in NEEDS.budgets()}),
     output:
@@ -222,7 +222,7 @@ rule explorer:
     """Every question with its candidates, scores, responses and choices: open results/explorer/index.html."""
     input:
         **SHOWN,
-        databases=DATABASES,
+        databases=needed(TABLES, DATABASES),
     output:
         page="results/explorer/index.html",
         assets=directory("results/explorer/assets"),
@@ -239,9 +239,9 @@ rule explorer:
         runtime=30,
     params:
         display=LABELS,
-        levels=list(FORMAT.levels),
+        levels=[*FORMAT.levels, NO_LEVEL],
         limits=config["execution"],
-        prompts=sorted(
+        prompts=lambda wildcards: sorted(
             {
                 (
                     job.discriminator,

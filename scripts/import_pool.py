@@ -1,7 +1,7 @@
-"""Read a user's labelled pool."""
+"""Read a user's pool, and label what has no label."""
 
 from sqljudge.core.joblog import job
-from sqljudge.data.pool import write_imported_pool
+from sqljudge.stages.label import import_pool
 
 with job(snakemake) as arguments:
-    write_imported_pool(**arguments)
+    import_pool(**arguments, workers=snakemake.threads)

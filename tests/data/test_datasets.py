@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question
-from sqljudge.data.datasets import NO_LEVEL, load_questions, schema_text, schema_texts
+from sqljudge.core.records import HARDNESS, NO_LEVEL, Question
+from sqljudge.data.datasets import load_questions, schema_text, schema_texts
 
 MINI = ROOT / "resources" / "mini_spider"
 SHOP = {

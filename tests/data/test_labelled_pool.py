@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from conftest import ROOT
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import (
     EMPTY_SQL,
+    NO_LEVEL,
     Candidate,
     CandidateSet,
     Execution,
@@ -20,10 +23,11 @@ from sqljudge.core.records import (
     read_jsonl,
     write_jsonl,
 )
-from sqljudge.data.pool import databases_of, label_candidates, read_pool, write_imported_pool, write_labelled_pool
+from sqljudge.data.pool import databases_of, label_candidates, read_pool, write_labelled_pool
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session
 from sqljudge.stages.judge import METHODS, judge, judged_pairs
+from sqljudge.stages.label import import_pool
 from sqljudge.stages.plan import PLANNERS
 from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.stages.score import score_judgments
@@ -97,7 +101,7 @@ def test_a_pool(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("field", ["db_id", "schema", "question", "sql", "top_n", "top_n_label"])
+@pytest.mark.parametrize("field", ["db_id", "question", "sql", "top_n"])
 def test_missing_fields(tmp_path: Path, field: str) -> None:
     entry = {key: value for key, value in ENTRY.items() if key != field}
     assert f"entry 1: the field '{field}' is missing" in refused(tmp_path, [ENTRY, entry])
@@ -105,17 +109,17 @@ def test_missing_fields(tmp_path: Path, field: str) -> None:
 
 @pytest.mark.parametrize("field", ["db_id", "schema", "question", "sql"])
 def test_text_fields_that_are_not_text(tmp_path: Path, field: str) -> None:
-    for value in (None, 3, ["x"]):
+    for value in (None, 3, ["x"])[field == "schema" :]:
         assert f"entry 0: '{field}' must be text" in refused(tmp_path, [changed(**{field: value})])
 
 
 @pytest.mark.parametrize("field", ["top_n", "top_n_label"])
 def test_list_fields_that_are_no_lists(tmp_path: Path, field: str) -> None:
-    for value in (None, "SELECT 1", {"a": 1}):
+    for value in (None, "SELECT 1", {"a": 1})[field == "top_n_label" :]:
         assert f"entry 0: '{field}' must be a list" in refused(tmp_path, [changed(**{field: value})])
 
 
-@pytest.mark.parametrize("label", [2, -1, 0.5, 1.0, "1", None, True, [1]])
+@pytest.mark.parametrize("label", [2, -1, 0.5, 1.0, "1", True, [1]])
 def test_labels_that_are_neither_0_nor_1(tmp_path: Path, label: Any) -> None:
     message = refused(tmp_path, [changed(top_n_label=[1, label, 0])])
     assert f"entry 0: label {label!r} is neither 0 nor 1" in message
@@ -131,7 +135,7 @@ def test_labels_that_are_neither_0_nor_1(tmp_path: Path, label: Any) -> None:
         ([changed(top_n=["SELECT 1"])], "entry 0: 1 candidates but 3 labels"),
         ([changed(top_n=["a", 2, "c"])], "entry 0: 'top_n' must be a list of texts"),
         ([ENTRY, changed(db_id="shops")], "entry 1: database 'shops' is not in"),
-        ([ENTRY, changed(sql="SELECT FROM nothing WHERE")], "entry 1: "),
+        ([ENTRY, changed(sql=" ", top_n_label=None)], "entry 1: a label is missing, and 'sql' has no gold query"),
     ],
 )
 def test_malformed_pools(tmp_path: Path, rows: Any, message: str) -> None:
@@ -268,12 +272,76 @@ def test_a_labelled_pool_is_written_with_its_questions(tmp_path: Path) -> None:
     assert read_jsonl(files["pool_candidates"], CandidateSet) == label_candidates(sets, done)
 
 
+EXECUTION: dict[str, Any] = {
+    "databases": "none",
+    "dataset_format": "spider",
+    "comparison": "test_suite",
+    "limits": {},
+    "workers": 1,
+}
+
+
+def imported(
+    folder: Path, pool: list[dict[str, Any]], items: str = "(1, 'a'), (4, 'b')"
+) -> tuple[list[Question], list[CandidateSet]]:
+    """What is made of a pool over a shop with some items."""
+    database = folder / "database/shop/shop.sqlite"
+    database.parent.mkdir(parents=True)
+    (folder / "pool.json").write_text(json.dumps(pool))
+    (folder / "tables.json").write_text(json.dumps(TABLES))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TABLE item (id, name);" + (f"INSERT INTO item VALUES {items}" if items else "")
+        )
+    files = {name: str(folder / name) for name in ("questions", "candidates")}
+    given = {name: str(folder / f"{name}.json") for name in ("pool", "tables")}
+    import_pool(**given, **files, **{**EXECUTION, "databases": str(folder / "database")}, limit=0, seed=5)
+    return read_jsonl(files["questions"], Question), read_jsonl(files["candidates"], CandidateSet)
+
+
+def test_labels_that_are_missing_are_those_of_an_execution(tmp_path: Path) -> None:
+    without = {key: value for key, value in ENTRY.items() if key not in ("top_n_label", "schema")}
+    rows = [
+        without,
+        changed(top_n_label=None, top_n=["SELECT 2", "SELECT count(*) FROM items", "SELECT 3"]),
+        changed(top_n_label=[0, None, None]),
+        changed(top_n_label=[0, 0, 1]),
+    ]
+    questions, sets = imported(tmp_path, rows)
+    assert [[candidate.label for candidate in group.candidates] for group in sets] == [
+        [1, 1, 0],
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+    ], "labels that are given stay"
+    assert [question.schema_text for question in questions] == ["-- Table item: id, name", *[ENTRY["schema"]] * 3]
+
+
+def test_a_gold_query_beyond_the_grammar_labels_as_any_other(tmp_path: Path) -> None:
+    golds = (
+        "SELECT CASE WHEN id > 2 THEN 'big' ELSE 'small' END FROM item",
+        "SELECT name FROM item WHERE name='b'",
+        "SELECT CAST(sum(id) AS REAL) / count(*) FROM item",
+    )
+    rows = [changed(sql=sql, top_n=[sql, "SELECT 7"], top_n_label=None) for sql in golds]
+    questions, sets = imported(tmp_path, rows)
+    assert [question.hardness for question in questions] == [NO_LEVEL] * 3
+    assert [[candidate.label for candidate in group.candidates] for group in sets] == [[1, 0]] * 3
+
+
+def test_labels_cannot_be_had_of_a_database_without_rows_or_a_gold_query_that_does_not_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"pool\.json: no question is left; its databases hold no rows"):
+        imported(tmp_path / "a", [changed(top_n_label=None)], items="")
+    with pytest.raises(DataError, match=r"question 1 \(database shop\): the gold query does not run on .*no such tab"):
+        imported(tmp_path / "b", [ENTRY, changed(sql="SELECT a FROM items", top_n_label=None)])
+
+
 def test_a_users_pool_is_written_as_questions_and_candidates(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     questions, sets = read(tmp_path, [changed(question=f"q{i}") for i in range(9)], questions=4, seed=5)
     files = {name: str(tmp_path / name) for name in ("questions", "candidates")}
     given = {name: str(tmp_path / f"{name}.json") for name in ("pool", "tables")}
     with caplog.at_level("INFO"):
-        write_imported_pool(**given, **files, dataset_format="spider", limit=4, seed=5)
+        import_pool(**given, **files, **EXECUTION, limit=4, seed=5)
     assert read_jsonl(files["questions"], Question) == questions
     assert read_jsonl(files["candidates"], CandidateSet) == sets
     assert caplog.messages == ["4 questions, 12 candidates"]

@@ -275,7 +275,7 @@ def test_links_in_a_circle_end(source: Path, tmp_path: Path, circle: str) -> Non
     for link, goal in [(pair[0], pair[1])] if len(pair) == 2 else [("a/b", "../b"), ("b/a", "../a")]:
         (source / link).symlink_to(goal)
     check(source, tmp_path / "out")
-    (source / "tables.json").unlink()
+    (source / "dev.json").unlink()
     assert "holds no folder with both" in refused(source, tmp_path / "other")
 
 
@@ -402,14 +402,103 @@ def refused(source: Path, target: Path) -> str:
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("tables.json", "holds no folder with both dev.json and tables.json"),
-        ("dev.json", "holds no folder with both dev.json and tables.json"),
+        ("dev.json", "holds no folder with both dev.json and tables.json (or database/); is it Spider?"),
         ("database/two/two.sqlite", "database/two/two.sqlite is missing; the questions of 'two' need it"),
     ],
 )
 def test_missing_parts(source: Path, tmp_path: Path, missing: str, message: str, as_zip: bool) -> None:
     (source / missing).unlink()
     assert message in refused(zipped(source, tmp_path / "s.zip") if as_zip else source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("made_of", ["files", "SQL text"])
+def test_schemas_that_are_missing_are_read_from_the_databases(
+    source: Path, tmp_path: Path, as_zip: bool, made_of: str
+) -> None:
+    sql = """
+    CREATE TABLE "Order" (Id INTEGER PRIMARY KEY, "Placed On" DATE, paid BOOL);
+    CREATE TABLE line_item (
+      Order_ID INT REFERENCES "Order" ON DELETE CASCADE, item VARCHAR(9), price DECIMAL(9, 2), note,
+      PRIMARY KEY (Order_ID, item), FOREIGN KEY (ITEM) REFERENCES Item (name), FOREIGN KEY (note) REFERENCES gone (x)
+    );
+    CREATE TABLE item (name TEXT, seen DATETIME, twice INT GENERATED ALWAYS AS (1));
+    CREATE VIEW paid AS SELECT Id FROM "Order" WHERE paid;
+    CREATE VIEW broken AS SELECT x FROM nowhere;
+    INSERT INTO item (name) VALUES ('a');
+    """
+    (source / "database/two/two.sqlite").unlink()
+    if made_of == "files":
+        with closing(sqlite3.connect(source / "database/two/two.sqlite")) as connection:
+            connection.executescript(sql)
+    else:
+        (source / "database/two/two.sql").write_text(sql)
+    (source / "tables.json").unlink()
+    given = zipped(source, tmp_path / "s.zip", inside="own/") if as_zip else source
+    assert stage_dataset(given, tmp_path / "out") == ["one", "two"]
+    assert staged(tmp_path / "out") == WHOLE
+    one, two = json.loads((tmp_path / "out/tables.json").read_text())
+    assert (one["db_id"], one["table_names_original"], one["column_types"]) == ("one", ["t"], ["text", "text"])
+    assert two == {
+        "db_id": "two",
+        "table_names": ["order", "line item", "item", "paid"],
+        "table_names_original": ["Order", "line_item", "item", "paid"],
+        "column_names": [
+            *([-1, "*"], [0, "id"], [0, "placed on"], [0, "paid"]),
+            *(
+                [1, "order id"],
+                [1, "item"],
+                [1, "price"],
+                [1, "note"],
+                [2, "name"],
+                [2, "seen"],
+                [2, "twice"],
+                [3, "id"],
+            ),
+        ],
+        "column_names_original": [
+            *([-1, "*"], [0, "Id"], [0, "Placed On"], [0, "paid"]),
+            *(
+                [1, "Order_ID"],
+                [1, "item"],
+                [1, "price"],
+                [1, "note"],
+                [2, "name"],
+                [2, "seen"],
+                [2, "twice"],
+                [3, "Id"],
+            ),
+        ],
+        "column_types": [
+            *("text", "number", "time", "boolean", "number", "text", "number", "others"),
+            *("text", "time", "number", "number"),
+        ],
+        "primary_keys": [1, [4, 5]],
+        "foreign_keys": [[4, 1], [5, 8]],
+    }
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("schemas", [False, True])
+def test_a_pool_alone_needs_no_questions(source: Path, tmp_path: Path, as_zip: bool, schemas: bool) -> None:
+    (source / "dev.json").unlink()
+    if not schemas:
+        (source / "tables.json").unlink()
+    given = zipped(source, tmp_path / "s.zip", inside="own/") if as_zip else source
+    assert stage_dataset(given, tmp_path / "out", pool_databases=["two", "elsewhere"]) == ["two"]
+    assert json.loads((tmp_path / "out/questions.json").read_text()) == []
+    entries = json.loads((tmp_path / "out/tables.json").read_text())
+    assert [entry["db_id"] for entry in entries] == ([] if schemas else ["two"])
+    if not as_zip:
+        files = source_files(given, questions_file="dev.json", dataset_format=SPIDER)
+        assert str(source / "database/two/two.sqlite") in files
+        assert (str(source / "tables.json") in files) == schemas
+
+
+def test_a_damaged_database_without_schemas_is_named_as_the_user_knows_it(source: Path, tmp_path: Path) -> None:
+    (source / "tables.json").unlink()
+    (source / "database/two/two.sqlite").write_bytes(b"no database" * 99)
+    assert f"{source}: database/two/two.sqlite: file is not a database" in refused(source, tmp_path / "out")
 
 
 def test_a_source_that_does_not_exist(tmp_path: Path) -> None:

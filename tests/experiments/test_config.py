@@ -14,15 +14,16 @@ from jsonschema import Draft202012Validator
 from jsonschema import ValidationError as JsonSchemaError
 from pydantic import ValidationError
 from snakemake.utils import update_config
-from sqljudge.core.errors import ConfigError
+from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.variants import POOL, Experiment, Variant
-from sqljudge.experiments.checks import check_references
+from sqljudge.experiments.checks import check_models, check_references
 from sqljudge.experiments.config import TABLES, Config, experiments_of, load_config, read_models, resolve
 from sqljudge.experiments.docs import schema
 from sqljudge.experiments.parts import RENAMED, nearest
 from sqljudge.models.engines import BACKENDS
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.weights import Address, parse_address
+from sqljudge.report.specs import tables_of
 from sqljudge.sql.sandbox import Limits
 
 HEADER = "name\tsource\trevision\tbackend\tdtype\tquantization\n"
@@ -163,12 +164,6 @@ def test_only_the_roles_that_are_set_are_given() -> None:
     roles = {"7b": "small", "budgets": [1, 2, 3]}
     given = load_config({**LEAST, "roles": roles}).roles.model_dump(by_alias=True, exclude_none=True)
     assert given == {"7b": "small", "budgets": (1, 2, 3)}
-
-
-def test_a_table_that_is_null_is_left_out() -> None:
-    config = load_config(changed("experiments/adaptive", None, delete=False))
-    assert "adaptive" not in config.experiments
-    assert experiments_of(config).keys() == shipped()["experiments"].keys() - {"adaptive"}
 
 
 def test_a_prompt_that_is_empty_is_none() -> None:
@@ -864,3 +859,96 @@ def test_every_table_is_described_and_every_setting_of_the_paper_known() -> None
     for name, settings in shipped()["experiments"].items():
         assert TABLES[name].description.endswith(".")
         assert {*TABLES[name].settings} <= settings.keys() <= {*TABLES[name].settings, *TABLES[name].optional}
+
+
+# --- what is asked for, and what is there -----------------------------------------------------------------------------
+
+
+def behind_a_server(name: str) -> dict[str, ModelSpec]:
+    """The shipped models, one of them behind a server."""
+    return {**models(), name: ModelSpec(name, "http://127.0.0.1:9/v1#m", "-", "openai", "-", "-")}
+
+
+@pytest.mark.parametrize(
+    ("change", "of", "tables", "said"),
+    [
+        ({}, behind_a_server("distill-r1-1.5b"), {"adaptive"}, "none can be forced"),
+        ({}, {name: spec for name, spec in models().items() if name != "tinyllama-1.1b"}, {"table7"}, "not defined"),
+        ({"contexts/schema/reasoning": ""}, models(), {"table4"}, "has no reasoning prompt"),
+        ({"contexts/few_shot/yes_no": "no/prompt.txt"}, models(), {"contexts"}, "no/prompt.txt"),
+        ({"experiments/search/context": "result"}, models(), {"search"}, "shows extras"),
+        ({"experiments/table5/discriminator": "nobody"}, models(), {"table5"}, "'nobody' is not defined"),
+        ({"generators/tinyllama-1.1b/model": "nowhere"}, models(), {"table7"}, "'nowhere' is not defined"),
+    ],
+)
+def test_checks_are_of_the_tables_that_are_asked_for(
+    change: dict[str, Any], of: dict[str, ModelSpec], tables: set[str], said: str
+) -> None:
+    raw = shipped()
+    raw["pool"]["file"] = "resources/mini_spider/pool.json"
+    for path, value in change.items():
+        *parents, last = path.split("/")
+        place = raw
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    config = load_config(raw)
+    for name in tables:
+        with pytest.raises(ConfigError, match=said):
+            check_references(config, of, tables={name})
+    check_references(config, of, tables=())
+    check_references(config, of, tables={"table8", "table6"} - tables)
+    with pytest.raises(ConfigError):
+        check_references(config, of)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ModelSpec("m", "no/such/folder"), "no/such/folder does not exist"),
+        (ModelSpec("m", "./gone.gguf"), "gone.gguf does not exist"),
+        (ModelSpec("m", "package:no_such_package/m.gguf"), "package no_such_package is not installed"),
+        (ModelSpec("m", "empty"), "empty holds no weights"),
+        (ModelSpec("m", "file.bin", backend="vllm"), "is a file but not a .gguf one"),
+        (ModelSpec("m", "org/on-a-hub"), ""),
+        (ModelSpec("m", "http://127.0.0.1:9/v1#m", "-", "openai", "-", "-"), ""),
+        (ModelSpec("m", "records.jsonl", "-", "recorded", "-", "-"), ""),
+    ],
+)
+def test_local_models_that_are_still_to_be_asked_are_there(
+    row: ModelSpec, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.bin").touch()
+    raw = shipped("demo")
+    raw["discriminators"]["smollm2-yes-no"]["model"] = "m"
+    config = load_config(raw)
+    known = {**models(), "m": row}
+    tables = tables_of(experiments_of(config))
+    check_models(config, known, {"table7": tables["table7"]})
+    if not said:
+        check_models(config, known, {"table1": tables["table1"]})
+        return
+    with pytest.raises(ModelError, match=said):
+        check_models(config, known, {"table1": tables["table1"]})
+    made = tmp_path / "results/judgments/smollm2-yes-no/no_schema/pool.parquet"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    check_models(config, known, {"table1": tables["table1"]})
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no archive" * 99])
+def test_an_archive_that_is_broken_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "data.zip").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"dataset\.source: .*data\.zip: not a zip archive, or a truncated one"):
+        check_references(load_config(changed("dataset/source", str(tmp_path / "data.zip"))), {}, tables=())
+
+
+@pytest.mark.parametrize("null", [None, "null"])
+def test_a_table_that_is_null_is_left_out(null: str | None) -> None:
+    """On the command line it is a text."""
+    for name in shipped()["experiments"]:
+        config = load_config(changed(f"experiments/{name}", null, delete=False))
+        assert config.experiments.keys() == TABLES.keys() - {name}
+        check_references(config, models())

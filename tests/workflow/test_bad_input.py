@@ -114,7 +114,7 @@ def test_a_gold_query_that_does_not_execute(new_project: NewProject) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda row: row.pop("schema"), "entry 0: the field 'schema' is missing"),
+        (lambda row: row.pop("question"), "entry 0: the field 'question' is missing"),
         (lambda row: row["top_n_label"].__setitem__(0, 2), "entry 0: label 2 is neither 0 nor 1"),
         (lambda row: row["top_n_label"].pop(), "candidates but"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from sqljudge.core.joblog import command
 
 COMMANDS = {
     "evaluate": ("sqljudge.cli.evaluate", "score SQL predictions as the official Spider evaluator does"),
+    "judge": ("sqljudge.cli.judge", "execute and judge your own candidates on your own database, and choose"),
     "execute": ("sqljudge.cli.execute", "run one query a line on a SQLite file, in the sandbox"),
     "lineage": ("sqljudge.cli.lineage", "print the chain of rules behind a result"),
     "docs": ("sqljudge.experiments.docs", "print config/README.md, made from the configuration's types"),
@@ -32,5 +34,10 @@ def main() -> int | None:
     return status
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Run the command and end the process: what an installation calls `sqljudge`."""
     command(main)
+
+
+if __name__ == "__main__":
+    run()

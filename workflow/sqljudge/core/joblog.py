@@ -41,6 +41,19 @@ class _Tee:
 
 
 @contextmanager
+def messages() -> Iterator[None]:
+    """What the library says of its work goes to standard error, until the end of the block."""
+    library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
+    library.addHandler(lines)
+    library.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        library.removeHandler(lines)
+        library.setLevel(logging.NOTSET)
+
+
+@contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Run a script's body; yields its named inputs, outputs and params as the arguments of the function that it calls.
 
@@ -54,13 +67,11 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     with path.open("w", encoding="utf-8", errors="backslashreplace") as handle:
         quiet = os.environ.get("SQLJUDGE_MESSAGES") == "log"
         sys.stderr = _Tee(handle) if quiet else _Tee(terminal, handle)
-        library, lines = logging.getLogger("sqljudge"), logging.StreamHandler(sys.stderr)
-        library.addHandler(lines)
-        library.setLevel(logging.INFO)
         try:
             files = {name: part for parts in (snakemake.input, snakemake.output) for name, part in parts.items()}
             paths = {name: str(one) if isinstance(one, str) else [*map(str, one)] for name, one in files.items()}
-            yield {**paths, **{name: value for name, value in snakemake.params.items() if name not in NOT_ARGUMENTS}}
+            with messages():
+                yield {**paths, **{name: part for name, part in snakemake.params.items() if name not in NOT_ARGUMENTS}}
         except SqljudgeError as error:
             print(f"Error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
@@ -70,8 +81,6 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
             traceback.print_exc(file=handle)
             raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
         finally:
-            library.removeHandler(lines)
-            library.setLevel(logging.NOTSET)
             sys.stderr = terminal
 
 

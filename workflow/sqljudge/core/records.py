@@ -24,6 +24,9 @@ HARDNESS: tuple[Hardness, ...] = ("easy", "medium", "hard", "extra")
 Outcome = Literal["ok", "error", "timeout", "row_limit", "memory", "refused"]
 Cell = str | int | float | None
 
+NO_LEVEL = "unknown"
+"""The hardness of a question whose gold query gives none: it is not SQL that the official evaluator reads."""
+
 FAILURE_SCORE = -0.5
 """Score of a candidate for which the discriminator gave no verdict (paper, section 4)."""
 
@@ -44,8 +47,9 @@ EMPTY_SQL = ";"
 class Question:
     """One question over one database.
 
-    `id` is the 0-based position in the dataset's question file (or in the user's pool file). `hardness`: one of the
-    levels of the dataset's format. `knowledge`: what the dataset's author adds to the question (BIRD: its evidence).
+    `id` is the 0-based position in the dataset's question file (or in the user's pool file). `gold_sql`: "" where there
+    is no gold query. `hardness`: one of the levels of the dataset's format, or NO_LEVEL. `knowledge`: what the
+    dataset's author adds to the question (BIRD: its evidence).
     """
 
     id: int
@@ -90,8 +94,9 @@ class Execution:
 
     `outcome` and `rows` are of the candidate as written; `correct` is the execution match with the gold query by the
     rule of the dataset's format (`sql.official`), None where the database holds no rows to compare (so it is left out
-    of execution scores). `rows`: the first rows only; `row_count`: of all rows fetched; `ms`: wall milliseconds;
-    `steps`: SQLite virtual-machine steps; `columns`: the names of the result's columns, as SQLite gives them.
+    of execution scores) or there is no gold query. `rows`: the first rows only; `row_count`: of all rows fetched;
+    `ms`: wall milliseconds; `steps`: SQLite virtual-machine steps; `columns`: the names of the result's columns, as
+    SQLite gives them.
     """
 
     question_id: int

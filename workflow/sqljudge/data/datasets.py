@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question, read_json
+from sqljudge.core.records import HARDNESS, NO_LEVEL, Question, read_json
 from sqljudge.sql.official.hardness import hardness
 from sqljudge.sql.official.schema import Schema, load_schemas
 from sqljudge.sql.text import name_text
@@ -69,10 +69,11 @@ class DatasetFormat:
     def question(self, row: Mapping[str, Any], number: int, gold: str, schema_text: str, schema: Schema) -> Question:
         """The question of a row of a question file or pool whose texts have been checked.
 
-        Raises DataError for one without a level (Spider: its gold SQL is not Spider SQL, so that it has no hardness).
+        One whose gold SQL is not SQL that the official evaluator reads has NO_LEVEL, where the level is the gold's.
+        Raises DataError for a field that holds no level.
         """
-        level = row.get(self.level_field) if self.level_field else hardness(gold, schema)
-        if level not in self.levels:
+        level = row.get(self.level_field) if self.level_field else _hardness(gold, schema)
+        if self.level_field and level not in self.levels:
             near = get_close_matches(str(level), self.levels, 1, 0.5)
             advice = f"did you mean '{near[0]}'?" if near else f"it must be one of {', '.join(self.levels)}"
             raise DataError(f"{self.level_word} is {level!r}; {advice}")
@@ -106,8 +107,11 @@ FORMATS: dict[str, DatasetFormat] = {"spider": SPIDER, "bird": BIRD}
 """Formats of datasets, by name: a new one is a constant above and a line here."""
 
 
-NO_LEVEL = ""
-"""The level of a question whose gold query gives none: it is not SQL that the official evaluator reads."""
+def _hardness(gold: str, schema: Schema) -> str:
+    try:
+        return hardness(gold, schema)
+    except DataError:
+        return NO_LEVEL
 
 
 def schema_text(entry: Mapping[str, Any], dataset_format: DatasetFormat = SPIDER) -> str:
@@ -136,8 +140,8 @@ def load_questions(
 ) -> list[Question]:
     """Every question of a question file, in file order; `id` is the 0-based position.
 
-    A gold query that is not text, or from which no level can be had, makes no error: its question has the `hardness`
-    "" where the level is the gold query's, and `with_running_golds` leaves it out. Raises DataError, naming file and
+    A gold query that is not text, or that the official evaluator does not read, makes no error: its question has the
+    `hardness` NO_LEVEL where the level is the gold query's. Raises DataError, naming file and
     position, where a field is missing, another is not text, a database is not in `tables_json`, or a level is unknown.
     """
     schemas, texts = load_schemas(Path(tables_json)), schema_texts(tables_json, dataset_format)
@@ -158,7 +162,5 @@ def load_questions(
         try:
             questions.append(dataset_format.question(row, position, gold, texts[db_id], schemas[db_id]))
         except DataError as error:
-            if dataset_format.level_field:
-                raise DataError(f"{where}: {error}") from error
-            questions.append(Question(position, db_id, row["question"], gold, texts[db_id], NO_LEVEL))
+            raise DataError(f"{where}: {error}") from error
     return questions

@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, Question, read_text, write_jsonl
-from sqljudge.data.datasets import FORMATS, NO_LEVEL, load_questions
+from sqljudge.core.records import HARDNESS, NO_LEVEL, Question, read_text, write_jsonl
+from sqljudge.data.datasets import FORMATS, load_questions
 from sqljudge.sql.databases import database_path, databases_with_rows, gold_runs, golds_of
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.sandbox import Limits, Sandbox
 
 log = logging.getLogger(__name__)
-
-UNREADABLE = "it runs, but is not SQL that the official evaluator reads, which gives a question its level"
 
 
 def empty_databases(questions: Iterable[Question], databases: str | Path) -> set[str]:
@@ -48,20 +46,15 @@ def with_running_golds(
 ) -> tuple[list[Question], set[int]]:
     """The questions whose gold query runs to its end, and the ids of those among them where it returns no row.
 
-    The others are counted and named in the log, and so are those that run but have no level. Raises DataError, naming
+    The others are counted and named in the log. Raises DataError, naming
     the file, for a missing or damaged database.
     """
     golds, files = golds_of(questions, Path(databases))
     with Sandbox(workers, limits) as sandbox:
         found = gold_runs(sandbox, golds, files, comparison=comparison)
-    runs = [
-        (question, (fault or ("" if question.hardness != NO_LEVEL else UNREADABLE), rows))
-        for question, (fault, rows) in zip(questions, found, strict=True)
-    ]
+    runs = list(zip(questions, found, strict=True))
     if faults := [f"{question.id} ({fault})" for question, (fault, _) in runs if fault]:
-        log.warning(
-            "left out, since their gold queries do not run or have no level (%d): %s", len(faults), "; ".join(faults)
-        )
+        log.warning("left out, since their gold queries do not run (%d): %s", len(faults), "; ".join(faults))
     running = [question for question, (fault, _) in runs if not fault]
     return running, {question.id for question, (fault, rows) in runs if not fault and not rows}
 
@@ -76,12 +69,16 @@ def sample_questions(
 ) -> list[Question]:
     """A random sample with equally many questions of each hardness (paper, section 2; `levels`), in order of id.
 
-    A question's rank is a hash of the seed and the question, so a larger `per_hardness` keeps the smaller sample's
-    questions and only adds to them. Questions over a database in `exclude` are left out before sampling.
+    Of those with NO_LEVEL it has as many, or all there are. A question's rank is a hash of the seed and the question,
+    so a larger `per_hardness` keeps the smaller sample's questions and only adds to them. Questions over a database in
+    `exclude` are left out before sampling.
     Raises DataError where a hardness has fewer than `per_hardness` questions.
     """
     usable = [question for question in questions if question.db_id not in exclude]
-    return _filled({}, dict.fromkeys(levels, per_hardness), usable, per_hardness, seed)
+    missing = dict.fromkeys(levels, per_hardness)
+    without = [question for question in usable if question.hardness == NO_LEVEL]
+    others = sorted(without, key=lambda question: _rank(seed, question))[:per_hardness]
+    return sorted([*_filled({}, missing, usable, per_hardness, seed), *others], key=lambda question: question.id)
 
 
 def _rank(seed: int, question: Question) -> str:
@@ -163,11 +160,11 @@ def complete_list(
     `drawable`. Raises DataError where those are too few.
     """
     by_id = {question.id: question for question in usable}
-    missing = dict.fromkeys(levels, per_hardness)
+    missing = dict.fromkeys((*levels, NO_LEVEL), per_hardness)
     chosen: dict[int, Question] = {}
     lost = 0
     for row in listed:
-        if missing[row.hardness]:
+        if missing.get(row.hardness):
             missing[row.hardness] -= 1
             free = [by_id[one] for one in row.ids if one in by_id and one not in chosen]
             first = min(free, key=lambda question: _rank(seed, question), default=None)
@@ -176,6 +173,7 @@ def complete_list(
                 chosen[first.id] = first
     if lost:
         log.warning("of the list, left out and not replaced (see above why): %d", lost)
+    del missing[NO_LEVEL]
     log.info("of the list: %d; drawn for those that it does not know: %d", len(chosen), sum(missing.values()))
     return _filled(chosen, missing, drawable, per_hardness, seed)
 
@@ -223,6 +221,9 @@ def write_sample(
     """
     known = FORMATS[dataset_format]
     loaded = load_questions(questions, tables, known)
+    if not loaded:
+        what = "the dataset's source has no question file, only a pool; name one in dataset.questions_file"
+        raise DataError(f"{what}, or make only tables that rest on the pool")
     checks: dict[str, Any] = {"comparison": known.comparison, "limits": Limits(**limits), "workers": workers}
     if ids and not ids[0].endswith(".tsv"):
         chosen, _ = with_running_golds(pick_questions(loaded, ids[0]), databases, **checks)
@@ -246,4 +247,8 @@ def write_sample(
     if not chosen:
         raise DataError("no question is left; see above why")
     log.info("%d of %d questions", len(chosen), len(loaded))
+    if without := sum(question.hardness == NO_LEVEL for question in chosen):
+        log.info(
+            "of them of unknown hardness, since the official evaluator does not read their gold query: %d", without
+        )
     write_jsonl(sample, chosen)

@@ -16,9 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import read_json
+from sqljudge.core.records import read_json, write_json
 from sqljudge.data.datasets import FORMATS, SPIDER, DatasetFormat
-from sqljudge.sql.databases import build_database
+from sqljudge.sql.databases import build_database, database_path, tables_entry
+from sqljudge.sql.sandbox import Sandbox
 from sqljudge.sql.sandbox.files import LOGS, settle, whole_copy
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ def _open_source(source: Path) -> Iterator[_Source]:
             yield _in_archive(str(source), archive)
     else:
         raise DataError(f"dataset.source: {source} does not exist; name the folder or zip archive of the dataset")
+
+
+def check_archive(source: Path) -> None:
+    """Check that a file is a zip archive with a whole directory; reads no more. Raises DataError where it is not."""
+    with _open_source(source):
+        pass
 
 
 def _in_folder(top: Path) -> _Source:
@@ -135,15 +142,29 @@ def _in_archive(label: str, archive: zipfile.ZipFile) -> _Source:
     )
 
 
-def _root(source: _Source, questions_file: str, dataset_format: DatasetFormat) -> str:
-    """The folder inside the source that holds both the question file and the schemas."""
-    fault = ""
+def _root(source: _Source, questions_file: str, dataset_format: DatasetFormat, *, alone: bool = True) -> str:
+    """The nearest folder inside the source with questions and schemas, else with questions and databases; and, if those
+    are enough `alone`, else with databases.
+    """
+    fault, asking, holding = "", list[str](), list[str]()
+    databases, archive = f"{dataset_format.databases_folder}/", dataset_format.databases_archive
     for folder in source.folders():
-        if source.has(f"{folder}{questions_file}") and source.has(f"{folder}{dataset_format.tables_file}"):
-            return folder
+        if source.has(f"{folder}{questions_file}"):
+            if source.has(f"{folder}{dataset_format.tables_file}"):
+                return folder
+            asking.append(folder)
+        if f"/{folder}".endswith(f"/{databases}"):
+            holding.append(folder.removesuffix(databases))
+        elif archive and source.has(f"{folder}{archive}"):
+            holding.append(folder)
         fault = fault or source.fault(folder)
-    both = f"{questions_file} and {dataset_format.tables_file}"
-    why = f" ({fault})" if fault else ""
+    found = [folder for folder in asking if folder in holding] or (holding if alone else [])
+    beside = [f"{folder}{name}" for folder in found[:1] for name in (questions_file, dataset_format.tables_file)]
+    faults = [told for name in beside if (told := source.fault(name))]
+    if found and not faults:
+        return found[0]
+    both = f"{questions_file} and {dataset_format.tables_file} (or {databases})"
+    why = f" ({[*faults, fault][0]})" if faults or fault else ""
     raise DataError(f"{source.label}: holds no folder with both {both}; is it {dataset_format.title}?{why}")
 
 
@@ -220,8 +241,9 @@ def stage_dataset(
     `source`: a folder or zip archive, in the official archive's layout (one folder down) or a plain one. Databases
     are taken as `*.sqlite` (all of a database's files, so a distilled test suite stays whole), or built from
     `<db_id>.sql`; a format may have them in an archive inside the source. Only databases that the questions use are
-    taken, and of `pool_databases` those that the source has. `target` gets `questions.json`, `tables.json` and
-    `database/`, all or nothing.
+    taken, and of `pool_databases` those that the source has. Schemas that the source does not have are read from the
+    databases; it needs no questions where there are `pool_databases`. `target` gets `questions.json` (an empty list
+    where there are none), `tables.json` and `database/`, all or nothing.
 
     Raises DataError naming what is missing or damaged.
     """
@@ -230,15 +252,24 @@ def stage_dataset(
     staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with _open_source(Path(source)) as opened:
-            root = _root(opened, questions_file, dataset_format)
-            _copy(opened, f"{root}{questions_file}", staging / "questions.json")
-            _copy(opened, f"{root}{dataset_format.tables_file}", staging / "tables.json")
-            names = _database_names(staging / "questions.json")
+            root = _root(opened, questions_file, dataset_format, alone=bool(pool_databases))
+            names = []
+            if opened.has(f"{root}{questions_file}"):
+                _copy(opened, f"{root}{questions_file}", staging / "questions.json")
+                names = _database_names(staging / "questions.json")
+            else:
+                write_json(staging / "questions.json", [])
             further = sorted({name for name in pool_databases if _is_folder_name(name)} - {*names})
             with _databases(opened, root, dataset_format, staging, [*names, *further]) as (holder, place):
                 names += [db_id for db_id in further if holder.files(f"{place}{db_id}/")]
                 for db_id in names:
                     _stage_database(holder, place, db_id, staging / "database")
+            if opened.has(f"{root}{dataset_format.tables_file}"):
+                _copy(opened, f"{root}{dataset_format.tables_file}", staging / "tables.json")
+            else:
+                with Sandbox() as sandbox:
+                    files = [(db_id, database_path(staging / "database", db_id)) for db_id in names]
+                    write_json(staging / "tables.json", [tables_entry(sandbox, *one) for one in files])
         for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         if target.exists():

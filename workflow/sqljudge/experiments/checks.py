@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sqljudge.core.errors import ConfigError
+from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
-from sqljudge.data.staging import is_written
+from sqljudge.data.staging import check_archive, is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
-from sqljudge.experiments.jobs import framing_of
+from sqljudge.experiments.jobs import framing_of, model_jobs, needs_of
 from sqljudge.experiments.parts import Context, Part, nearest
-from sqljudge.models.engines import BACKENDS, check_prompt_format
+from sqljudge.models.engines import check_forced, check_prompt_format, check_weights
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
@@ -34,23 +35,35 @@ GROUPS = {
 """What an experiment's settings name: each setting, or its plural, an entry of a part of the configuration."""
 
 
-def check_references(config: Config, models: Models) -> None:
+def check_references(config: Config, models: Models, tables: Collection[str] | None = None) -> None:
     """Check that files exist, and that every name the experiments use is defined and fits.
 
-    What nothing uses may name any model. Raises ConfigError, in one line that names the key and what is possible.
+    `tables`: the experiments of those that are to be made (None: all); what no other thing uses may name any model.
+    Raises ConfigError, in one line that names the key and what is possible.
     """
     _check_files(config)
-    if not config.pool.file:
+    chosen = {table: part for table, part in config.experiments.items() if tables is None or table in tables}
+    if chosen and not config.pool.file:
         for key, name in (("generator", config.pool.generator), ("decoding", config.pool.decoding)):
             _check_name(f"pool.{key}", name, GROUPS[key], config, models)
-    for table, settings in config.experiments.items():
+    for table, settings in chosen.items():
         _check_settings(f"experiments.{table}", settings, config, models)
         for place, row in enumerate(getattr(settings, "extra_rows", None) or ()):
             _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
-    experiments = experiments_of(config)
+    experiments = {table: one for table, one in experiments_of(config).items() if table in chosen}
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
         _check_planners(table, experiment, config)
+
+
+def check_models(config: Config, models: Models, tables: Mapping[str, Experiment]) -> None:
+    """Check that the local models are there which some tables, whose names are checked, still have to ask.
+
+    Raises ModelError, in one line, for a folder, file or package that is missing or holds no weights.
+    """
+    left = [job for job in model_jobs(needs_of(tables, config), config) if not Path(job["result"]).is_file()]
+    for model in dict.fromkeys(job["model"] for job in left):
+        check_weights(models[model])
 
 
 def _refuse(where: str, what: str) -> NoReturn:
@@ -78,6 +91,11 @@ def _check_files(config: Config) -> None:
         _refuse("dataset.source", f"{what} {FORMATS[config.dataset.format].title}")
     if source and not resolve(source).exists():
         _refuse("dataset.source", f"{source} does not exist; name the dataset's folder or zip archive")
+    if source and resolve(source).is_file():
+        try:
+            check_archive(resolve(source))
+        except DataError as error:
+            _refuse("dataset.source", str(error))
     if source and resolve(source).is_dir() and is_written(resolve(source)):
         _refuse("dataset.source", f"{source} is a folder that the run writes and deletes; move the dataset elsewhere")
     for key, file in (("dataset.question_ids", config.dataset.question_ids), ("pool.file", config.pool.file)):
@@ -186,11 +204,9 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
                 read_demonstration(resolve(config.demonstrations.prompt))
     for (who, _), wanted in forced.items():
         entry = config.discriminators[who]
-        engine = BACKENDS[models[entry.model].backend]
-        if wanted and entry.responds and engine.remote:
-            what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
-            what = what if engine.reads else "records hold no forced verdicts"
-            _refuse(f"discriminators.{who}", f"{what}; use the backend transformers or vllm")
+        if wanted and entry.responds:
+            with _at(f"discriminators.{who}"):
+                check_forced(models[entry.model])
 
 
 def _check_extras(where: str, context: Context) -> None:

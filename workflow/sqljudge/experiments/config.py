@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
+import sysconfig
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -31,7 +33,10 @@ from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.specs import SPECS, TableSpec
 from sqljudge.stages.score import VERDICTS
 
-ROOT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[3]
+INSTALLED = Path(sysconfig.get_path("data")) / "share/sqljudge"
+ROOT = CHECKOUT if (CHECKOUT / "config/models.tsv").is_file() else INSTALLED
+"""Where the project's own files are: in its repository, or beside the packages of an installation."""
 
 
 def resolve(path: str) -> Path:
@@ -84,6 +89,13 @@ class Settings(Part):
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
+def _without_null(tables: Any) -> Any:
+    """On the command line, null is a text."""
+    return (
+        {key: None if part == "null" else part for key, part in tables.items()} if isinstance(tables, dict) else tables
+    )
+
+
 def _chosen(tables: Part) -> dict[str, Settings]:
     found = {name: settings for name, settings in tables if settings is not None}
     if not found:
@@ -107,7 +119,7 @@ else:
         __doc__="The settings behind each table and figure. A table that is left out, or null, is not made.",
         **{name: (_settings_of(name, keys) | None, None) for name, keys in TABLES.items()},
     )
-    Experiments = Annotated[SerializeAsAny[_Tables], AfterValidator(_chosen)]
+    Experiments = Annotated[SerializeAsAny[_Tables], BeforeValidator(_without_null), AfterValidator(_chosen)]
 
 
 class Config(Part):
@@ -173,7 +185,7 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
     """The experiment behind each table.
 
     Where several discriminators are asked in several contexts, a pair whose context has no prompt for the method is
-    left out. Names must be defined (`checks.check_references`).
+    left out. Whether names are defined is checked for the tables that are asked for (`checks.check_references`).
     """
     fields = {field.name for field in dataclasses.fields(Experiment)}
     found = {}
@@ -186,7 +198,9 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
         left_out = tuple(
             (who, context)
             for who, context in product(getattr(settings, "discriminators", ()), getattr(settings, "contexts", ()))
-            if config.discriminators[who].method not in config.contexts[context].prompts
+            if who in config.discriminators
+            and context in config.contexts
+            and config.discriminators[who].method not in config.contexts[context].prompts
         )
         found[table] = Experiment(**{**values, "extra_rows": rows, "left_out": left_out})
     return found

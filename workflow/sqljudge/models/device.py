@@ -45,7 +45,7 @@ def own_device(gpus: int) -> Iterator[str]:
     if not gpus:
         yield "cpu"
         return
-    offered = offered_devices(listed_devices(), os.environ.get(VISIBLE))
+    offered = usable_devices()
     if not offered:
         yield "cuda"
         return
@@ -53,6 +53,11 @@ def own_device(gpus: int) -> Iterator[str]:
         if len(offered) > 1:
             os.environ[VISIBLE] = device
         yield "cuda"
+
+
+def usable_devices() -> list[str]:
+    """The machine's GPUs that a job may take, whether or not another one holds them now."""
+    return offered_devices(listed_devices(), os.environ.get(VISIBLE))
 
 
 def listed_devices() -> list[str]:

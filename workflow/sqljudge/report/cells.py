@@ -259,7 +259,7 @@ def _cell(place: str, metric: Metric | None, measure: Measure, published: float 
     value, low, high, at_random = (None if each is None else float(each) * scale for each in numbers)
     status: Status = "ok" if value is not None else "no data" if at_random is None else "no verdict"
     blind = scale * entry.get("without_verdict", 0.0)
-    return Cell(value, low, high, entry.get("n"), published, status, at_random, blind, in_paper)
+    return Cell(value, low, high, entry.get("n"), published, status, at_random, blind, in_paper=in_paper)
 
 
 def levels_of(metrics: Iterable[Metric]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.records import Question
@@ -181,18 +182,77 @@ def databases_with_rows(sandbox: Sandbox, files: Files) -> set[str]:
 
 
 def read_schema(sandbox: Sandbox, db_id: str, database: Path) -> Schema:
-    """The schema of a database file, where there is no tables.json: without foreign keys.
+    """The schema of a database file, where there is no tables.json; see `tables_entry`."""
+    return Schema.from_tables_json(tables_entry(sandbox, db_id, database))
 
-    A table of a module that SQLite lacks has no columns.
+
+KINDS = {
+    "boolean": ("bool",),
+    "time": ("date", "time", "year"),
+    "text": ("char", "text", "clob", "string"),
+    "number": ("int", "real", "floa", "doub", "num", "dec", "money"),
+}
+"""Spider's kinds of columns, by what stands in the type that a column is declared with; the first that fits."""
+
+
+def tables_entry(sandbox: Sandbox, db_id: str, database: Path) -> dict[str, Any]:
+    """A database's entry of a tables.json, read from its file: names, kinds of columns, primary and foreign keys.
+
+    Tables are in the order of their creation, and views follow them; a view that does not run, and a table of a module
+    that SQLite lacks, has no columns and is left out. A primary key of several columns is a list, as BIRD writes it.
+    Foreign keys stand in the order of their declaration; one that points to no column is left out.
+    Raises DataError, naming the file, where it is missing or damaged or holds no table.
     """
-    (found,) = sandbox.run([(database, "SELECT name FROM sqlite_master WHERE type = 'table'")])
-    names = [str(name) for (name,) in found.rows]
-    columns = sandbox.run([(database, f"SELECT lower(name) FROM pragma_table_info({_text(name)})") for name in names])
-    tables = {
-        name.lower(): frozenset(str(column) for (column,) in some.rows)
-        for name, some in zip(names, columns, strict=True)
+    (listed,) = sandbox.run([(database, _TABLES_AND_VIEWS)])
+    names = [str(name) for (name,) in listed.rows]
+    columns = sandbox.run([(database, _COLUMNS.format(_text(name))) for name in names])
+    found = {name: some.rows for name, some in zip(names, columns, strict=True) if some.rows}
+    if not found:
+        raise DataError(f"{database}: holds no table, so it is no whole database; fetch it again")
+    keys = sandbox.run([(database, _FOREIGN_KEYS.format(_text(name))) for name in found])
+    columns_of = [(place, str(row[0]), str(row[1])) for place, rows in enumerate(found.values()) for row in rows]
+    number = {(place, column.lower()): 1 + i for i, (place, column, _) in enumerate(columns_of)}
+    primary = [
+        [number[place, str(row[0]).lower()] for row in sorted(rows, key=lambda row: int(str(row[2]))) if row[2]]
+        for place, rows in enumerate(found.values())
+    ]
+    places = {name.lower(): place for place, name in enumerate(found)}
+    foreign = []
+    for place, some in enumerate(keys):
+        for part, parent, column, target in some.rows:
+            other = places.get(str(parent).lower(), -1)
+            one, to = number.get((place, str(column).lower())), number.get((other, str(target).lower()))
+            if target is None and other >= 0:  # the parent's primary key is meant
+                to = dict(enumerate(primary[other])).get(int(str(part)))
+            if one and to:
+                foreign.append([one, to])
+    return {
+        "db_id": db_id,
+        "table_names": [_words(name) for name in found],
+        "table_names_original": [*found],
+        "column_names": [[-1, "*"], *([place, _words(column)] for place, column, _ in columns_of)],
+        "column_names_original": [[-1, "*"], *([place, column] for place, column, _ in columns_of)],
+        "column_types": ["text", *(_kind(declared) for *_, declared in columns_of)],
+        "primary_keys": [key if len(key) > 1 else key[0] for key in primary if key],
+        "foreign_keys": foreign,
     }
-    return Schema(db_id, tables, {})
+
+
+_TABLES_AND_VIEWS = """
+SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+ORDER BY type, rowid
+"""
+_FOREIGN_KEYS = 'SELECT seq, "table", "from", "to" FROM pragma_foreign_key_list({}) ORDER BY id DESC, seq'
+_COLUMNS = "SELECT name, type, pk FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid"
+
+
+def _words(name: str) -> str:
+    return " ".join(name.replace("_", " ").lower().split())
+
+
+def _kind(declared: str) -> str:
+    lower = declared.lower()
+    return next((kind for kind, marks in KINDS.items() if any(mark in lower for mark in marks)), "others")
 
 
 def _text(value: str) -> str:

@@ -23,7 +23,7 @@ from sqljudge.core.records import (
 )
 from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults, golds_of
 from sqljudge.sql.official.execution import COMPARISONS, TEST_SUITE, Comparison
-from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryResult, RawCell, Sandbox, failed
+from sqljudge.sql.sandbox import ExecutionMatch, Limits, MatchJob, QueryJob, QueryResult, RawCell, Sandbox, failed
 
 log = logging.getLogger(__name__)
 
@@ -40,35 +40,47 @@ def execute_candidates(
     limits: Limits | None = None,
     shown_rows: int = 5,
 ) -> list[Execution]:
-    """Run every candidate, and compare it with its question's gold query; in the order of the candidates.
+    """Run every candidate, and compare it with its question's gold query, if there is one; in their order.
 
     `databases`: the folder that holds `<db_id>/<db_id>.sqlite`. Outcome, rows (the first `shown_rows`) and message are
     of the candidate as written on that file. `correct` is the execution match, by a rule of COMPARISONS, on all
-    `*.sqlite` files beside it: None where none of them holds a row, or where the results could not be compared within
-    the limit (the message says so). Raises DataError, naming question and database, if a database is missing or damaged
-    or a gold query does not run; SqlRunError if the machinery fails.
+    `*.sqlite` files beside it: None where there is no gold query, where none of the files holds a row, or where the
+    results could not be compared within the limit (the message says so).
+    Raises DataError, naming question and database, if a database is missing or damaged or a gold query does not run;
+    SqlRunError if the machinery fails.
     """
     by_id = {question.id: question for question in questions}
     pairs = [(_question(by_id, each.question_id), c.sql) for each in candidates for c in each.candidates]
     used = {question.id: question for question, _ in pairs}.values()
     golds, files = golds_of(used, databases)
     with Sandbox(workers, limits) as sandbox:
-        gold_faults(sandbox, golds, files, comparison=comparison)
+        gold_faults(sandbox, [gold for gold in golds if gold[2]], files, comparison=comparison)
         filled = databases_with_rows(sandbox, files)
         jobs = [
             MatchJob(files[question.db_id], question.gold_sql, sql, comparison=comparison)
             for question, sql in pairs
-            if sql != EMPTY_SQL
+            if sql != EMPTY_SQL and question.gold_sql
         ]
         judged = iter(sandbox.judge(jobs, keep=shown_rows))
+        alone = [
+            QueryJob(files[question.db_id][0], sql, shown_rows)
+            for question, sql in pairs
+            if sql != EMPTY_SQL and not question.gold_sql
+        ]
+        ran = iter(sandbox.run(alone))
     executions = []
     for question, sql in pairs:
-        result, match = _EMPTY if sql == EMPTY_SQL else next(judged)
-        executions.append(_execution(question.id, sql, result, match, question.db_id in filled))
+        if sql == EMPTY_SQL:
+            result, match = _EMPTY
+        else:
+            result, match = next(judged) if question.gold_sql else (next(ran), _NO_GOLD)
+        comparable = question.db_id in filled and question.gold_sql != ""
+        executions.append(_execution(question.id, sql, result, match, comparable))
     return executions
 
 
 _EMPTY = (failed("error", "empty query"), ExecutionMatch(False, "empty query"))
+_NO_GOLD = ExecutionMatch(None, "")
 
 
 def _question(by_id: Mapping[int, Question], question_id: int) -> Question:
@@ -77,9 +89,9 @@ def _question(by_id: Mapping[int, Question], question_id: int) -> Question:
     return by_id[question_id]
 
 
-def _execution(question_id: int, sql: str, result: QueryResult, match: ExecutionMatch, has_rows: bool) -> Execution:
+def _execution(question_id: int, sql: str, result: QueryResult, match: ExecutionMatch, comparable: bool) -> Execution:
     message = result.message
-    if has_rows and match.correct is None:
+    if comparable and match.correct is None:
         message = f"{message}; {match.reason}" if message else match.reason
     return Execution(
         question_id=question_id,
@@ -90,7 +102,7 @@ def _execution(question_id: int, sql: str, result: QueryResult, match: Execution
         row_count=result.row_count,
         steps=result.steps,
         ms=round(result.ms, 3),
-        correct=match.correct if has_rows else None,
+        correct=match.correct if comparable else None,
         columns=tuple(shortened(name, SHOWN_CHARACTERS) for name in result.columns),
     )
 

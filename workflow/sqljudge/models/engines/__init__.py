@@ -10,7 +10,7 @@ from typing import Any
 from sqljudge.core.errors import ConfigError
 from sqljudge.models.device import fastest_dtype
 from sqljudge.models.engines.base import Backend, ModelSpec
-from sqljudge.models.engines.weights import parse_address
+from sqljudge.models.engines.weights import locate, parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Engine:
 
     `remote`: the model runs behind a server, or nowhere, so that a job needs no GPU of its own; behind a server
     `tokenizer` may name what renders chats. `reads`: whether it reads prompts; else any prompt format will do.
-    `context`: whether the row may set the context's length.
+    `context`: whether the row may set the context's length. `weights`: whether it loads weights, which must be there.
     `environment`: the file of `envs/` that its jobs run in. `check`: raises ConfigError for a row that is malformed in
     a way of its own.
     """
@@ -31,6 +31,7 @@ class Engine:
     remote: bool = False
     reads: bool = True
     context: bool = False
+    weights: bool = True
     environment: str = "gpu"
     check: Callable[[ModelSpec], Any] | None = None
 
@@ -48,6 +49,7 @@ BACKENDS = {
         dtypes=("-",),
         quantizations=("-", "none"),
         remote=True,
+        weights=False,
         environment="cpu",
         check=parse_address,
     ),
@@ -56,10 +58,11 @@ BACKENDS = {
         dtypes=("-",),
         quantizations=("-", "none"),
         remote=True,
+        weights=False,
         reads=False,
         environment="cpu",
     ),
-    "scripted": Engine("sqljudge.models.engines.scripted"),
+    "scripted": Engine("sqljudge.models.engines.scripted", weights=False),
 }
 
 
@@ -110,6 +113,24 @@ def check_prompt_format(spec: ModelSpec, prompt_format: str) -> None:
             "cannot be rendered; name one in the column 'tokenizer' (hub name or folder), or use the prompt format "
             "'raw' or 'inst'"
         )
+
+
+def check_forced(spec: ModelSpec) -> None:
+    """Check that verdicts can be forced in a model's responses. Raises ConfigError for a server and for records."""
+    engine = BACKENDS[spec.backend]
+    if engine.remote:
+        what = "a server does not tell how it splits a verdict into tokens, so none can be forced"
+        what = what if engine.reads else "records hold no forced verdicts"
+        raise ConfigError(f"{what}; use the backend transformers or vllm")
+
+
+def check_weights(spec: ModelSpec) -> None:
+    """Check that the weights of a model which are not on a hub are there; reads none.
+
+    Raises ModelError, in one line, for a folder, file or package that is missing or holds no weights.
+    """
+    if BACKENDS[spec.backend].weights:
+        locate(spec)
 
 
 def load_backend(spec: ModelSpec, *, device: str) -> Backend:
