@@ -48,7 +48,7 @@ MEASURED = {"levels": list(FORMAT.levels), "comparison": FORMAT.comparison}
 EXECUTION = {"comparison": FORMAT.comparison, "limits": config["execution"]}
 # Priorities: what model jobs wait for, model jobs, and searches, which find in the journal what judgments have asked.
 # All else fills the cores that these leave.
-FIRST, MODELS, SEARCHES = 3, 2, 1
+FIRST, MODEL_JOBS, SEARCHES = 3, 2, 1
 TABLES = tables_of(experiments_of(CONFIG))
 NEEDS = needs_of(TABLES, CONFIG)
 LABELS = {

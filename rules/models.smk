@@ -74,7 +74,7 @@ rule judge:
         benchmark_of(PATTERNS["judgments"])
     wildcard_constraints:
         discriminator=ASKING,
-    priority: MODELS
+    priority: MODEL_JOBS
     conda:
         model_env("discriminator")
     threads: model_threads
@@ -114,7 +114,7 @@ rule force:
         benchmark_of(PATTERNS["forced"])
     wildcard_constraints:
         discriminator=ASKING,
-    priority: MODELS
+    priority: MODEL_JOBS
     conda:
         model_env("discriminator")
     threads: model_threads
