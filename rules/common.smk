@@ -50,7 +50,9 @@ DATABASES = f"{DATA}/database"
 CPU_ENV = "../envs/cpu.yaml"
 MEASURED = {"levels": list(FORMAT.levels), "comparison": FORMAT.comparison}
 EXECUTION = {"comparison": FORMAT.comparison, "limits": config["execution"]}
-FIRST, BEFORE = 2, 1  # priorities: what model jobs wait for, model jobs; all else fills the cores that these leave
+# Priorities: what model jobs wait for, model jobs, and searches, which find in the journal what judgments have asked.
+# All else fills the cores that these leave.
+FIRST, MODEL_JOBS, SEARCHES = 3, 2, 1
 TABLES = tables_of(experiments_of(CONFIG))
 NEEDS = needs_of(TABLES, CONFIG)
 LABELS = {

@@ -74,7 +74,7 @@ rule judge:
         benchmark_of(PATTERNS["judgments"])
     wildcard_constraints:
         discriminator=ASKING,
-    priority: BEFORE
+    priority: MODEL_JOBS
     conda:
         model_env("discriminator")
     threads: model_threads
@@ -114,7 +114,7 @@ rule force:
         benchmark_of(PATTERNS["forced"])
     wildcard_constraints:
         discriminator=ASKING,
-    priority: BEFORE
+    priority: MODEL_JOBS
     conda:
         model_env("discriminator")
     threads: model_threads
@@ -166,7 +166,7 @@ rule plan_by_search:
         benchmark_of(of_samples("tried"))
     wildcard_constraints:
         planner=either(CONFIG.planners),
-    priority: BEFORE
+    priority: SEARCHES
     conda:
         of_search(model_env)
     threads: model_threads
