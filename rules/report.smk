@@ -9,7 +9,7 @@ from sqljudge.report.words import About, phrases, question_summary, subject
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
 ABOUT = {
-    name: About(MODELS[entry.model].parameters, entry.responds)
+    name: About(MODELS[entry.model].parameters if entry.model in MODELS else "", entry.responds)
     for name, entry in CONFIG.discriminators.items()
     if not entry.is_baseline and entry.model in MODELS
 }

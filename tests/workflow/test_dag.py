@@ -47,11 +47,12 @@ def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> 
     for n in range(1, 9):
         for form in ("csv", "md", "tex", "html", "provenance.json"):
             assert (finished.folder / f"results/tables/table{n}.{form}").stat().st_size > 0
+    assert (finished.folder / "results/tables/answer.md").stat().st_size > 0
     assert (finished.folder / "results/tables/thresholds.html").stat().st_size > 0
     assert (finished.folder / "results/tables/adaptive.html").stat().st_size > 0
     assert (finished.folder / "results/tables/contexts.html").stat().st_size > 0
     assert (finished.folder / "results/tables/search.html").stat().st_size > 0
-    for name in ("figure4", "figure5", "reliability", "pareto", "planner_costs"):
+    for name in ("figure4", "figure5", "forest", "reliability", "pareto", "planner_costs"):
         assert (finished.folder / f"results/figures/{name}.svg").stat().st_size > 0
     explorer = finished.folder / "results/explorer"
     asked = len((finished.folder / "results/questions/mini_spider.jsonl").read_text(encoding="utf-8").splitlines())
@@ -142,7 +143,7 @@ def test_code_of_a_stage_runs_that_stage_again_and_a_comment_does_not(made: Proj
 def test_a_change_in_plotting_redraws_figures_only(made: Project) -> None:
     figures = made.root / "workflow/sqljudge/report/figures/__init__.py"
     figures.write_text(figures.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    drawn = {"figure4", "figure5", "reliability", "pareto", "planner_costs"}
+    drawn = {"figure4", "figure5", "forest", "reliability", "pareto", "planner_costs"}
     assert set(made.snakemake("-n").jobs) == {*drawn, "provenance", "all", "total"}
 
 
@@ -290,7 +291,7 @@ def test_estimates_of_searches_are_bounds(made: Project) -> None:
     for file in made.folder.glob("results/journal/actor/search.tree_search*.jsonl"):
         file.unlink()
     said = made.snakemake("estimate").output
-    (row,) = (line for line in said.splitlines() if "search.tree\\_search.thinker" in line and "generator" in line)
+    (row,) = (line for line in said.splitlines() if "search.tree_search.thinker" in line and "generator" in line)
     assert "| 144 |" in re.sub(" +", " ", row), "8 questions, 6 expansions, 3 completions"
     assert "at most" in said
 
