@@ -222,7 +222,7 @@
     index = given;
     index.questions.forEach(prepare);
     const judges = new Set(index.settings.map((setting) => setting.discriminator).filter(Boolean));
-    place("about").textContent = `${index.about} ${plural(index.questions.length, "question")}, ${plural(judges.size, "discriminator")}, ${plural(index.settings.length, "setting")}. Text search covers questions, SQL, databases and messages.`;
+    place("about").textContent = `${index.about ?? ""} ${plural(index.questions.length, "question")}, ${plural(judges.size, "discriminator")}, ${plural(index.settings.length, "setting")}. Text search covers questions, SQL, databases and messages.`;
     place("list").firstElementChild.replaceChildren(...index.questions.map(item));
     fillFilters();
     listen();
