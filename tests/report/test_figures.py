@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from metric_files import Metric, experiment, merge, place
 from sqljudge.core.errors import ConfigError, DataError
@@ -16,7 +17,7 @@ from sqljudge.core.records import read_json, write_json
 from sqljudge.core.variants import Experiment
 from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.report.cells import Results, build_table, files
-from sqljudge.report.figures import DRAW, draw_figure, save_figure, write_figure
+from sqljudge.report.figures import DRAW, draw_figure, save_figure, write_about, write_figure
 from sqljudge.report.figures.bars import accuracy_by_hardness
 from sqljudge.report.figures.curves import curves_by_budget
 from sqljudge.report.figures.style import shades
@@ -200,6 +201,24 @@ def test_reliability_has_a_panel_for_each_discriminator_and_mode() -> None:
     assert [round(bar.get_height(), 4) for bar in first.patches] == [0.1875, 0.0625]
     assert [text.get_text() for text in missing.texts] == ["not run"]
     assert "s" not in {line.get_marker() for line in unscaled.lines}
+
+
+@pytest.mark.parametrize("width", [3.5, 5.4, 11.0])
+@pytest.mark.parametrize("legend", ["outside upper center", "outside lower center", ""])
+def test_what_a_figure_is_of_stands_over_everything_else_and_inside(width: float, legend: str) -> None:
+    figure = Figure(figsize=(width, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1, 2], [3, 4], label="a discriminator")
+    axes.set_title("Naive", loc="left")
+    if legend:
+        figure.legend(loc=legend)
+    write_about(figure, "dataset shop; discriminators " + "one with a long name, " * 8 + "seed 1; made 2026-01-02")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    (text,) = (each.get_window_extent(renderer) for each in figure.texts)
+    others = [axes.get_tightbbox(renderer), *(each.get_window_extent(renderer) for each in figure.legends)]
+    assert figure.bbox.x0 <= text.x0 and text.x1 <= figure.bbox.x1 and text.y1 <= figure.bbox.y1
+    assert all(each.y1 <= text.y0 + 1 for each in others if each is not None)
 
 
 def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sqljudge.core import provenance
 from sqljudge.core.errors import ConfigError
@@ -50,9 +51,18 @@ def draw_figure(name: str, experiment: Experiment, results: Results) -> Figure:
 
 
 def write_about(figure: Figure, text: str) -> None:
-    """Write what a figure is of over it, in as many lines as its width asks for."""
-    characters = int(figure.get_figwidth() * 72 / (0.55 * ABOUT_SIZE))
-    figure.suptitle(textwrap.fill(text, characters), x=0.01, ha="left", fontsize=ABOUT_SIZE)
+    """Write what a figure is of over it, in as many lines as its width asks for; the figure grows by their height."""
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 72 / (0.6 * ABOUT_SIZE)))
+    added = (len(lines) + 0.5) * 1.25 * ABOUT_SIZE / 72
+    height = figure.get_figheight()
+    figure.set_figheight(height + added)
+    share = height / (height + added)
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(rect=(0, 0, 1, share))
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
+    figure.text(0.01, 0.995, "\n".join(lines), ha="left", va="top", fontsize=ABOUT_SIZE, linespacing=1.2)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
