@@ -117,8 +117,10 @@ def test_a_response_without_its_form_scores_below_a_wrong_one_even_if_it_is_righ
 
 @pytest.mark.parametrize(
     ("right", "responses", "name"),
-    [(8, 8, "high"), (6, 8, "high"), (5, 8, "medium"), (3, 8, "medium"), (2, 8, "low"), (0, 8, "low")]
-    + [(4, 6, "high"), (2, 6, "medium"), (6, 9, "high"), (3, 9, "medium"), (5, 9, "medium")],
+    [
+        *[(8, 8, "high"), (6, 8, "high"), (5, 8, "medium"), (3, 8, "medium"), (2, 8, "low"), (0, 8, "low")],
+        *[(4, 6, "high"), (2, 6, "medium"), (6, 9, "high"), (3, 9, "medium"), (5, 9, "medium"), (2, 9, "low")],
+    ],
 )
 def test_bands_are_the_same_at_their_borders_in_training_and_monitoring(right: int, responses: int, name: str) -> None:
     assert rewards.band(right, responses) == name
