@@ -3,7 +3,7 @@
 Both sides train the same model of random weights on the same random prompts with the same reward, each in a process of
 its own; what is timed is whole steps, after one to warm up. Needs the training environment (requirements-train.txt).
 
-    python benchmarks/training.py --shape qwen2-1.5b --device cuda          # the paper's shape, 8 completions of 512 tokens
+    python benchmarks/training.py --shape qwen2-1.5b --device cuda              # 8 completions of 512 tokens
     python benchmarks/training.py --shape tiny --budget 32 --prompt-tokens 16   # a minute on a CPU, to try the script
 """
 
@@ -41,9 +41,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shapes.write_model(options.shape, options.dtype, options.device, Path(folder) / "model")
         size = f"{options.prompts} x {options.generations} responses of {options.budget} tokens"
-        print(
-            f"{options.shape}, {options.dtype}, {options.device}, {os.cpu_count()} cores: {size}, LoRA rank {options.rank}"
-        )
+        where = f"{options.shape}, {options.dtype}, {options.device}, {os.cpu_count()} cores"
+        print(f"{where}: {size}, LoRA rank {options.rank}")
         for side in options.sides:
             found[side] = child(side, folder)
             print(f"{side:>6}: {json.dumps(found[side])}", flush=True)

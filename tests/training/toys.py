@@ -18,7 +18,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 LETTERS = [*'abcdefghijklmnopqrstuvwxyz0123456789 .:?\n{}"\\']
-WORDS = ["<unk>", "<s>", "</s>", *LETTERS, *"AYN", "<think>", "</think>"]
+ADDED = ("<think>", "</think>", " Yes", " No", " true", " false")
+WORDS = ["<unk>", "<s>", "</s>", *LETTERS, *"AYN", *ADDED]
 
 
 def save_tiny(folder: Path, *, hidden: int = 32, layers: int = 2, spread: float = 0.1, seed: int = 0) -> Path:
@@ -40,7 +41,7 @@ def save_tiny(folder: Path, *, hidden: int = 32, layers: int = 2, spread: float 
     LlamaForCausalLM(config).save_pretrained(folder)
     inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    inner.add_tokens([AddedToken(word, normalized=False) for word in ("<think>", "</think>")])
+    inner.add_tokens([AddedToken(word, normalized=False) for word in ADDED])
     fast = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
     fast.save_pretrained(folder)
     return folder

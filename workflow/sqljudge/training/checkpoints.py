@@ -11,7 +11,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,28 @@ def last_checkpoint(folder: Path) -> Path | None:
     return next((path for path in reversed(found) if (path / MARK).is_file()), None)
 
 
-def mark(checkpoint: Path, state: Mapping[str, Any]) -> None:
-    """Say that a checkpoint is whole, with the state of everything that its trainer does not know."""
-    write_json(checkpoint / MARK, state)
+def mark(checkpoint: Path, state: Mapping[str, Any], seconds: float) -> None:
+    """Say that a checkpoint is whole, with the state of all that its trainer does not know, and the seconds so far."""
+    write_json(checkpoint / MARK, {"state": state, "seconds": round(seconds, 3)})
 
 
 def marked_state(checkpoint: Path) -> dict[str, Any]:
     """The state that a checkpoint was marked with."""
-    state: dict[str, Any] = parse_json((checkpoint / MARK).read_text(encoding="utf-8"))
+    state: dict[str, Any] = _marked(checkpoint)["state"]
     return state
+
+
+def _marked(checkpoint: Path) -> dict[str, Any]:
+    marked: dict[str, Any] = parse_json((checkpoint / MARK).read_text(encoding="utf-8"))
+    return marked
+
+
+def stopwatch(folder: Path) -> Callable[[], float]:
+    """A function that gives the seconds since now, and those that went into the last whole checkpoint."""
+    checkpoint = last_checkpoint(folder)
+    before = _marked(checkpoint)["seconds"] if checkpoint else 0.0
+    start = time.monotonic()
+    return lambda: before + time.monotonic() - start
 
 
 def training_key(**parts: Any) -> str:

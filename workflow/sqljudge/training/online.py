@@ -19,7 +19,7 @@ import torch
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.records import parse_json, write_json
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
-from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state
+from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state, stopwatch
 from sqljudge.training.curricula import Ladder, one_shot
 from sqljudge.training.items import Item
 from sqljudge.training.methods import Settings, method_of
@@ -346,11 +346,11 @@ def online_trainer(rollouts: Rollouts, *, steps: int, folder: Path, device: str)
     except ImportError as error:
         raise ModelError(f"{MISSING} ({error.name})") from error
 
-    settings, policy = rollouts.settings, rollouts.policy
+    settings, policy, spent = rollouts.settings, rollouts.policy, stopwatch(folder)
 
     class Saves(TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", rollouts.state())
+            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", rollouts.state(), spent())
 
     class Trainer(GRPOTrainer):  # type: ignore[misc]
         rows: list[Row]
@@ -398,6 +398,7 @@ def online_trainer(rollouts: Rollouts, *, steps: int, folder: Path, device: str)
     trainer.remove_callback(PrinterCallback)
     if getattr(trainer, "ref_model", None) is not None:  # TRL reads it from the path in the model's settings
         trainer.accelerator.unwrap_model(trainer.ref_model).load_state_dict(before)
+    trainer.spent = spent
     policy.trained = trainer.accelerator.unwrap_model(trainer.model)
     return trainer
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import Judgment
+from sqljudge.core.records import CORRECT_THRESHOLD, Judgment
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Completion, Prompt
 from sqljudge.sql.sandbox import QueryJob, QueryResult, Sandbox
 from sqljudge.stages.force import SPELLINGS, WORDS, Thought
@@ -25,6 +25,8 @@ from sqljudge.training.rewards import SATISFIED, THINK, THOUGHT, Response, Rows,
 Chat = Callable[[str, str], Prompt]
 Choose = Callable[[Sequence[ChoiceRequest]], Sequence[Choice]]
 RESULT = "result"
+NOTHING = Completion("", (), (), (), "length", 0)
+"""A response without a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,14 @@ class Task:
             extras=lambda question, sql: shown,
         )
 
+    def closed(self, item: Item, completion: Completion = NOTHING) -> Prompt:
+        """The prompt of the verdict that is forced after a response; after no response, by default."""
+        if self.closing is None:
+            raise ConfigError("forced verdicts need what closes a thought; name it in `forced.prompt`")
+        closing = fill(self.closing, item.as_question(), sql=item.sql, framing=Framing("raw"), chat=self.chat).text
+        thought = Thought(self.prompt(item), as_judgment(item, completion), closing, self.closing.user.strip())
+        return thought.forced(len(completion.token_ids))[0]
+
     def opened(self, prompt: Prompt) -> bool:
         """Whether a prompt has opened a thought that it does not close."""
         return prompt.text.rfind(THINK) > prompt.text.rfind(THOUGHT)
@@ -84,19 +94,13 @@ class Task:
 
     def forced(self, items: Sequence[Item], completions: Sequence[Completion], choose: Choose) -> list[float]:
         """The probability that each forced verdict gives to its item's label, of true and false together."""
-        if self.closing is None:
-            raise ConfigError(
-                "forced verdicts need what closes a thought; name it in the configuration's `forced.prompt`"
-            )
-        requests = []
-        for item, completion in zip(items, completions, strict=True):
-            closed = fill(self.closing, item.as_question(), sql=item.sql, framing=Framing("raw"), chat=self.chat).text
-            thought = Thought(self.prompt(item), as_judgment(item, completion), closed, self.closing.user.strip())
-            requests.append(ChoiceRequest(thought.forced(len(completion.token_ids))[0], WORDS, SPELLINGS))
+        prompts = [self.closed(item, each) for item, each in zip(items, completions, strict=True)]
         found = []
-        for item, choice in zip(items, choose(requests), strict=True):
+        for item, choice in zip(
+            items, choose([ChoiceRequest(each, WORDS, SPELLINGS) for each in prompts]), strict=True
+        ):
             true, false = choice.probabilities
-            share = true / (true + false) if true + false else 0.5
+            share = true / (true + false) if true + false else CORRECT_THRESHOLD
             found.append(share if item.label else 1 - share)
         return found
 
