@@ -23,6 +23,7 @@ from sqljudge.experiments.checks import check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.models.engines import BACKENDS, weights_label
+from sqljudge.models.engines.weights import TRAINED
 from sqljudge.report.specs import tables_of
 
 try:
@@ -75,6 +76,8 @@ wildcard_constraints:
     base=either(CONFIG.contexts),
     pool=either([POOL, *(f"{g}.{d}" for g in CONFIG.generators for d in CONFIG.decodings)]),
     model=either(MODELS),
+    training=either(CONFIG.trainings),
+    data=either(CONFIG.training_data),
 
 
 def of_samples(kind):

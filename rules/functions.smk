@@ -49,17 +49,18 @@ def model_row(role):
     return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
 
 
+def folder_of(name):
+    """The folder that the run makes of a model that is trained or comes as a GGUF file, or the records; else nothing."""
+    model = MODELS[name]
+    if model.backend == "recorded":
+        return [str(resolve(model.source))]
+    packed = model.source.endswith(".gguf") and model.backend == "transformers"
+    return [f"results/models/{model.name}"] if packed or model.source.startswith(TRAINED) else []
+
+
 def weights_of(role):
-    """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
-
-    def folder(wildcards):
-        model = MODELS[entry_of(role)(wildcards).model]
-        if model.backend == "recorded":
-            return [str(resolve(model.source))]
-        packed = model.source.endswith(".gguf") and model.backend == "transformers"
-        return [f"results/models/{model.name}"] if packed else []
-
-    return folder
+    """An input function: what `folder_of` says of the model of a job's generator or discriminator."""
+    return lambda wildcards: folder_of(entry_of(role)(wildcards).model)
 
 
 def backend_of(role):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from sqljudge.core.errors import ConfigError
@@ -15,11 +16,14 @@ from sqljudge.experiments.jobs import framing_of
 from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import BACKENDS, check_prompt_format
 from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import TRAINED
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
 from sqljudge.stages.generate import EXTRACTIONS
 from sqljudge.stages.prompts import read_template
 from sqljudge.stages.search.run import STRATEGIES
+from sqljudge.training.methods import method_of as training_method
+from sqljudge.training.methods import settings_of as training_settings
 
 Models = Mapping[str, ModelSpec]
 
@@ -47,6 +51,7 @@ def check_references(config: Config, models: Models) -> None:
         _check_settings(f"experiments.{table}", settings, config, models)
         for place, row in enumerate(getattr(settings, "extra_rows", None) or ()):
             _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
+    _check_trainings(config, models)
     experiments = experiments_of(config)
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
@@ -126,6 +131,66 @@ def _check_settings(where: str, part: Part, config: Config, models: Models) -> N
             if scorings != {FORCED}:
                 what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
                 _refuse(f"{where}.{key}", what)
+
+
+FILES_OF_DATA = ("file", "tables", "databases", "judgments", "candidates", "questions")
+
+
+def _check_trainings(config: Config, models: Models) -> None:
+    """Check trainings and what they are trained on, and that each trained model has a training that ends."""
+    for name, data in config.training_data.items():
+        for key in FILES_OF_DATA:
+            file, where = getattr(data, key, ""), f"training_data.{name}.{key}"
+            if not file or not isinstance(file, str):
+                continue
+            if not resolve(file).exists():
+                _refuse(where, f"{file} does not exist; correct it")
+            if is_written(resolve(file)):
+                _refuse(where, f"{file} lies in a folder that the run writes and deletes; copy it elsewhere")
+            if any(resolve(file).samefile(other) for other in _evaluated_files(config)):
+                _refuse(where, f"{file} is evaluated; train on other questions")
+    for name, training in config.trainings.items():
+        where = f"trainings.{name}"
+        _check_defined(f"{where}.model", training.model, models)
+        _check_defined(f"{where}.data", training.data, config.training_data)
+        base = models[training.model]
+        if base.backend not in ("transformers", "vllm"):
+            _refuse(
+                f"{where}.model", f"'{training.model}' has no weights that can be trained; name one of transformers"
+            )
+        if base.quantization != "none":
+            _refuse(f"{where}.model", f"'{training.model}' has weights in fewer bits; add a row with quantization none")
+        with _at(f"{where}.settings"):
+            training_settings(training.method, training.settings)
+        tasks, kind = training_method(training.method).tasks, config.training_data[training.data].kind
+        asked = {"sat": "sat", "questions": "query"}.get(kind, "judge")
+        if asked not in tasks and kind != "file":
+            what = f"the method '{training.method}' learns from data that ask for: {', '.join(tasks)}"
+            _refuse(f"{where}.data", f"{what}; '{training.data}' asks for: {asked}")
+        if kind != "sat":
+            if not training.prompt:
+                _refuse(f"{where}.prompt", "it is missing; name the template that the model is to be asked with")
+            with _at(f"{where}.prompt"):
+                read_template(resolve(training.prompt), required=("question",), further=("result",))
+        with _at(f"{where}.prompt_format"):
+            check_prompt_format(base, training.prompt_format)
+    for name, spec in models.items():
+        chain, training_name = [name], spec.source.removeprefix(TRAINED)
+        while spec.source.startswith(TRAINED):
+            if spec.backend not in ("transformers", "vllm"):
+                _refuse("models_table", f"model '{name}': a trained model has weights; use transformers or vllm")
+            _check_defined(f"models_table, model '{name}', source", training_name, config.trainings)
+            spec = models[config.trainings[training_name].model]
+            if spec.name in chain:
+                _refuse("models_table", f"model '{name}' is trained from itself; name another base model")
+            chain.append(spec.name)
+            training_name = spec.source.removeprefix(TRAINED)
+
+
+def _evaluated_files(config: Config) -> list[Path]:
+    source = resolve(config.dataset.source) if config.dataset.source else None
+    named = [source / config.dataset.questions_file] if source and source.is_dir() else []
+    return [file for file in (*named, *map(resolve, filter(None, [config.pool.file]))) if file.is_file()]
 
 
 def _check_planners(table: str, experiment: Experiment, config: Config) -> None:

@@ -12,13 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import FAILURE_SCORE
-from sqljudge.sql.sandbox import Row
 
-Rows = Sequence[Row]
+if TYPE_CHECKING:
+    from sqljudge.sql.sandbox import Row
+
+Rows = Sequence["Row"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,8 +188,8 @@ def _versions() -> dict[str, str]:
 
 
 def folder_digest(folder: Path) -> str:
-    """The digest of all files of a folder, by their names."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The digest of all files of a folder, by their names; hidden ones, such as Snakemake's, left out."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return text_digest("".join(f"{path.relative_to(folder)}\0{file_digest(path)}\n" for path in files))
 
 
