@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from toys import rollouts, save_tiny
+from toys import Echo, rollouts, save_tiny
 
 pytest.importorskip("trl", reason="TRL is not installed (requirements-train.txt)")
 pytest.importorskip("peft", reason="peft is not installed (requirements-train.txt)")
 
-from sqljudge.training.online import train_online
+from sqljudge.training.online import online_trainer, train_online
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,178 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
         for t in (resumed, trained)
     ]
     assert steps[0] == steps[1]
+
+
+# --- traps ------------------------------------------------------------------------------------------------------------
+
+
+def first_batch(trainer: Any, rows: Any) -> dict[str, Any]:
+    """What TRL makes of the first batch."""
+    trainer.model.train()
+    batch = [{"prompt": number} for number in rows for _ in range(trainer.num_generations)]
+    output: dict[str, Any] = trainer._generate_and_score_completions(batch)
+    return output
+
+
+@pytest.mark.parametrize(("updates", "stored"), [(1, False), (2, True), (4, True)])
+def test_with_several_updates_a_batch_the_ratio_is_not_silently_one(
+    tiny_folder: Path, tmp_path: Path, updates: int, stored: bool
+) -> None:
+    """TRL stores old log-probabilities only where a generation serves several steps; the ratio is exactly 1 without."""
+    made = rollouts(tiny_folder, "laser", prompts=2, generations=4, updates=updates, micro=1, beta=0.0)
+    trainer = online_trainer(made, steps=8, folder=tmp_path, device="cpu")
+    assert trainer.args.gradient_accumulation_steps == 8 // updates
+    assert ("old_per_token_logps" in first_batch(trainer, "01")) is stored
+    assert trainer.args.save_steps % updates == 0, "a checkpoint within a batch does not resume"
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_reference_is_the_model_as_training_began(tiny_folder: Path, tmp_path: Path, rank: int) -> None:
+    """TRL loads it from the path in the model's settings: of a cold start in memory, that is the base model's."""
+    made = rollouts(tiny_folder, "hapo", prompts=1, generations=4, beta=0.1, rank=rank)
+    with torch.no_grad():
+        for part in made.policy.backend.model.parameters():
+            part.mul_(1.5)
+    trainer = online_trainer(made, steps=1, folder=tmp_path, device="cpu")
+    output = first_batch(trainer, "0")
+    ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+    logits = made.policy.backend.model(ids).logits[:, -output["completion_ids"].size(1) - 1 : -1]
+    expected = logits.log_softmax(-1).gather(-1, output["completion_ids"][..., None])[..., 0]
+    mask = output["completion_mask"].bool()
+    temperature = made.settings.temperature
+    expected = (logits / temperature).log_softmax(-1).gather(-1, output["completion_ids"][..., None])[..., 0]
+    assert torch.allclose(output["ref_per_token_logps"][mask], expected[mask], atol=1e-4)
+
+
+def test_truncated_responses_teach_nothing_where_they_are_masked(tiny_folder: Path, tmp_path: Path) -> None:
+    made = rollouts(
+        tiny_folder, "one_shot", prompts=1, generations=4, budget=1, mask_truncated=True, beta=0.0, entropy=0.0
+    )
+    before = {name: part.clone() for name, part in made.policy.backend.model.named_parameters()}
+    trainer = train_online(made, steps=2, folder=tmp_path, device="cpu")
+    if all(row["completions/clipped_ratio"] == 1 for row in trainer.state.log_history if "loss" in row):
+        assert equal(weights(trainer), before)
+    else:
+        pytest.fail("a response ended within one token: choose another seed")
+
+
+def test_a_response_that_nobody_can_check_moves_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    made = rollouts(tiny_folder, "one_shot", prompts=1, generations=4, beta=0.0)
+    made.reward = lambda responses: [None, 1.0, 0.0, 1.0]
+    output = first_batch(online_trainer(made, steps=1, folder=tmp_path, device="cpu"), "0")
+    assert output["advantages"][0] == 0
+    assert output["advantages"][1] == output["advantages"][3] > 0 > output["advantages"][2]
+
+
+def test_groups_of_equal_rewards_are_drawn_anew_for_other_prompts(tiny_folder: Path) -> None:
+    made = rollouts(tiny_folder, "one_shot", prompts=2, generations=2, resamples=3)
+    made.items = rollouts(tiny_folder, "hapo", prompts=2, generations=2).items
+    asked: list[list[str]] = []
+
+    def reward(responses: Any) -> list[float | None]:
+        asked.append([each.prompt for each in responses])
+        dull = len(asked) < 3
+        return [0.0 if dull else float(i % 2) for i in range(len(responses))]
+
+    made.reward = reward
+    rows = made.batch([0, 0, 1, 1], 0)
+    assert len(asked) == 3
+    assert [row.reward for row in rows] == [0.0, 1.0, 0.0, 1.0]
+    assert [row.item.id for row in rows] == asked[-1]
+    assert made.counts["generated"] > made.counts["trained"]
+
+
+def test_the_engine_answers_with_the_adapter_merged(tiny_folder: Path, tmp_path: Path) -> None:
+    made = rollouts(tiny_folder, "hapo", prompts=2, generations=4, rank=4, learning_rate=0.05, beta=0.0)
+    trainer = train_online(made, steps=3, folder=tmp_path, device="cpu")
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        before = made.policy.backend.model(ids).logits
+        made.policy.refresh()
+        merged, adapted = made.policy.backend.model(ids).logits, trainer.model(ids).logits
+    assert torch.allclose(merged, adapted, atol=1e-4)
+    assert not torch.allclose(before, adapted, atol=1e-4), "the training changed nothing"
+
+
+# --- AdaptThink -------------------------------------------------------------------------------------------------------
+
+ADAPTIVE = {"prompts": 2, "generations": 4, "skip_budget": 6, "references": 4, "micro": 4}
+
+
+def test_half_of_the_responses_skip_the_thought_and_each_has_its_own_budget_and_advantage(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    made = rollouts(tiny_folder, "adapt_think", task=Echo("<think>"), **ADAPTIVE)
+    made.references = {item.id: 0.25 for item in made.items}
+    trainer = online_trainer(made, steps=1, folder=tmp_path, device="cpu")
+    output = first_batch(trainer, "01")
+    rows = trainer.rows
+    assert [row.skips for row in rows] == [True, True, False, False] * 2
+    thought = made.policy.encode(Echo("<think></think>").prompt(made.items[0]))[-1]
+    assert [row.ids[0] == thought for row in rows] == [row.skips for row in rows]
+    assert max(len(row.completion.token_ids) for row in rows if row.skips) <= 6
+    assert max(len(row.completion.token_ids) for row in rows if not row.skips) > 6
+    expected = [float(bool(row.response.right)) - 0.25 + 0.05 * row.skips for row in rows]
+    assert output["advantages"].tolist() == pytest.approx(expected)
+    assert output["old_per_token_logps"][:, 0].tolist() == pytest.approx([math.log(0.5)] * 8)
+    assert trainer.args.importance_sampling_level == "sequence"
+
+
+def test_adapt_think_needs_a_prompt_that_opens_a_thought(tiny_folder: Path) -> None:
+    from sqljudge.core.errors import ConfigError
+
+    made = rollouts(tiny_folder, "adapt_think", **ADAPTIVE)
+    with pytest.raises(ConfigError, match="ends in <think>"):
+        made.batch([0] * 8, 0)
+
+
+def test_references_are_measured_once_and_read_after_a_resume(tiny_folder: Path, tmp_path: Path) -> None:
+    made = rollouts(tiny_folder, "adapt_think", task=Echo("<think>"), **ADAPTIVE)
+    made.measure_references(tmp_path / "references.json")
+    assert made.references.keys() == {item.id for item in made.items}
+    assert all(0 <= value <= 1 for value in made.references.values())
+    again = rollouts(tiny_folder, "adapt_think", task=Echo("<think>"), **ADAPTIVE)
+    again.policy.generate = lambda requests: pytest.fail("they are known")  # type: ignore[method-assign]
+    again.measure_references(tmp_path / "references.json")
+    assert again.references == made.references
+
+
+# --- SATURN -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_step_begins_when_the_present_one_is_solved(tiny_folder: Path) -> None:
+    from sqljudge.training.data import from_sat
+
+    class Solved(Echo):
+        share = 0.0
+
+        def prompt(self, item: Any) -> Any:
+            return super().prompt(item.__class__("1", "1", question="a"))
+
+        def responses(self, items: Any, completions: Any) -> Any:
+            found = [
+                rewards.Response(item.id, "", each.token_ids, right=True)
+                for item, each in zip(items, completions, strict=True)
+            ]
+            return [
+                rewards.Response(r.prompt, "", r.tokens, right=i < self.share * len(found), answer="1:A")
+                for i, r in enumerate(found)
+            ]
+
+    from sqljudge.training import rewards
+
+    items, _ = from_sat(steps=[[2, 3, 3], [2, 3, 4]], number=4, validation=4, seed=0)
+    task = Solved()
+    made = rollouts(
+        tiny_folder, "saturn", items=[item for item in items if not item.validation], task=task, generations=2, every=1
+    )
+    made.validation = [item for item in items if item.validation]
+
+    def level(step: int, share: float) -> set[str]:
+        object.__setattr__(task, "share", share)
+        return {row.item.group for row in made.batch([2 * step, 2 * step, 2 * step + 1, 2 * step + 1], step)}
+
+    assert level(0, 0.5) == {"2-3-3"}
+    assert level(1, 1.0) == {"2-3-4"}
+    assert level(2, 1.0) == {"2-3-4"}
+    assert made.state()["ladder"] == {"level": 1}
