@@ -132,16 +132,7 @@ def test_a_finished_training_is_not_run_again_unless_something_of_it_changes(pro
     ("change", "value", "said"),
     [
         ("trainings.verdicts.method", "verdicts", "did you mean 'verdict'"),
-        ("trainings.verdicts.settings", {"alpha": 1}, "the method 'verdict' has no setting 'alpha'"),
-        ("trainings.verdicts.data", "pair", "did you mean 'pairs'"),
-        ("trainings.verdicts.model", "actor", "no weights to train"),
-        ("trainings.verdicts.model", "tiny-trained", "is trained from itself"),
-        ("trainings.verdicts.prompt", "", "name the template"),
-        ("trainings", {}, "'verdicts' is not defined"),
-        ("training_data.pairs.file", "gone.jsonl", "gone.jsonl does not exist"),
         ("training_data.pairs.file", "resources/mini_spider/dev.json", "is evaluated"),
-        ("training_data.pairs.file", "resources/mini_spider/pool.json", "is evaluated"),
-        ("training_data.pairs.kind", "pair", "'pair' is not possible"),
     ],
 )
 def test_a_training_that_cannot_be_is_refused_before_anything_runs(

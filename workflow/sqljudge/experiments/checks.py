@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
+from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of
@@ -149,15 +150,14 @@ def _check_trainings(config: Config, models: Models) -> None:
                 _refuse(where, f"{file} lies in a folder that the run writes and deletes; copy it elsewhere")
             if any(resolve(file).samefile(other) for other in _evaluated_files(config)):
                 _refuse(where, f"{file} is evaluated; train on other questions")
+        _check_databases(name, data, config)
     for name, training in config.trainings.items():
         where = f"trainings.{name}"
         _check_defined(f"{where}.model", training.model, models)
         _check_defined(f"{where}.data", training.data, config.training_data)
         base = models[training.model]
         if base.backend not in ("transformers", "vllm"):
-            _refuse(
-                f"{where}.model", f"'{training.model}' has no weights that can be trained; name one of transformers"
-            )
+            _refuse(f"{where}.model", f"'{training.model}' has no weights to train; name a model of transformers")
         if base.quantization != "none":
             _refuse(f"{where}.model", f"'{training.model}' has weights in fewer bits; add a row with quantization none")
         with _at(f"{where}.settings"):
@@ -185,6 +185,21 @@ def _check_trainings(config: Config, models: Models) -> None:
                 _refuse("models_table", f"model '{name}' is trained from itself; name another base model")
             chain.append(spec.name)
             training_name = spec.source.removeprefix(TRAINED)
+
+
+def _check_databases(name: str, data: Any, config: Config) -> None:
+    """Check that questions to train on are over other databases than those of the files that are evaluated.
+
+    What cannot be read here (items, an archive, a download) is checked when the training data are made.
+    """
+    if data.kind not in ("questions", "mutations"):
+        return
+    with _at(f"training_data.{name}.file"):
+        evaluated = {db_id for file in _evaluated_files(config) for db_id in databases_of(file)}
+        both = sorted(evaluated & set(databases_of(resolve(data.file))))
+    if both:
+        what = f"its database '{both[0]}' is evaluated; leave the questions over it out"
+        _refuse(f"training_data.{name}.file", f"{data.file}: {what}")
 
 
 def _evaluated_files(config: Config) -> list[Path]:

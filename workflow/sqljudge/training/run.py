@@ -156,7 +156,7 @@ def _train(
         for row in trainer.state.log_history
         if "loss" in row
     ]
-    write_text(made / LOG, "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(made / LOG, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
     record = {
         "training": name,
         "key": key,
