@@ -4,6 +4,7 @@ from sqljudge.training.methods import method_of
 
 READ = ("file", "tables", "judgments", "candidates", "questions")
 TRAINED_BY = {
+    "probe": ("training.probe", "training.offline", "training.tasks", "training.policy"),
     "offline": ("training.offline", "training.losses", "training.tasks", "training.policy"),
     "online": ("training.online", "training.rewards", "training.curricula", "training.tasks", "training.policy"),
 }

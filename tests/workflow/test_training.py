@@ -53,23 +53,26 @@ def project(tmp_path: Path) -> Project:
     made.change("discriminators.before", {"model": "tiny", "method": "yes_no"})
     made.change("discriminators.after", {"model": "tiny-trained", "method": "yes_no"})
     made.change("contexts.no_schema.yes_no", "tiny.txt")
-    judged = {"table1": {"discriminators": ["before", "after"], "budget": 60}}
+    judged = {"training": {"discriminators": ["before", "after"], "budgets": [60], "scorings": ["soft"]}}
+    judged["training"] |= {"modes": ["naive"], "context": "no_schema", "baselines": ["random", "executable"]}
     made.change("experiments", dict.fromkeys(made.settings["experiments"]) | judged)
     return made
 
 
 def test_a_training_is_planned_without_a_model_and_its_model_judges_as_any_other(project: Project) -> None:
     shutil.move(project.folder / "tiny", project.folder / "elsewhere")
-    plan = project.snakemake("-n", "table1")
+    plan = project.snakemake("-n", "results/tables/training.csv")
     assert plan.code == 0, plan.output
     assert [plan.jobs[rule] for rule in ("prepare_training", "train", "merge_trained", "judge")] == [1, 1, 1, 2]
     shutil.move(project.folder / "elsewhere", project.folder / "tiny")
-    run = project.snakemake("table1")
+    run = project.snakemake("results/tables/training.csv")
     assert run.code == 0, run.output
     record = json.loads((project.folder / "results/training/verdicts/run.json").read_text())
     assert record["data"]["licence"] == "CC0-1.0"
     assert record["data"]["databases"] == ["own"]
     assert record["tokens"]["trained"] > 0
+    rows = (project.folder / "results/tables/training.csv").read_text().splitlines()
+    assert len(rows) > 4
     judged = project.folder / "results/judgments"
     before, after = (json.loads((judged / who / "no_schema/pool.run.json").read_text()) for who in ("before", "after"))
     assert before["model"]["revision"] != after["model"]["revision"]
@@ -139,4 +142,4 @@ def test_a_training_that_cannot_be_is_refused_before_anything_runs(
     project: Project, change: str, value: Any, said: str
 ) -> None:
     project.change(change, value)
-    assert said in project.refused("-n", "table1")
+    assert said in project.refused("-n", "results/tables/training.csv")

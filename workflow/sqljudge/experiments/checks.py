@@ -54,6 +54,7 @@ def check_references(config: Config, models: Models) -> None:
             _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
     _check_trainings(config, models)
     experiments = experiments_of(config)
+    _check_before(config, models)
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
         _check_planners(table, experiment, config)
@@ -185,6 +186,27 @@ def _check_trainings(config: Config, models: Models) -> None:
                 _refuse("models_table", f"model '{name}' is trained from itself; name another base model")
             chain.append(spec.name)
             training_name = spec.source.removeprefix(TRAINED)
+
+
+def _check_before(config: Config, models: Models) -> None:
+    """Check that the first discriminator of the table `training` asks the model that the others were trained from."""
+    settings = config.experiments.get("training")
+    if settings is None:
+        return
+    first, *others = list(getattr(settings, "discriminators", [""]))
+    before = models[config.discriminators[first].model]
+    for name in others:
+        chain = [models[config.discriminators[name].model]]
+        while chain[-1].source.startswith(TRAINED):
+            chain.append(models[config.trainings[chain[-1].source.removeprefix(TRAINED)].model])
+        if before.name in [spec.name for spec in chain[1:]]:
+            continue
+        where = "experiments.training.discriminators"
+        twin = next((spec.name for spec in chain if spec.source == before.source), "")
+        if twin:
+            what = f"'{first}' asks '{before.name}', which is '{twin}' under another name"
+            _refuse(where, f"{what}; let it ask '{twin}', from which '{name}' was trained")
+        _refuse(where, f"'{name}' was not trained from '{before.name}', which the first one asks; put its base first")
 
 
 def _check_databases(name: str, data: Any, config: Config) -> None:

@@ -68,7 +68,11 @@ def cells(spec: TableSpec, experiment: Experiment) -> set[tuple[str, Variant]]:
     Raises ConfigError where the experiment lacks a setting of the table.
     """
     places = product(_lines(spec, experiment, {}, ()), _columns(spec, experiment, HARDNESS, {}))
-    shown = {(measure.kind, replace(line.variant, **own)) for line, (_, measure, own) in places}
+    shown = {
+        (measure.kind, replace(line.variant, **own))
+        for line, (_, measure, own) in places
+        if _compared(measure, line.variant)
+    }
     return {(kind, cell_of(kind, each)) for kind, each in (*shown, *(spec.drawn(experiment) if spec.drawn else ()))}
 
 
@@ -102,7 +106,10 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
             if metric is not None:
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
-            row.append(_cell(path(measure.kind, variant), metric, measure, published))
+            if _compared(measure, variant):
+                row.append(_cell(path(measure.kind, variant), metric, measure, published))
+            else:
+                row.append(Cell(status="no data"))
         rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
@@ -181,7 +188,13 @@ def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> 
     pool = f"{own.pop('generator')}.{own.pop('decoding')}" if "generator" in own else POOL
     if spec.planner == GREEDY:
         return greedy_variant(pool)
-    return Variant(pool, **own, base=experiment.contexts[0], checkpoints=tuple(sorted(experiment.checkpoints)))
+    base = experiment.values(spec.against)[0]
+    return Variant(pool, **own, base=base, checkpoints=tuple(sorted(experiment.checkpoints)))
+
+
+def _compared(measure: Measure, variant: Variant) -> bool:
+    """Whether a row has what a column shows: a baseline is not compared with the discriminator before training."""
+    return measure.kind != "training" or bool(variant.base)
 
 
 def _cell(place: str, metric: Metric | None, measure: Measure, published: float | None) -> Cell:

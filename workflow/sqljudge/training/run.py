@@ -19,9 +19,9 @@ from sqljudge.models.device import device_name, own_device
 from sqljudge.models.engines import spec_of
 from sqljudge.stages.force import read_closing
 from sqljudge.stages.prompts import Framing, read_template
-from sqljudge.training.checkpoints import keep, stored, training_key
+from sqljudge.training.checkpoints import keep, stopwatch, stored, training_key
 from sqljudge.training.items import Item, read_items, read_note
-from sqljudge.training.methods import JUDGE, ONLINE, SAT, Settings, method_of, settings_of
+from sqljudge.training.methods import JUDGE, ONLINE, PROBE, SAT, Settings, method_of, settings_of
 from sqljudge.training.tasks import RESULT, Task
 
 TIMES = ("runtime", "samples_per_second", "steps_per_second", "step_time", "flos")
@@ -127,6 +127,7 @@ def _train(
 ) -> None:
     from sqljudge.training.offline import train_offline
     from sqljudge.training.online import Rollouts, train_online
+    from sqljudge.training.probe import train_probe
 
     shutil.rmtree(made, ignore_errors=True)
     training = [item for item in items if not item.validation]
@@ -135,6 +136,11 @@ def _train(
         rollouts = Rollouts(policy, task, training, validation, method, settings, seed)
         trainer = train_online(rollouts, steps=steps, folder=folder, device=device)
         counts = rollouts.counts
+        model, logged, spent = _of_trainer(trainer)
+    elif method_of(method).trainer == PROBE:
+        spent = stopwatch(folder)
+        model, said, tokens = train_probe(policy, task, items, settings)
+        counts, logged = {"generated": 0, "prompted": 0, "trained": tokens}, [said]
     else:
         trainer = train_offline(
             policy,
@@ -148,14 +154,11 @@ def _train(
             device=device,
         )
         counts = trainer.counts
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(made / ADAPTER)
+        model, logged, spent = _of_trainer(trainer)
+    model.save_pretrained(made / ADAPTER)
     for page in (made / ADAPTER).glob("README.md"):
         page.unlink()
-    rows = [
-        {name: value for name, value in row.items() if not any(part in name for part in TIMES)}
-        for row in trainer.state.log_history
-        if "loss" in row
-    ]
+    rows = [{name: value for name, value in row.items() if not any(part in name for part in TIMES)} for row in logged]
     write_text(made / LOG, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
     record = {
         "training": name,
@@ -167,7 +170,7 @@ def _train(
         "base": policy.backend.identity(),
         "data": dict(note),
         "tokens": counts,
-        "seconds": round(trainer.spent(), 3),
+        "seconds": round(spent(), 3),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "device": device_name(device),
         "versions": _versions(),
@@ -175,6 +178,11 @@ def _train(
         "adapter": folder_digest(made / ADAPTER),
     }
     write_json(made / RUN, record)
+
+
+def _of_trainer(trainer: Any) -> tuple[Any, list[dict[str, Any]], Any]:
+    rows = [row for row in trainer.state.log_history if "loss" in row]
+    return trainer.accelerator.unwrap_model(trainer.model), rows, trainer.spent
 
 
 def _versions() -> dict[str, str]:
