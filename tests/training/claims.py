@@ -56,17 +56,8 @@ def cold_start(folder: Path, traces: Sequence[Item], seed: int, steps: int = 150
     policy = Policy(ModelSpec("tiny", str(folder / "random"), dtype="float32"), "cpu")
     task = Task(PromptTemplate("${question}:", ""), Framing("raw"), lambda user, opening: Prompt(user + opening))
     settings = settings_of("sft", {"learning_rate": 3e-3, "batch": 32, "micro": 32, "rank": 0, "save_every": 10**6})
-    trainer = train_offline(
-        policy,
-        task,
-        traces,
-        method="sft",
-        settings=settings,
-        steps=steps,
-        seed=seed,
-        folder=folder / "run",
-        device="cpu",
-    )
+    told: dict[str, Any] = {"method": "sft", "settings": settings, "steps": steps, "seed": seed}
+    trainer = train_offline(policy, task, traces, **told, folder=folder / "run", device="cpu")
     trainer.model.save_pretrained(folder / "cold")
     policy.backend.tokenizer.save_pretrained(folder / "cold")
     return folder / "cold"

@@ -88,6 +88,7 @@ def train(project: Project) -> dict[str, str]:
     return {name: (folder / name).read_bytes().hex() for name in ("adapter/model.safetensors", "log.jsonl")}
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_a_whole_one(project: Project) -> None:
     project.change("trainings.verdicts.steps", 40)
     whole = train(project)
@@ -115,6 +116,7 @@ def test_a_killed_training_goes_on_and_ends_as_a_whole_one(project: Project) -> 
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_run_again_unless_something_of_it_changes(project: Project) -> None:
     def trained() -> float:
         return float(json.loads((project.folder / "results/training/verdicts/run.json").read_text())["seconds"])

@@ -79,7 +79,8 @@ def fit(states: torch.Tensor, labels: torch.Tensor, offset: float, strength: flo
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         scaled = weights[1:] / spread
-        return scaled - (scaled @ mean) * common + (weights[0] + offset) * common
+        found: torch.Tensor = scaled - (scaled @ mean) * common + (weights[0] + offset) * common
+    return found
 
 
 def train_probe(
