@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
 from sqljudge.training.items import Item
 from sqljudge.training.offline import train_offline
@@ -27,7 +26,6 @@ class Measured:
 
     accuracy: float
     length: float
-    skips: float = 0.0
 
 
 def measure(made: Rollouts, items: Sequence[Item], samples: int = 16, seed: int = 9) -> Measured:
@@ -42,8 +40,7 @@ def measure(made: Rollouts, items: Sequence[Item], samples: int = 16, seed: int 
     found = made.task.responses(asked, completions)
     count = len(found)
     right = sum(bool(each.right) for each in found) / count
-    skips = sum(each.text.startswith("</think>") for each in completions) / count
-    return Measured(right, sum(each.length for each in found) / count, skips)
+    return Measured(right, sum(each.length for each in found) / count)
 
 
 def cold_start(folder: Path, traces: Sequence[Item], seed: int, steps: int = 150) -> Path:
@@ -128,38 +125,6 @@ def dense_against_sparse(kind: str, seed: int, folder: Path) -> tuple[float, flo
     return before, quality()
 
 
-def skipping(ratio: str, seed: int, folder: Path, steps: int = 60) -> tuple[float, float]:
-    """P(</think>) before and after AdaptThink from a model that hardly ever skips, right whenever it does."""
-
-    class Easy(Echo):
-        def responses(self, items: Sequence[Item], completions: Sequence[Completion]) -> list[Response]:
-            return [Response(i.id, e.text, e.token_ids, right=True) for i, e in zip(items, completions, strict=True)]
-
-    task = Easy("<think>")
-    save_tiny(folder / "random", seed=seed, **SIZE)
-    given = {"prompts": 4, "generations": 4, "budget": 4, "skip_budget": 4, "learning_rate": 3e-3, "delta": 0.2}
-    made = rollouts(folder / "random", "adapt_think", seed=seed, task=task, save_every=10**6, **given)
-    made.settings = replace(made.settings, ratio=ratio)
-    thought = made.policy.encode(Prompt("</think>"))[0]
-    with torch.no_grad():  # a first token that is hardly ever drawn: its output weights against the mean hidden state
-        model = made.policy.backend.model
-        ids = torch.tensor([made.policy.encode(task.prompt(item)) for item in letters()])
-        hidden = model.model(ids).last_hidden_state[:, -1].mean(0)
-        model.lm_head.weight[thought] = -hidden * 7 / hidden.norm() ** 2
-
-    def skip_probability() -> float:
-        made.policy.refresh()
-        with torch.no_grad():
-            logits = made.policy.backend.model(ids).logits[:, -1]
-        return float(logits.softmax(-1)[:, thought].mean())
-
-    before = skip_probability()
-    made.references = {item.id: 0.9 for item in made.items}
-    made.measure_references = lambda known: None  # type: ignore[method-assign]
-    train_online(made, steps=steps, folder=folder / ratio, device="cpu")
-    return before, skip_probability()
-
-
 if __name__ == "__main__":
     import sys
     import time
@@ -173,6 +138,4 @@ if __name__ == "__main__":
                     print(sys.argv[1], seed, *shorter(sys.argv[1], seed, folder))
                 case "dense" | "sparse":
                     print(sys.argv[1], seed, *dense_against_sparse(sys.argv[1], seed, folder))
-                case "token" | "sequence":
-                    print(sys.argv[1], seed, *skipping(sys.argv[1], seed, folder))
     print(f"{time.monotonic() - start:.0f} s")

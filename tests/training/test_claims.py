@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("trl", reason="TRL is not installed (requirements-train.txt)")
 pytest.importorskip("peft", reason="peft is not installed (requirements-train.txt)")
 
-from claims import dense_against_sparse, shorter, skipping
+from claims import dense_against_sparse, shorter
 
 pytestmark = pytest.mark.slow
 SEEDS = (0, 1, 2)
@@ -31,12 +31,3 @@ def test_a_dense_reward_moves_a_model_that_the_sparse_one_leaves_where_it_is(tmp
         assert after > before + 0.2
         before, after = dense_against_sparse("sparse", seed, tmp_path / f"{seed}s")
         assert after < before + 0.1
-
-
-def test_the_sequence_level_ratio_starts_skipping_from_nothing_and_the_token_level_one_does_not(tmp_path: Path) -> None:
-    for seed in SEEDS[:2]:
-        before, after = skipping("sequence", seed, tmp_path / f"{seed}s")
-        assert before < 1e-3
-        assert after > 0.1
-        before, after = skipping("token", seed, tmp_path / f"{seed}t")
-        assert after < 0.01

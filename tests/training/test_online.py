@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,30 @@ def test_half_of_the_responses_skip_the_thought_and_each_has_its_own_budget_and_
     assert output["advantages"].tolist() == pytest.approx(expected)
     assert output["old_per_token_logps"][:, 0].tolist() == pytest.approx([math.log(0.5)] * 8)
     assert trainer.args.importance_sampling_level == "sequence"
+
+
+def test_the_sequence_level_ratio_lets_a_first_token_be_learned_that_is_hardly_ever_drawn(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """With the ratio of each token its gradient is scaled by its own probability: nothing would ever move it."""
+    pulls = {}
+    for ratio in ("sequence", "token"):
+        made = rollouts(tiny_folder, "adapt_think", task=Echo("<think>"), **ADAPTIVE)
+        made.settings = replace(made.settings, ratio=ratio)
+        made.references = {item.id: -1.0 for item in made.items}  # all advantages are above 0
+        trainer = online_trainer(made, steps=1, folder=tmp_path / ratio, device="cpu")
+        output = first_batch(trainer, "01")
+        now = output["old_per_token_logps"].clone()
+        now[:, 0] = math.log(2e-5)
+        now.requires_grad_()
+        trainer._get_per_token_logps_and_entropies = lambda *_, now=now, **__: (now, torch.zeros_like(now), None)
+        trainer.current_gradient_accumulation_steps = 1
+        trainer._compute_loss(trainer.model, output).backward()
+        assert now.grad is not None
+        skips = torch.tensor([row.skips for row in trainer.rows])
+        pulls[ratio] = -now.grad[skips, 0]
+    assert (pulls["token"] > 0).all()
+    assert (pulls["sequence"] > 1000 * pulls["token"]).all()
 
 
 def test_adapt_think_needs_a_prompt_that_opens_a_thought(tiny_folder: Path) -> None:
