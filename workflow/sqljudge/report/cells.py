@@ -102,14 +102,14 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
         row = []
         for _, measure, own in columns:
             variant = replace(line.variant, **own)
+            if not _compared(measure, variant):
+                row.append(Cell(status="no data"))
+                continue
             metric = results.metric(measure.kind, variant)
             if metric is not None:
                 used[measure.kind, cell_of(measure.kind, variant)] = (variant, metric)
             published = spec.published(figures, variant, measure.path) if spec.published and figures else None
-            if _compared(measure, variant):
-                row.append(_cell(path(measure.kind, variant), metric, measure, published))
-            else:
-                row.append(Cell(status="no data"))
+            row.append(_cell(path(measure.kind, variant), metric, measure, published))
         rows.append(Row(line.labels, tuple(row), line.block, line.uses_gold))
     headers = tuple(HEADERS.get(axis, axis.title()) for axis in _heads(spec, axes))
     shown = tuple(column for column, _, _ in columns)
