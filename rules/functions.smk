@@ -1,10 +1,18 @@
 # What one file of rules alone computes from wildcards: inputs, models, environments, outputs.
+from sqljudge.core.provenance import own_digest
 from sqljudge.core.variants import only, reference
 from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import source_files, training_files
 from sqljudge.stages.extras import EXTRAS
+from sqljudge.training.methods import method_of
 
 SOURCE = CONFIG.dataset.source
+READ = ("file", "tables", "judgments", "candidates", "questions")
+TRAINED_BY = {
+    "probe": ("training.probe", "training.offline", "training.tasks", "training.policy"),
+    "offline": ("training.offline", "training.losses", "training.tasks", "training.policy"),
+    "online": ("training.online", "training.rewards", "training.curricula", "training.tasks", "training.policy"),
+}
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
 
 
@@ -207,3 +215,31 @@ def page(name, category, label, **more):
         **plain,
         **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
     }
+
+
+def training_of(wildcards):
+    """The configuration of a training: of the one named, or of the one that makes a model."""
+    name = wildcards.get("training") or MODELS[wildcards.model].source.removeprefix(TRAINED)
+    return CONFIG.trainings[name]
+
+
+def data_of(wildcards):
+    """The configuration of a training's data."""
+    return CONFIG.training_data[wildcards.get("data") or training_of(wildcards).data]
+
+
+def evaluated_questions(wildcards):
+    """The questions that tables rest on: nothing is trained on them."""
+    return [path("questions", Variant(name)) for name in (DATASET, *([POOL] if CONFIG.pool.file else []))]
+
+
+def data_files(wildcards):
+    """The files that training data are made from, by the names of their keys."""
+    found = {key: getattr(data_of(wildcards), key, "") for key in READ}
+    return {key: str(resolve(file)) for key, file in found.items() if file and isinstance(file, str)}
+
+
+def data_settings(wildcards):
+    """What else is said of training data."""
+    found = data_of(wildcards).model_dump(exclude={"kind", "databases", *data_files(wildcards)})
+    return {**found, "seed": SEED} if data_of(wildcards).kind in ("sat", "mutations") else found
