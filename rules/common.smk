@@ -26,6 +26,7 @@ from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_
 from sqljudge.experiments.folder import configuration
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.models.engines import BACKENDS, weights_label
+from sqljudge.models.engines.weights import TRAINED
 from sqljudge.report.specs import SPECS, tables_of
 
 try:
@@ -98,6 +99,8 @@ wildcard_constraints:
     base=either(CONFIG.contexts),
     pool=either([POOL, *(f"{g}.{d}" for g in CONFIG.generators for d in CONFIG.decodings)]),
     model=either(MODELS),
+    training=either(CONFIG.trainings),
+    data=either(CONFIG.training_data),
 
 
 def of_samples(kind):

@@ -62,6 +62,29 @@ rule measure_contrast:
         "../scripts/measure_contrast.py"
 
 
+rule measure_training:
+    """What a trained discriminator gains or loses against the first: paired differences, with intervals."""
+    input:
+        candidates=PATTERNS["candidates"],
+        scores=PATTERNS["scores"],
+        base=PATTERNS["scores"].replace("{discriminator}", "{base}"),
+    output:
+        metrics=PATTERNS["training"],
+    log:
+        log_of(PATTERNS["training"]),
+    wildcard_constraints:
+        base=ASKING,
+    localrule: True
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        code=code_digest("metrics.contrast"),
+    script:
+        "../scripts/measure_contrast.py"
+
+
 rule measure_reasoning:
     """Repetition, lexical variety, entropy and diversity of a reasoning discriminator's responses."""
     input:

@@ -1,10 +1,18 @@
 # What one file of rules alone computes from wildcards: inputs, models, environments, outputs.
+from sqljudge.core.provenance import own_digest
 from sqljudge.core.variants import only, reference
 from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import source_files, training_files
 from sqljudge.stages.extras import EXTRAS
+from sqljudge.training.methods import method_of
 
 SOURCE = CONFIG.dataset.source
+READ = ("file", "tables", "judgments", "candidates", "questions")
+TRAINED_BY = {
+    "probe": ("training.probe", "training.offline", "training.tasks", "training.policy"),
+    "offline": ("training.offline", "training.losses", "training.tasks", "training.policy"),
+    "online": ("training.online", "training.rewards", "training.curricula", "training.tasks", "training.policy"),
+}
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
 
 
@@ -66,17 +74,18 @@ def model_row(role):
     return lambda wildcards: row_of(model_of(role)(wildcards))
 
 
+def folder_of(name):
+    """The folder that the run makes of a model that is trained or comes as a GGUF file, or the records; else nothing."""
+    model = MODELS[name]
+    if model.backend == "recorded":
+        return [str(resolve(model.source))]
+    packed = model.source.endswith(".gguf") and model.backend == "transformers"
+    return [f"results/models/{model.name}"] if packed or model.source.startswith(TRAINED) else []
+
+
 def weights_of(role):
-    """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
-
-    def folder(wildcards):
-        model = model_of(role)(wildcards)
-        if model.backend == "recorded":
-            return [str(resolve(model.source))]
-        packed = model.source.endswith(".gguf") and model.backend == "transformers"
-        return [f"results/models/{model.name}"] if packed else []
-
-    return folder
+    """An input function: what `folder_of` says of the model of a job's generator or discriminator."""
+    return lambda wildcards: folder_of(model_of(role)(wildcards).name)
 
 
 def backend_of(role):
@@ -228,3 +237,31 @@ def page(name, category, label, **more):
         **plain,
         **{key: f"results/tables/{name}.{end}" for key, end in more.items()},
     }
+
+
+def training_of(wildcards):
+    """The configuration of a training: of the one named, or of the one that makes a model."""
+    name = wildcards.get("training") or MODELS[wildcards.model].source.removeprefix(TRAINED)
+    return CONFIG.trainings[name]
+
+
+def data_of(wildcards):
+    """The configuration of a training's data."""
+    return CONFIG.training_data[wildcards.get("data") or training_of(wildcards).data]
+
+
+def evaluated_questions(wildcards):
+    """The questions that tables rest on: nothing is trained on them."""
+    return [path("questions", Variant(name)) for name in (DATASET, *([POOL] if CONFIG.pool.file else []))]
+
+
+def data_files(wildcards):
+    """The files that training data are made from, by the names of their keys."""
+    found = {key: getattr(data_of(wildcards), key, "") for key in READ}
+    return {key: str(resolve(file)) for key, file in found.items() if file and isinstance(file, str)}
+
+
+def data_settings(wildcards):
+    """What else is said of training data."""
+    found = data_of(wildcards).model_dump(exclude={"kind", "databases", *data_files(wildcards)})
+    return {**found, "seed": SEED} if data_of(wildcards).kind in ("sat", "mutations") else found

@@ -9,6 +9,8 @@ rule unpack_model:
         "logs/models/{model}.log",
     benchmark:
         "benchmarks/results/models/{model}.tsv"
+    wildcard_constraints:
+        model=either(name for name, spec in MODELS.items() if not spec.source.startswith(TRAINED)),
     priority: FIRST
     conda:
         CPU_ENV

@@ -42,7 +42,8 @@ def test_the_configuration_page_and_the_schemas_are_in_step_with_the_types() -> 
 
 
 def test_environments_hold_the_pinned_requirements() -> None:
-    for name, more in {"cpu": [], "gpu": pins("requirements-quantized.txt")}.items():
+    more_of = {"cpu": [], "gpu": pins("requirements-quantized.txt"), "train": pins("requirements-train.txt")}
+    for name, more in more_of.items():
         environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text(encoding="utf-8"))
         (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
         assert pip == sorted([*pins("requirements.txt"), *more], key=lambda line: line.partition("==")[0]), name
@@ -84,7 +85,8 @@ def test_what_is_pinned_is_imported() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-models.txt", "requirements-quantized.txt"):
+    names = ("", "-dev", "-models", "-quantized", "-train")
+    for name in (f"requirements{kind}.txt" for kind in names):
         for line in pins(name):
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), f"{name}: {line}"
 

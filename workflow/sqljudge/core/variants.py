@@ -32,7 +32,8 @@ class Variant:
     """One way through the workflow. A field that a kind of file does not depend on has its default.
 
     `pool`: the candidates, POOL or `<generator>.<decoding>`. `budget`: new tokens of a response. `base`: the context
-    that a contrast is taken to. `checkpoints`: the budgets at which a thought may stop, the smallest first.
+    that a contrast is taken to, or the discriminator that a trained one is compared with. `checkpoints`: the budgets at
+    which a thought may stop, the smallest first.
     """
 
     pool: str = ""
@@ -93,6 +94,7 @@ PATTERNS: dict[str, str] = {
     "intrinsic": f"results/metrics/intrinsic/{_SCORED}.json",
     "calibration": f"results/metrics/calibration/{_SCORED}.json",
     "contrast": f"results/metrics/contrast/{{base}}/{_SCORED}.json",
+    "training": f"results/metrics/training/{{base}}/{_SCORED}.json",
     "adaptive": f"results/metrics/adaptive/{_JUDGED}.b{{checkpoints}}.{{mode}}.json",
     "reasoning": f"results/metrics/reasoning/{_JUDGED}.json",
     "end_to_end": f"results/metrics/end_to_end/{_PLANNED}.json",

@@ -10,17 +10,21 @@ from typing import Any, NoReturn
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
 from sqljudge.data.datasets import FORMATS
+from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import check_archive, is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of, model_jobs, needs_of
 from sqljudge.experiments.parts import Context, Part, nearest
 from sqljudge.models.engines import check_forced, check_prompt_format, check_weights
 from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import TRAINED
 from sqljudge.stages.baselines import BASELINES
 from sqljudge.stages.extras import EXTRAS, read_demonstration
 from sqljudge.stages.generate import EXTRACTIONS
 from sqljudge.stages.prompts import read_template
 from sqljudge.stages.search.run import STRATEGIES
+from sqljudge.training.methods import method_of as training_method
+from sqljudge.training.methods import settings_of as training_settings
 
 Models = Mapping[str, ModelSpec]
 
@@ -50,7 +54,9 @@ def check_references(config: Config, models: Models, tables: Collection[str] | N
         _check_settings(f"experiments.{table}", settings, config, models)
         for place, row in enumerate(getattr(settings, "extra_rows", None) or ()):
             _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
+    _check_trainings(config, models)
     experiments = {table: one for table, one in experiments_of(config).items() if table in chosen}
+    _check_before(config, models)
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
         _check_planners(table, experiment, config)
@@ -144,6 +150,101 @@ def _check_settings(where: str, part: Part, config: Config, models: Models) -> N
             if scorings != {FORCED}:
                 what = f"0 is too small; the least is 1, but for the scoring '{FORCED}' on its own"
                 _refuse(f"{where}.{key}", what)
+
+
+FILES_OF_DATA = ("file", "tables", "databases", "judgments", "candidates", "questions")
+
+
+def _check_trainings(config: Config, models: Models) -> None:
+    """Check trainings and what they are trained on, and that each trained model has a training that ends."""
+    for name, data in config.training_data.items():
+        for key in FILES_OF_DATA:
+            file, where = getattr(data, key, ""), f"training_data.{name}.{key}"
+            if not file or not isinstance(file, str):
+                continue
+            if not resolve(file).exists():
+                _refuse(where, f"{file} does not exist; correct it")
+            if is_written(resolve(file)):
+                _refuse(where, f"{file} lies in a folder that the run writes and deletes; copy it elsewhere")
+            if any(resolve(file).samefile(other) for other in _evaluated_files(config)):
+                _refuse(where, f"{file} is evaluated; train on other questions")
+        _check_databases(name, data, config)
+    for name, training in config.trainings.items():
+        where = f"trainings.{name}"
+        _check_defined(f"{where}.model", training.model, models)
+        _check_defined(f"{where}.data", training.data, config.training_data)
+        base = models[training.model]
+        if base.backend not in ("transformers", "vllm"):
+            _refuse(f"{where}.model", f"'{training.model}' has no weights to train; name a model of transformers")
+        if base.quantization != "none":
+            _refuse(f"{where}.model", f"'{training.model}' has weights in fewer bits; add a row with quantization none")
+        with _at(f"{where}.settings"):
+            training_settings(training.method, training.settings)
+        tasks, kind = training_method(training.method).tasks, config.training_data[training.data].kind
+        asked = {"sat": "sat", "questions": "query"}.get(kind, "judge")
+        if asked not in tasks and kind != "file":
+            what = f"the method '{training.method}' learns from data that ask for: {', '.join(tasks)}"
+            _refuse(f"{where}.data", f"{what}; '{training.data}' asks for: {asked}")
+        if kind != "sat":
+            if not training.prompt:
+                _refuse(f"{where}.prompt", "it is missing; name the template that the model is to be asked with")
+            with _at(f"{where}.prompt"):
+                read_template(resolve(training.prompt), required=("question",), further=("result",))
+        with _at(f"{where}.prompt_format"):
+            check_prompt_format(base, training.prompt_format)
+    for name, spec in models.items():
+        chain, training_name = [name], spec.source.removeprefix(TRAINED)
+        while spec.source.startswith(TRAINED):
+            if spec.backend not in ("transformers", "vllm"):
+                _refuse("models_table", f"model '{name}': a trained model has weights; use transformers or vllm")
+            _check_defined(f"models_table, model '{name}', source", training_name, config.trainings)
+            spec = models[config.trainings[training_name].model]
+            if spec.name in chain:
+                _refuse("models_table", f"model '{name}' is trained from itself; name another base model")
+            chain.append(spec.name)
+            training_name = spec.source.removeprefix(TRAINED)
+
+
+def _check_before(config: Config, models: Models) -> None:
+    """Check that the first discriminator of the table `training` asks the model that the others were trained from."""
+    settings = config.experiments.get("training")
+    if settings is None:
+        return
+    first, *others = list(getattr(settings, "discriminators", [""]))
+    before = models[config.discriminators[first].model]
+    for name in others:
+        chain = [models[config.discriminators[name].model]]
+        while chain[-1].source.startswith(TRAINED):
+            chain.append(models[config.trainings[chain[-1].source.removeprefix(TRAINED)].model])
+        if before.name in [spec.name for spec in chain[1:]]:
+            continue
+        where = "experiments.training.discriminators"
+        twin = next((spec.name for spec in chain if spec.source == before.source), "")
+        if twin:
+            what = f"'{first}' asks '{before.name}', which is '{twin}' under another name"
+            _refuse(where, f"{what}; let it ask '{twin}', from which '{name}' was trained")
+        _refuse(where, f"'{name}' was not trained from '{before.name}', which the first one asks; put its base first")
+
+
+def _check_databases(name: str, data: Any, config: Config) -> None:
+    """Check that questions to train on are over other databases than those of the files that are evaluated.
+
+    What cannot be read here (items, an archive, a download) is checked when the training data are made.
+    """
+    if data.kind not in ("questions", "mutations"):
+        return
+    with _at(f"training_data.{name}.file"):
+        evaluated = {db_id for file in _evaluated_files(config) for db_id in databases_of(file)}
+        both = sorted(evaluated & set(databases_of(resolve(data.file))))
+    if both:
+        what = f"its database '{both[0]}' is evaluated; leave the questions over it out"
+        _refuse(f"training_data.{name}.file", f"{data.file}: {what}")
+
+
+def _evaluated_files(config: Config) -> list[Path]:
+    source = resolve(config.dataset.source) if config.dataset.source else None
+    named = [source / config.dataset.questions_file] if source and source.is_dir() else []
+    return [file for file in (*named, *map(resolve, filter(None, [config.pool.file]))) if file.is_file()]
 
 
 def _check_planners(table: str, experiment: Experiment, config: Config) -> None:

@@ -164,6 +164,10 @@ class Config(Part):
     forced: parts.Forced = Field(default_factory=parts.Forced)
     planners: dict[parts.NameWithoutDot, parts.Planner] = Field(default_factory=dict)
     """Planners that ask models while they plan, by name (docs/beyond.md)."""
+    training_data: dict[parts.NameWithoutDot, parts.TrainingData] = Field(default_factory=dict)
+    """What models are trained on, by name."""
+    trainings: dict[parts.Name, parts.Training] = Field(default_factory=dict)
+    """Models that are trained, by name; the models table takes them as `trained:NAME` (docs/training.md)."""
     roles: parts.Roles = Field(default_factory=parts.Roles)
     experiments: Experiments
 
@@ -225,7 +229,7 @@ def _explain(error: ValidationError) -> str:
     where, value, limits = list(found["loc"]), found["input"], found.get("ctx", {})
     if where[-1:] == ["[key]"]:
         del where[-2:]
-    elif where[:1] == ["planners"] and len(where) > 2:
+    elif where[:1] in (["planners"], ["training_data"]) and len(where) > 2:
         del where[2]  # the strategy, which chose the type
     match found["type"]:
         case "refused":
@@ -233,9 +237,9 @@ def _explain(error: ValidationError) -> str:
         case "missing":
             said = f"the key '{where.pop()}' is missing"
         case "union_tag_not_found":
-            said = "the key 'strategy' is missing"
+            said = f"the key '{_tag(where)}' is missing"
         case "union_tag_invalid":
-            where.append("strategy")
+            where.append(_tag(where))
             said = _impossible(limits["tag"], limits["expected_tags"])
         case "literal_error":
             said = _impossible(value, limits["expected"])
@@ -249,6 +253,11 @@ def _explain(error: ValidationError) -> str:
                 words = re.sub(python, plain, words)
             said = f"{value!r} should {words}"
     return f"{'.'.join(map(str, where)) or 'the top level'}: {said}"
+
+
+def _tag(where: list[Any]) -> str:
+    """The key that decides which other keys there are."""
+    return "kind" if where[0] == "training_data" else "strategy"
 
 
 def _impossible(value: Any, possible: str) -> str:

@@ -51,11 +51,13 @@ class Needs:
 
     def judged(self) -> Iterator[tuple[Variant, Variant]]:
         """The judgments that each cell rests on, beside the cell's own variant."""
-        for _, each in self.cells:
+        for kind, each in self.cells:
             if each.discriminator in self.models and each.planner in ("", *CHOOSERS):
                 yield only("judgments", each), each
                 if each.base:
-                    yield only("judgments", replace(each, context=each.base)), each
+                    of_model = kind == "training"
+                    other = replace(each, discriminator=each.base) if of_model else replace(each, context=each.base)
+                    yield only("judgments", other), each
 
     def budgets(self) -> dict[Variant, int]:
         """For every job of judgments, the largest budget that any cell takes from it (design, section 3)."""

