@@ -147,7 +147,6 @@ rule measure_end_to_end:
     conda:
         CPU_ENV
     params:
-        **STATISTICS,
         **MEASURED,
         settings=settings,
         code=code_digest("metrics.end_to_end"),

@@ -22,7 +22,6 @@ rule plan:
     conda:
         CPU_ENV
     params:
-        **STATISTICS,
         **MEASURED,
         planner="{planner}",
         settings=settings,
