@@ -50,14 +50,17 @@ def model_row(role):
 
 
 def weights_of(role):
-    """An input function: the folder of a model that comes as a GGUF file, or the file of records; else nothing."""
+    """An input function: the folders of models that come as GGUF files, or the file of records; else nothing."""
 
     def folder(wildcards):
         model = MODELS[entry_of(role)(wildcards).model]
         if model.backend == "recorded":
             return [str(resolve(model.source))]
-        packed = model.source.endswith(".gguf") and model.backend == "transformers"
-        return [f"results/models/{model.name}"] if packed else []
+        return [
+            f"results/models/{part.name}"
+            for part in model.parts or [model]
+            if part.source.endswith(".gguf") and part.backend == "transformers"
+        ]
 
     return folder
 

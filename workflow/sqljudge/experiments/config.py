@@ -26,7 +26,7 @@ from sqljudge.core.records import read_text
 from sqljudge.core.variants import CHOOSERS, GREEDY, NONE, POOL, Experiment, Variant
 from sqljudge.experiments import parts
 from sqljudge.experiments.parts import Part, nearest, refusal
-from sqljudge.models.engines import BACKENDS, check_spec
+from sqljudge.models.engines import BACKENDS, check_spec, join_parts
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.specs import SPECS, TableSpec
 from sqljudge.stages.score import VERDICTS
@@ -259,6 +259,7 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
     except DataError as error:
         raise ConfigError(f"models_table: {error}") from error
     models: dict[str, ModelSpec] = {}
+    lines: dict[str, str] = {}
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     for row in rows:
         where = f"{path}, line {rows.line_num}"
@@ -275,7 +276,14 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
             check_spec(spec)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-        models[spec.name] = _localised(spec, models_folder)
+        models[spec.name] = spec if spec.backend == "routed" else _localised(spec, models_folder)
+        lines[spec.name] = where
+    for name, spec in models.items():
+        if spec.backend == "routed":
+            try:
+                models[name] = join_parts(spec, models)
+            except ConfigError as error:
+                raise ConfigError(f"{lines[name]}: {error}") from error
     return models
 
 

@@ -388,16 +388,18 @@ class ModelRow(Part):
     name: Name
     """What the configuration calls the model; it stands in file names."""
     source: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, GGUF file, package:MODULE/FILE, or a server's address (docs/running.md)."""
+    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address, or two other models of the table and a
+    rule that says which of them gives a token (docs/running.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]
     """The inference engine."""
     dtype: Literal["auto", "float32", "bfloat16", "float16", "-"]
     """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
-    A dash behind a server."""
+    A dash behind a server, and for two models."""
     quantization: Literal["none", "8bit", "4bit", "-"]
-    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server."""
+    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server and for two
+    models."""
     tokenizer: str = ""
     """Optional, behind a server only: hub name or folder of the tokenizer whose chat template frames prompts."""
     placement: Literal["device", "offload"] = "device"

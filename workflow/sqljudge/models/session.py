@@ -51,13 +51,19 @@ RESUME = "unless the journal is off, what was answered is in it, and another run
 
 @dataclass(slots=True)
 class Usage:
-    """What a job asked and what its distinct answers cost when they were made, those from the journal included."""
+    """What a job asked and what its distinct answers cost when they were made, those from the journal included.
+
+    Of two models that share the work, `large_tokens` is what the large one computed, prompts and pending tokens
+    included, and `routed_tokens` how many of the new tokens it gave.
+    """
 
     requests: int = 0
     distinct: int = 0
     from_journal: int = 0
     prompt_tokens: int = 0
     new_tokens: int = 0
+    large_tokens: int = 0
+    routed_tokens: int = 0
     seconds: float = 0.0
 
 
@@ -116,9 +122,10 @@ class Session:
         answers: dict[str, Answer | Failure] = {}
         for key, found in kept.items():
             if _covers(found, distinct[key]):
-                self._spent(found["prompt_tokens"], len(found.get("token_ids", ())), found.pop(SECONDS, 0.0))
+                seconds = found.pop(SECONDS, 0.0)
                 parts = {name: tuple(part) if isinstance(part, list) else part for name, part in found.items()}
-                answers[key] = kind(**parts)
+                answers[key] = answer = kind(**parts)
+                self._spent(answer, seconds)
         missing = sorted((key for key in distinct if key not in answers), key=lambda key: _alike(distinct[key]))
         self.usage.distinct += len(distinct)
         self.usage.from_journal += len(answers)
@@ -142,7 +149,7 @@ class Session:
                 seconds, last = (time.monotonic() - last) / len(group), time.monotonic()
                 if journal:
                     journal.put_all(
-                        (keys[i], self._written(requests[i]), {**asdict(answer), SECONDS: round(seconds, 4)})
+                        (keys[i], self._written(requests[i]), {**_kept(answer), SECONDS: round(seconds, 4)})
                         for i, answer in group
                         if not isinstance(answer, Failure)
                     )
@@ -153,7 +160,7 @@ class Session:
                         progress.add(0, 0)
                     else:
                         failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
-                        self._spent(answer.prompt_tokens, new, seconds)
+                        self._spent(answer, seconds)
                         progress.add(answer.prompt_tokens, new)
                     yield keys[i], answer
 
@@ -190,9 +197,12 @@ class Session:
             allowed = f"failures_tolerated allows a share of {self.tolerated:g}"
             raise ModelError(f"{failed} of {asked} requests got no answer ({reasons}); {allowed}; {RESUME}")
 
-    def _spent(self, prompt_tokens: int, new_tokens: int, seconds: float) -> None:
-        self.usage.prompt_tokens += prompt_tokens
-        self.usage.new_tokens += new_tokens
+    def _spent(self, answer: Completion | Choice, seconds: float) -> None:
+        self.usage.prompt_tokens += answer.prompt_tokens
+        if isinstance(answer, Completion):
+            self.usage.new_tokens += len(answer.token_ids)
+            self.usage.routed_tokens += len(answer.routed)
+        self.usage.large_tokens += answer.large_tokens
         self.usage.seconds += seconds
 
     def report(self) -> dict[str, Any]:
@@ -204,6 +214,11 @@ class Session:
             "model": self.backend.identity(),
             "engine": self.backend.describe(),
         }
+
+
+def _kept(answer: Completion | Choice) -> dict[str, Any]:
+    """An answer as the journal keeps it; who gave it is said where two models share the work alone."""
+    return {name: part for name, part in asdict(answer).items() if part or name not in ("routed", "large_tokens")}
 
 
 def _content(written: dict[str, Any]) -> dict[str, Any]:

@@ -202,3 +202,48 @@ def _options(who: str, query: str) -> dict[str, int]:
             raise ConfigError(f"{who}: the option '{name}' must be a whole number of at least {LEAST[name]}")
         options[name] = int(value)
     return options
+
+
+RULES = {"always": 0.0, "never": 0.0, "random": 1.0, "entropy": float("inf")}
+"""The rules of routing, each with the largest number that it takes; 0 for one that takes none."""
+ROUTE_FORM = "SMALL+LARGE?entropy=1.2"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Two models by name, and the rule that says which gives a token (`routing.py`).
+
+    `threshold`: of entropy, in nats; of random, the share of tokens that the large model gives.
+    """
+
+    small: str
+    large: str
+    rule: str
+    threshold: float = 0.0
+
+
+def parse_route(spec: ModelSpec) -> Route:
+    """The route in a model's `source`. Raises ConfigError for anything but the form above."""
+    who = f"model '{spec.name}', source"
+    names, _, query = spec.source.partition("?")
+    small, _, large = names.partition("+")
+    given = parse_qsl(query, keep_blank_values=True)
+    if not small or not large or "+" in large or len(given) != 1:
+        raise ConfigError(f"{who}: not two models and one rule, such as {ROUTE_FORM}; rules: {', '.join(RULES)}")
+    rule, value = given[0]
+    if rule not in RULES:
+        near = get_close_matches(rule, RULES, 1, 0.5)
+        said = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(RULES)}"
+        raise ConfigError(f"{who}: the rule '{rule}' is not known; {said}")
+    if not RULES[rule]:
+        if value:
+            raise ConfigError(f"{who}: the rule '{rule}' takes no number; take '={value}' out")
+        return Route(small, large, rule)
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= RULES[rule] or threshold == float("inf"):
+        most = f" and at most {RULES[rule]:g}" if RULES[rule] <= 1 else ""
+        raise ConfigError(f"{who}: the rule '{rule}' needs a number of at least 0{most}, as in {rule}=0.5")
+    return Route(small, large, rule, threshold)
