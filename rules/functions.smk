@@ -2,6 +2,7 @@
 from sqljudge.core.variants import only, reference
 from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import source_files, training_files
+from sqljudge.models.engines.weights import parse_route
 from sqljudge.stages.extras import EXTRAS
 
 SOURCE = CONFIG.dataset.source
@@ -49,6 +50,12 @@ def model_row(role):
     return lambda wildcards: dataclasses.asdict(MODELS[entry_of(role)(wildcards).model])
 
 
+def unpacked_folders(model):
+    """The folder of a model that comes as a GGUF file; else nothing."""
+    packed = model.source.endswith(".gguf") and model.backend == "transformers"
+    return [f"results/models/{model.name}"] if packed else []
+
+
 def weights_of(role):
     """An input function: the folders of models that come as GGUF files, or the file of records; else nothing."""
 
@@ -56,11 +63,8 @@ def weights_of(role):
         model = MODELS[entry_of(role)(wildcards).model]
         if model.backend == "recorded":
             return [str(resolve(model.source))]
-        return [
-            f"results/models/{part.name}"
-            for part in model.parts or [model]
-            if part.source.endswith(".gguf") and part.backend == "transformers"
-        ]
+        routers = [parse_route(model).router] if model.parts else []
+        return [*filter(None, routers), *(file for part in model.parts or [model] for file in unpacked_folders(part))]
 
     return folder
 

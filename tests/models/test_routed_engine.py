@@ -9,28 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import tiny_model
+import torch
+from letters import WORDS, save
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.experiments.config import read_models
 from sqljudge.models.engines import load_backend, spec_of
 from sqljudge.models.engines.base import ChoiceRequest, Completion, Failure, GenerationRequest, ModelSpec, Prompt
+from sqljudge.models.engines.routed import small_name
+from sqljudge.models.engines.router import Router, Trained, load_router, save_router
 from sqljudge.models.engines.weights import Route, parse_route
 from sqljudge.models.session import Session
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = ["<unk>", "</s>", "<|endoftext|>", "Ġ", ":", "?", *LETTERS]
 TEXTS = ["a:", "abc:", "hello:", "z" * 30 + ":", "b:", "lorem:"]
-
-
-def save(folder: Path, kind: str, seed: int, words: list[str] = WORDS, **other: Any) -> Path:
-    """A tiny model with a tokenizer of letters."""
-    tiny_model(kind, seed, **{"vocab_size": 40, **other}).save_pretrained(folder)
-    inner = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, [], unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", eos_token="</s>").save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +70,7 @@ def test_routed_to_one_model_it_says_what_that_model_says(
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
 
 
-@pytest.mark.parametrize("rule", ["never", "always", "random=0.5", "entropy=3"])
+@pytest.mark.parametrize("rule", ["never", "always", "random=0.5", "entropy=2.5"])
 def test_a_choice_is_the_model_s_that_would_give_the_token(spec: Callable[[str], ModelSpec], rule: str) -> None:
     two = spec(f"small+large?{rule}")
     requests = [ChoiceRequest(Prompt(text), ("b", "a"), alone=True) for text in [*TEXTS, TEXTS[1]]]
@@ -123,6 +113,8 @@ def test_the_shorter_context_counts(spec: Callable[[str], ModelSpec]) -> None:
     [
         ("a+b?never", Route("a", "b", "never")),
         ("a-0.5b+b-1.5b?entropy=1.25", Route("a-0.5b", "b-1.5b", "entropy", 1.25)),
+        ("a+b?router=results/routers/x", Route("a", "b", "router", None, "results/routers/x")),
+        ("a+b?router=x&threshold=0.4", Route("a", "b", "router", 0.4, "x")),
         ("a+b?random=1", Route("a", "b", "random", 1.0)),
         ("a+b?random=0", Route("a", "b", "random", 0.0)),
     ],
@@ -141,6 +133,9 @@ def test_a_source_names_two_models_and_a_rule(source: str, route: Route) -> None
         ("small+large?never&always", "not two models and one rule"),
         ("small+large?entropie=1", "did you mean 'entropy'"),
         ("small+large?never=1", "takes no number"),
+        ("small+large?router", "needs the router's file"),
+        ("small+large?router=a&threshold=2", "'threshold' needs a number of at least 0 and at most 1"),
+        ("small+large?router=a&share=0.5", "not two models and one rule"),
         ("small+large?entropy", "needs a number of at least 0, as in entropy=0.5"),
         ("small+large?entropy=-1", "needs a number of at least 0, as in"),
         ("small+large?entropy=inf", "needs a number"),
@@ -200,6 +195,63 @@ def test_the_journal_of_another_model_says_nothing_of_routes(spec: Callable[[str
     assert "token_ids" in text
     assert "routed" not in text
     assert "large_tokens" not in text
+
+
+def router_for(backend: Any, path: Path, threshold: float, **other: Any) -> Path:
+    torch.manual_seed(5)
+    router = Router(other.get("width", 32), 20)
+    save_router(path, Trained(router, threshold, other.get("small", small_name(backend.identity()))))
+    return path
+
+
+def test_a_router_reads_logits_hidden_state_and_token_of_the_small_model(
+    spec: Callable[[str], ModelSpec], tmp_path: Path
+) -> None:
+    small = load_backend(spec("small+large?never").parts[0], device="cpu")
+    path = router_for(small, tmp_path / "router", 0.5)
+    found = generated(load_backend(spec(f"small+large?router={path}"), device="cpu"))
+    odds = []
+    router = load_router(path).router
+    for text, one in zip(TEXTS, found, strict=True):
+        ids = small.encode(Prompt(text))
+        with torch.inference_mode():
+            seen = small.model(torch.tensor([[*ids, *one.token_ids]]), output_hidden_states=True)
+            logits, hidden = (each[0, len(ids) - 1 : -1] for each in (seen.logits, seen.hidden_states[-1]))
+            embedded = small.model.get_input_embeddings().weight[logits.argmax(-1)]
+            odds.append(router(logits.sort(descending=True).values[:, :20], hidden, embedded))
+        assert one.routed == tuple(i for i, each in enumerate(odds[-1].tolist()) if each >= 0)
+    middle = float(torch.cat(odds).sigmoid().median())
+    mixed = generated(load_backend(spec(f"small+large?router={path}&threshold={middle}"), device="cpu"))
+    assert 0 < sum(len(one.routed) for one in mixed) < sum(len(one.token_ids) for one in mixed)
+
+
+@pytest.mark.parametrize(("threshold", "like"), [(0, "always"), (1, "never")])
+def test_the_threshold_of_a_source_goes_before_the_router_s_own(
+    spec: Callable[[str], ModelSpec], tmp_path: Path, threshold: int, like: str
+) -> None:
+    small = load_backend(spec("small+large?never").parts[0], device="cpu")
+    path = router_for(small, tmp_path / "router", 0.5)
+    found = generated(load_backend(spec(f"small+large?router={path}&threshold={threshold}"), device="cpu"))
+    assert found == generated(load_backend(spec(f"small+large?{like}"), device="cpu"))
+
+
+def test_a_router_is_part_of_the_identity_and_fits_one_small_model(
+    spec: Callable[[str], ModelSpec], tmp_path: Path
+) -> None:
+    small = load_backend(spec("small+large?never").parts[0], device="cpu")
+    one = router_for(small, tmp_path / "one", 0.5)
+    other = router_for(small, tmp_path / "other", 0.6)
+    said = [load_backend(spec(f"small+large?router={path}"), device="cpu").identity() for path in (one, other)]
+    said.append(load_backend(spec(f"small+large?router={one}&threshold=0.6"), device="cpu").identity())
+    assert len({json.dumps(each) for each in said}) == 3
+    for wrong, told in (({"width": 16}, "width 16"), ({"small": "other 1"}, "weights other 1")):
+        path = router_for(small, tmp_path / "wrong", 0.5, **wrong)
+        with pytest.raises(ModelError, match=f"model 'two': the router .* {told}, but 'small' has"):
+            generated(load_backend(spec(f"small+large?router={path}"), device="cpu"))
+    (tmp_path / "wrong").write_bytes(b"{}")
+    for path in (tmp_path / "wrong", tmp_path / "none"):
+        with pytest.raises(ModelError, match=f"router {path}: cannot be read"):
+            load_backend(spec(f"small+large?router={path}"), device="cpu").identity()
 
 
 def test_models_that_attend_to_a_window_are_refused(spec: Callable[[str], ModelSpec], tmp_path: Path) -> None:

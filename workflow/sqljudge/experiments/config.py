@@ -149,6 +149,8 @@ class Config(Part):
     forced: parts.Forced = Field(default_factory=parts.Forced)
     planners: dict[parts.NameWithoutDot, parts.Planner] = Field(default_factory=dict)
     """Planners that ask models while they plan, by name (docs/beyond.md)."""
+    routers: dict[parts.NameWithoutDot, parts.Router] = Field(default_factory=dict)
+    """Routers between a small and a large model, by name."""
     roles: parts.Roles = Field(default_factory=parts.Roles)
     experiments: Experiments
 

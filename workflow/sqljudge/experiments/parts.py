@@ -351,6 +351,28 @@ Planner = Annotated[
 ]
 
 
+class Router(Part):
+    """A router between a small and a large model, trained on where their verdicts part. It becomes the file
+    results/routers/NAME.safetensors, which a row of the models table names (docs/running.md)."""
+
+    small: str
+    """The small model: a name of the models table."""
+    discriminator: str
+    """The discriminator whose model is the large one."""
+    context: str
+    """The context in which it judged."""
+    questions: str
+    """The file of questions of a run of its own, on training questions."""
+    candidates: str
+    """That run's candidates."""
+    judgments: str
+    """The discriminator's judgments of them."""
+    span: Positive = 32
+    """Most tokens that the large model goes on by after the small model's token, up to the sentence's end."""
+    tolerance: AsWritten[Annotated[float, Field(gt=0, le=1)]] = 0.1
+    """From which change of the forced verdict's probability a token counts as divergent."""
+
+
 class Roles(Part):
     """Who plays which part in the paper's claims, where it is not the paper's own model or setting."""
 
@@ -388,8 +410,8 @@ class ModelRow(Part):
     name: Name
     """What the configuration calls the model; it stands in file names."""
     source: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address, or two other models of the table and a
-    rule that says which of them gives a token (docs/running.md)."""
+    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address, or two other models of the table and
+    a rule that says which of them gives a token (docs/running.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]

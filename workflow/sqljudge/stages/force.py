@@ -115,6 +115,28 @@ def _as_given(_session: Session, thoughts: Sequence[Thought], budgets: Sequence[
     ]
 
 
+def read_thoughts(
+    session: Session,
+    pairs: Sequence[Pair],
+    judgments: Sequence[Judgment],
+    *,
+    template: PromptTemplate,
+    closing: PromptTemplate,
+    framing: Framing,
+    extras: Extras = no_extras,
+) -> list[Thought]:
+    """The thought of each pair's judgment, in order; arguments as in `force`."""
+    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
+    prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
+    thoughts = []
+    for (question, sql), prompt in zip(pairs, prompts, strict=True):
+        if (question.id, sql) not in known:
+            raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
+        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
+        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
+    return thoughts
+
+
 def force(
     session: Session,
     pairs: Sequence[Pair],
@@ -134,14 +156,9 @@ def force(
     reach a budget.
     """
     responds = method_of(method).responds
-    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
-    prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
-    thoughts = []
-    for (question, sql), prompt in zip(pairs, prompts, strict=True):
-        if (question.id, sql) not in known:
-            raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
-        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
+    thoughts = read_thoughts(
+        session, pairs, judgments, template=template, closing=closing, framing=framing, extras=extras
+    )
     return (_cut if responds else _as_given)(session, thoughts, budgets)
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import torch
 
 from sqljudge.core.errors import ModelError
+from sqljudge.core.provenance import file_digest
 from sqljudge.models.engines import transformers as single
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.cache import all_growing, new_cache
 from sqljudge.models.engines.prefill import prefill
+from sqljudge.models.engines.router import Trained, load_router
 from sqljudge.models.engines.routing import (
     Proposals,
     RoutedDecoder,
@@ -26,6 +28,7 @@ from sqljudge.models.engines.routing import (
     always,
     at_random,
     by_entropy,
+    by_router,
     last_hidden,
     never,
     read_row,
@@ -87,7 +90,28 @@ class RoutedBackend(single.TransformersBackend):
     def rule(self) -> Rule:
         """Which tokens the large model gives."""
         simple = {"always": lambda _: always, "never": lambda _: never, "random": at_random, "entropy": by_entropy}
-        return simple[self.route.rule](self.route.threshold)
+        if not self._trained:
+            return simple[self.route.rule](self.route.threshold)
+        size = int(self.model.get_input_embeddings().weight.shape[1])
+        for what, known, own in (
+            ("hidden states of width", self._trained.router.width, size),
+            ("weights", self._trained.small, small_name(self.small.identity())),
+        ):
+            if known != own:
+                who = f"model '{self.spec.name}': the router {self.route.router}"
+                fits = f"was trained for a small model with {what} {known}, but '{self.small.spec.name}' has {own}"
+                raise ModelError(f"{who} {fits}; train one for it")
+        router = self._trained.router.to(self.device)
+        return by_router(router, self._threshold(), self.model.get_input_embeddings())
+
+    @cached_property
+    def _trained(self) -> Trained | None:
+        return load_router(self.route.router) if self.route.router else None
+
+    def _threshold(self) -> float:
+        if self.route.threshold is not None:
+            return self.route.threshold
+        return self._trained.threshold if self._trained else 0.0
 
     @cached_property
     def _decoder(self) -> Decoder:
@@ -130,16 +154,22 @@ class RoutedBackend(single.TransformersBackend):
 
     @cache  # noqa: B019  (one backend lives as long as its job)
     def identity(self) -> dict[str, str]:
-        """What makes two runs' answers the same: both models, the rule and its threshold."""
+        """What makes two runs' answers the same: both models, the rule, its threshold, the router's digest."""
         small, large = self.small.identity(), self.large.identity()
         return {
             "model": f"{small['model']}+{large['model']}",
             "small": json.dumps(small, sort_keys=True),
             "large": json.dumps(large, sort_keys=True),
             "rule": self.route.rule,
-            "threshold": f"{self.route.threshold:g}",
+            "threshold": repr(self._threshold()),
+            **({"router": file_digest(self.route.router)} if self._trained else {}),
             "backend": small["backend"].replace("transformers", "routed"),
         }
+
+
+def small_name(identity: Mapping[str, str]) -> str:
+    """What a router's file says of the small model that it was trained for: its name and revision."""
+    return f"{identity['model']} {identity['revision']}"
 
 
 def _tokens(tokenizer: Any) -> dict[str, int]:

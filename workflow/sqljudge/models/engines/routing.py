@@ -17,6 +17,7 @@ import torch
 from sqljudge.models.engines.base import GenerationRequest, Prompt
 from sqljudge.models.engines.batching import Batch, Decoder
 from sqljudge.models.engines.lagging import LaggingModel
+from sqljudge.models.engines.router import Router, features
 from sqljudge.models.engines.rows import Row, choose_tokens, distinct_prompts
 from sqljudge.models.engines.tokenizer import Detokenizer
 
@@ -65,6 +66,16 @@ def at_random(share: float) -> Rule:
     def rule(proposals: Proposals) -> torch.Tensor:
         drawn = [random_number(row) < share for row in proposals.rows]
         return torch.tensor(drawn, device=proposals.tokens.device)
+
+    return rule
+
+
+def by_router(router: Router, threshold: float, embeddings: Any) -> Rule:
+    """The large model gives a token where the router's probability reaches a threshold."""
+
+    def rule(proposals: Proposals) -> torch.Tensor:
+        given = features(proposals.logits, proposals.hidden, proposals.tokens, embeddings, router.top)
+        return router(*given).sigmoid() >= threshold
 
     return rule
 

@@ -220,6 +220,11 @@ class TransformersBackend:
     def _end_ids(self) -> frozenset[int]:
         return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return self._end_ids()
+
     def _pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else next(iter(self._end_ids()), 0)
