@@ -659,7 +659,7 @@ ROUTER |= {"questions": "q.jsonl", "candidates": "c.jsonl", "judgments": "j.parq
     ("change", "said"),
     [
         ({}, ""),
-        ({"small": "coder"}, "routers.r.small: 'coder' is not defined; did you mean 'coder-0.5b'?"),
+        ({"small": "coder0.5b"}, "routers.r.small: 'coder0.5b' is not defined; did you mean 'coder-0.5b'?"),
         ({"small": "far"}, "routers.r.small: model 'far' has the backend 'openai'"),
         ({"discriminator": "far"}, "routers.r.discriminator: model 'far' has the backend 'openai'"),
         ({"discriminator": "none"}, "routers.r.discriminator: 'none' is not defined"),

@@ -214,8 +214,8 @@ def test_a_job_makes_a_router_that_the_engine_takes(
     write_jsonl(files["questions"], questions)
     write_jsonl(files["candidates"], [CandidateSet(each.id, (Candidate("b;"),)) for each in questions])
     write_jsonl(files["evaluated"], [ask(0, db_id="zoo")])
-    (tmp_path / "prompt.txt").write_text("${question}${sql}\n---\na:", encoding="utf-8")
-    (tmp_path / "closing.txt").write_text("zz\n---\nb:", encoding="utf-8")
+    (tmp_path / "prompt.txt").write_text("${question}${sql}\n=== answer ===\na:", encoding="utf-8")
+    (tmp_path / "closing.txt").write_text("zz\n=== answer ===\nb:", encoding="utf-8")
     given = {"prompt": str(tmp_path / "prompt.txt"), "framing": {"prompt_format": "raw"}}
     shared = {"gpu": 0, "journal": str(tmp_path / "journal"), "failures_tolerated": 0.0}
     judge_pool(

@@ -103,7 +103,7 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
             "seconds": round(run["seconds"], 1),
             "tokens_per_second": round(_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
             "device": device(run),
-            **{column.value: run.get(column.value) for column in LARGE},
+            **{key: run.get(key) for key in ("large_tokens", "routed_tokens")},
         }
         for stage, name, run in runs
     ]

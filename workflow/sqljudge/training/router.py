@@ -213,7 +213,8 @@ def train(examples: Examples, small: str, recipe: Recipe | None = None) -> Train
     best, state, since = math.inf, router.state_dict(), 0
     for _ in range(recipe.epochs):
         router.train()
-        for rows in known[torch.randperm(len(known), generator=order)].split(recipe.batch):
+        shuffled = known[torch.randperm(len(known), generator=order)]
+        for rows in torch.split(shuffled, recipe.batch):
             optimizer.zero_grad()
             odds = router(*(part[rows] for part in examples.given))
             binary_cross_entropy_with_logits(odds, labels[rows], pos_weight=weight).backward()  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -36,6 +36,13 @@ from sqljudge.models.engines.routing import (
 from sqljudge.models.engines.tokenizer import Detokenizer
 from sqljudge.models.engines.weights import Route, parse_route
 
+RULES: dict[str, Callable[[float], Rule]] = {
+    "always": lambda _: always,
+    "never": lambda _: never,
+    "random": at_random,
+    "entropy": by_entropy,
+}
+"""The rules that need nothing but their threshold."""
 PADDING = re.compile(r"\[PAD\d+\]")
 """What a GGUF file calls the tokens that make its vocabulary as long as the model's."""
 
@@ -89,9 +96,8 @@ class RoutedBackend(single.TransformersBackend):
     @cached_property
     def rule(self) -> Rule:
         """Which tokens the large model gives."""
-        simple = {"always": lambda _: always, "never": lambda _: never, "random": at_random, "entropy": by_entropy}
         if not self._trained:
-            return simple[self.route.rule](self.route.threshold)
+            return RULES[self.route.rule](self._threshold())
         size = int(self.model.get_input_embeddings().weight.shape[1])
         for what, known, own in (
             ("hidden states of width", self._trained.router.width, size),

@@ -75,7 +75,8 @@ def by_router(router: Router, threshold: float, embeddings: Any) -> Rule:
 
     def rule(proposals: Proposals) -> torch.Tensor:
         given = features(proposals.logits, proposals.hidden, proposals.tokens, embeddings, router.top)
-        return router(*given).sigmoid() >= threshold
+        odds: torch.Tensor = router(*given)
+        return odds.sigmoid() >= threshold
 
     return rule
 
