@@ -105,6 +105,18 @@ def decoding_of(wildcards):
     return {**decoding, "max_new_tokens": own} if own else decoding
 
 
+def router_of(wildcards):
+    """The configuration of a router."""
+    return CONFIG.routers[wildcards.router]
+
+
+def router_models(wildcards):
+    """The rows of a router's two models."""
+    found = router_of(wildcards)
+    large = CONFIG.discriminators[found.discriminator].model
+    return {"small": MODELS[found.small], "large": MODELS[large]}
+
+
 def prompt_of(discriminator, context):
     """The prompt template of a discriminator in a context."""
     method = CONFIG.discriminators[discriminator].method

@@ -1,14 +1,4 @@
 # Routers between a small and a large model: labels from the large model's judgments, and the training.
-def router_of(wildcards):
-    """The configuration of a router."""
-    return CONFIG.routers[wildcards.router]
-
-
-def router_models(wildcards):
-    """The rows of a router's two models."""
-    found = router_of(wildcards)
-    large = CONFIG.discriminators[found.discriminator].model
-    return {"small": MODELS[found.small], "large": MODELS[large]}
 
 
 rule train_router:
@@ -20,9 +10,7 @@ rule train_router:
         evaluated=[path("questions", Variant(name)) for name in (DATASET, *([POOL] if CONFIG.pool.file else []))],
         prompt=lambda wildcards: prompt_of(router_of(wildcards).discriminator, router_of(wildcards).context),
         closing=str(resolve(CONFIG.forced.prompt)),
-        unpacked=lambda wildcards: [
-            file for model in router_models(wildcards).values() for file in unpacked_folders(model)
-        ],
+        unpacked=lambda wildcards: sum(map(unpacked_folders, router_models(wildcards).values()), []),
     output:
         router="results/routers/{router}.safetensors",
         run="results/routers/{router}.run.json",
