@@ -3,6 +3,7 @@ from sqljudge.core.provenance import own_digest
 from sqljudge.core.variants import only, reference
 from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import source_files, training_files
+from sqljudge.models.engines.weights import parse_route
 from sqljudge.stages.extras import EXTRAS
 from sqljudge.training.methods import method_of
 
@@ -54,7 +55,8 @@ def framed_model(role):
 
 def row_of(model):
     """A row of the models table, but for what no result depends on."""
-    return {key: value for key, value in dataclasses.asdict(model).items() if key != "parameters"}
+    row = {key: value for key, value in dataclasses.asdict(model).items() if key != "parameters"}
+    return {**row, "parts": [row_of(part) for part in model.parts]}
 
 
 def model_of(role):
@@ -84,8 +86,16 @@ def folder_of(name):
 
 
 def weights_of(role):
-    """An input function: what `folder_of` says of the model of a job's generator or discriminator."""
-    return lambda wildcards: folder_of(model_of(role)(wildcards).name)
+    """An input function: the folders that the run makes of a role's models, their records or router; else nothing."""
+
+    def folders(wildcards):
+        model = model_of(role)(wildcards)
+        if not model.parts:
+            return folder_of(model.name)
+        routers = [parse_route(model).router]
+        return [*filter(None, routers), *(file for part in model.parts for file in folder_of(part.name))]
+
+    return folders
 
 
 def backend_of(role):
@@ -127,6 +137,18 @@ def decoding_of(wildcards):
     own = entry_of("generator")(wildcards).max_new_tokens
     decoding = config["decodings"][wildcards.decoding]
     return {**decoding, "max_new_tokens": own} if own else decoding
+
+
+def router_of(wildcards):
+    """The configuration of a router."""
+    return CONFIG.routers[wildcards.router]
+
+
+def router_models(wildcards):
+    """The rows of a router's two models."""
+    found = router_of(wildcards)
+    large = CONFIG.discriminators[found.discriminator].model
+    return {"small": MODELS[found.small], "large": MODELS[large]}
 
 
 def prompt_of(discriminator, context):

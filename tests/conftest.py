@@ -42,23 +42,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "workflow" not in item.path.parts))
 
 
-def tiny_model(kind: str, seed: int = 0) -> Any:
-    """A random two-layer causal language model in float32, with weights wide enough to say varied things."""
+def tiny_model(kind: str, seed: int = 0, **other: Any) -> Any:
+    """A random two-layer causal language model in float32, with weights wide enough to say varied things.
+
+    `other`: settings in place of those below.
+    """
     torch.manual_seed(seed)
     config, model = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[kind]
     made = model(
         config(
-            vocab_size=TINY_VOCABULARY,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            initializer_range=0.4,
-            pad_token_id=None,
-            bos_token_id=None,
-            eos_token_id=None,
+            **{
+                "vocab_size": TINY_VOCABULARY,
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "max_position_embeddings": 512,
+                "initializer_range": 0.4,
+                "pad_token_id": None,
+                "bos_token_id": None,
+                "eos_token_id": None,
+                **other,
+            }
         )
     )
     return made.eval()

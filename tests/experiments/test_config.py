@@ -646,6 +646,44 @@ def test_what_a_server_says_of_itself_is_taken(method: str, scoring: str) -> Non
     check_references(load_config(config), {**models(), "far": far})
 
 
+ROUTER = {"small": "coder-0.5b", "discriminator": "distill-r1-1.5b", "context": "no_schema"}
+ROUTER |= {"questions": "q.jsonl", "candidates": "c.jsonl", "judgments": "j.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"small": "coder0.5b"}, "routers.r.small: 'coder0.5b' is not defined; did you mean 'coder-0.5b'?"),
+        ({"small": "far"}, "routers.r.small: model 'far' has the backend 'openai'"),
+        ({"discriminator": "far"}, "routers.r.discriminator: model 'far' has the backend 'openai'"),
+        ({"discriminator": "none"}, "routers.r.discriminator: 'none' is not defined"),
+        ({"discriminator": "random"}, "routers.r.discriminator: 'random' writes no response; name one that reasons"),
+        ({"discriminator": "tinyllama-1.1b"}, "routers.r.discriminator: 'tinyllama-1.1b' writes no response"),
+        ({"context": "schem"}, "routers.r.context: 'schem' is not defined; did you mean 'schema'?"),
+        ({"context": "plain"}, "routers.r.context: 'plain' has no reasoning prompt; use another"),
+        ({"context": "shown"}, "routers.r.context: 'shown' shows extras; use another"),
+        ({"tolerance": 0}, "routers.r.tolerance: "),
+        ({"span": 0}, "routers.r.span: 0 is too small; the least is 1"),
+        ({"spam": 1}, "routers.r: unknown key 'spam'; did you mean 'span'?"),
+    ],
+)
+def test_a_router_is_between_two_models_that_can_share_the_work(change: dict[str, Any], said: str) -> None:
+    config = shipped()
+    config["routers"] = {"r": {**ROUTER, **change}}
+    config["discriminators"]["far"] = {"model": "far", "method": "reasoning"}
+    reasoning = config["contexts"]["no_schema"]["reasoning"]
+    config["contexts"] |= {"plain": {"yes_no": config["contexts"]["no_schema"]["yes_no"]}}
+    config["contexts"] |= {"shown": {"reasoning": reasoning, "extras": ["result"]}}
+    known = {**models(), "far": ModelSpec("far", "http://localhost:8000/v1#x", "-", "openai", "-", "-")}
+    if not said:
+        check_references(load_config(config), known)
+        return
+    with pytest.raises(ConfigError) as error:
+        check_references(load_config(config), known)
+    assert said in str(error.value)
+
+
 def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
     path = folder / "models.tsv"
     path.write_text(header + "".join(rows), encoding="utf-8")

@@ -187,7 +187,13 @@ def test_shards_of_other_questions_are_refused(expected: list[int], said: str) -
 
 def run_of(requests: int, memory: float, device: str) -> dict[str, Any]:
     counts = {"requests": requests, "distinct": requests - 1, "from_journal": 1}
-    cost = {"prompt_tokens": 10 * requests, "new_tokens": 5, "seconds": 0.5}
+    cost = {
+        "prompt_tokens": 10 * requests,
+        "new_tokens": 5,
+        "large_tokens": 3 * requests,
+        "routed_tokens": requests,
+        "seconds": 0.5,
+    }
     return {**counts, **cost, "peak_memory_mib": memory, "model": {"model": "m"}, "engine": {"device": device, "x": 1}}
 
 

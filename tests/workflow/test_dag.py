@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,32 @@ def test_every_named_target_is_explained(tmp_path: Path) -> None:
     listed = Project(tmp_path).snakemake("--list").output
     for target in ("table1", "table2", "table3", "figure5", "tables", "figures", "explorer", "provenance", "all"):
         assert any(line.startswith(f"{target} (") for line in listed.splitlines()), target
+
+
+def test_a_router_is_trained_and_two_models_unpacked_before_they_judge_as_one(
+    new_project: Callable[[], Project],
+) -> None:
+    project = new_project()
+    head, *_ = (project.folder / "models.tsv").read_text().splitlines()
+    rows = [head, *(f"{name}\t{name}.gguf\t-\ttransformers\tauto\tnone" for name in ("small", "large"))]
+    rows += ["both\tsmall+large?router=results/routers/r.safetensors\t-\trouted\t-\t-"]
+    (project.folder / "models.tsv").write_text("\n".join(rows))
+    for name, model in (("thinker", "both"), ("taster", "large"), ("large", "large")):
+        method = "yes_no" if name == "taster" else "reasoning"
+        project.change(f"discriminators.{name}", {"model": model, "method": method})
+    project.change("generators.writer.model", "large")
+    files = {key: f"{key}.of_training" for key in ("questions", "candidates", "judgments")}
+    for file in files.values():
+        (project.folder / file).write_text("")
+    router = {"small": "small", "discriminator": "large", "context": "no_schema", **files}
+    project.change("routers", {"r": router})
+    jobs = project.snakemake("table1", "-n").jobs
+    assert (jobs["train_router"], jobs["unpack_model"], jobs["judge"]) == (1, 2, 2)
+    plan = [line for line in project.snakemake("table1", "-n").output.splitlines() if "input:" in line]
+    (judged,) = [line for line in plan if "results/routers/r.safetensors" in line and "results/candidates" in line]
+    assert "results/models/small" in judged and "results/models/large" in judged
+    project.change("routers.r.small", "both")
+    assert "routers.r.small: model 'both' has the backend 'routed'" in project.refused("table1", "-n")
 
 
 def test_everything_is_made_and_a_second_run_does_nothing(finished: Project) -> None:

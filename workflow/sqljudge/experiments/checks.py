@@ -60,6 +60,7 @@ def check_references(config: Config, models: Models, tables: Collection[str] | N
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
         _check_planners(table, experiment, config)
+    _check_routers(config, models)
 
 
 def check_models(config: Config, models: Models, tables: Mapping[str, Experiment]) -> None:
@@ -308,6 +309,25 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
         if wanted and entry.responds:
             with _at(f"discriminators.{who}"):
                 check_forced(models[entry.model])
+
+
+def _check_routers(config: Config, models: Models) -> None:
+    """Check that a router's two models can share the work, and that its large one wrote responses in its context."""
+    for name, router in config.routers.items():
+        where = f"routers.{name}"
+        _check_defined(f"{where}.small", router.small, models)
+        _check_name(f"{where}.discriminator", router.discriminator, "discriminators", config, models)
+        _check_defined(f"{where}.context", router.context, config.contexts)
+        entry, context = config.discriminators[router.discriminator], config.contexts[router.context]
+        if not entry.responds:
+            _refuse(f"{where}.discriminator", f"'{router.discriminator}' writes no response; name one that reasons")
+        for key, model in (("small", router.small), ("discriminator", entry.model)):
+            if models[model].backend != "transformers":
+                what = f"model '{model}' has the backend '{models[model].backend}'"
+                _refuse(f"{where}.{key}", f"{what}; a router is between two models with the backend transformers")
+        if entry.method not in context.prompts or context.extras:
+            what = "shows extras" if context.extras else f"has no {entry.method} prompt"
+            _refuse(f"{where}.context", f"'{router.context}' {what}; use another")
 
 
 def _check_extras(where: str, context: Context) -> None:

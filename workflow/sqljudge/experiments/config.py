@@ -28,7 +28,7 @@ from sqljudge.core.records import read_text
 from sqljudge.core.variants import CHOOSERS, GREEDY, NONE, POOL, Experiment, Variant
 from sqljudge.experiments import parts
 from sqljudge.experiments.parts import Part, nearest, refusal
-from sqljudge.models.engines import BACKENDS, check_spec
+from sqljudge.models.engines import BACKENDS, check_spec, join_parts
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.specs import SPECS, TableSpec
 from sqljudge.stages.score import VERDICTS
@@ -168,6 +168,8 @@ class Config(Part):
     """What models are trained on, by name."""
     trainings: dict[parts.Name, parts.Training] = Field(default_factory=dict)
     """Models that are trained, by name; the models table takes them as `trained:NAME` (docs/training.md)."""
+    routers: dict[parts.NameWithoutDot, parts.Router] = Field(default_factory=dict)
+    """Routers between a small and a large model, by name."""
     roles: parts.Roles = Field(default_factory=parts.Roles)
     experiments: Experiments
 
@@ -285,6 +287,7 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
     except DataError as error:
         raise ConfigError(f"models_table: {error}") from error
     models: dict[str, ModelSpec] = {}
+    lines: dict[str, str] = {}
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     for row in rows:
         where = f"{path}, line {rows.line_num}"
@@ -301,7 +304,14 @@ def read_models(path: str | Path, models_folder: str = "") -> dict[str, ModelSpe
             check_spec(spec)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-        models[spec.name] = _localised(spec, models_folder)
+        models[spec.name] = spec if spec.backend == "routed" else _localised(spec, models_folder)
+        lines[spec.name] = where
+    for name, spec in models.items():
+        if spec.backend == "routed":
+            try:
+                models[name] = join_parts(spec, models)
+            except ConfigError as error:
+                raise ConfigError(f"{lines[name]}: {error}") from error
     return models
 
 

@@ -470,6 +470,28 @@ class Training(Part):
     """Of a generator: how SQL is read from a response that has no answer tags."""
 
 
+class Router(Part):
+    """A router between a small and a large model, trained on where their verdicts part. It becomes the file
+    results/routers/NAME.safetensors, which a row of the models table names (docs/running.md)."""
+
+    small: str
+    """The small model: a name of the models table."""
+    discriminator: str
+    """The discriminator whose model is the large one."""
+    context: str
+    """The context in which it judged."""
+    questions: str
+    """The file of questions of a run of its own, on training questions."""
+    candidates: str
+    """That run's candidates."""
+    judgments: str
+    """The discriminator's judgments of them."""
+    span: Positive = 32
+    """Most tokens that the large model goes on by after the small model's token, up to the sentence's end."""
+    tolerance: AsWritten[Annotated[float, Field(gt=0, le=1)]] = 0.1
+    """From which change of the forced verdict's probability a token counts as divergent."""
+
+
 class Roles(Part):
     """Who plays which part in the paper's claims, where it is not the paper's own model or setting."""
 
@@ -507,17 +529,19 @@ class ModelRow(Part):
     name: Name
     """What the configuration calls the model; it stands in file names."""
     source: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address (docs/running.md), or trained:NAME for
-    what the training of that name makes (docs/training.md)."""
+    """Hub name, local folder, GGUF file, package:MODULE/FILE, a server's address, two other models of the table and a
+    rule that says which of them gives a token (docs/running.md), or trained:NAME for what the training of that name
+    makes (docs/training.md)."""
     revision: Annotated[str, Field(min_length=1)]
     """Hub commit, tag or branch (behind a server: of the tokenizer); a dash for local weights and servers."""
     backend: Annotated[str, one_of(BACKENDS)]
     """The inference engine."""
     dtype: Literal["auto", "float32", "bfloat16", "float16", "-"]
     """The number format that the model computes in; auto: bfloat16 where the machine has it in hardware, else float32.
-    A dash behind a server."""
+    A dash behind a server, and for two models."""
     quantization: Literal["none", "8bit", "4bit", "-"]
-    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server."""
+    """How the weights are held in memory; 8bit and 4bit with transformers only, a dash behind a server and for two
+    models."""
     tokenizer: str = ""
     """Optional, behind a server only: hub name or folder of the tokenizer whose chat template frames prompts."""
     placement: Literal["device", "offload"] = "device"

@@ -55,23 +55,34 @@ RESUME = "unless the journal is off, what was answered is in it, and another run
 
 @dataclass(slots=True)
 class Usage:
-    """What a job asked and what its distinct answers cost when they were made, those from the journal included."""
+    """What a job asked and what its distinct answers cost when they were made, those from the journal included.
+
+    Of two models that share the work, `large_tokens` is what the large one computed, prompts and pending tokens
+    included, and `routed_tokens` how many of the new tokens it gave.
+    """
 
     requests: int = 0
     distinct: int = 0
     from_journal: int = 0
     prompt_tokens: int = 0
     new_tokens: int = 0
+    large_tokens: int = 0
+    routed_tokens: int = 0
     seconds: float = 0.0
 
 
 class Note(NamedTuple):
-    """What is known of an answer while it lies on disk: whether it ended by itself, its tokens, its seconds."""
+    """What is known of an answer while it lies on disk: whether it ended by itself, its tokens, its seconds.
+
+    `large_tokens`, `routed_tokens`: as in `Usage`.
+    """
 
     ended: bool
     new_tokens: int
     prompt_tokens: int
     seconds: float
+    large_tokens: int
+    routed_tokens: int
 
 
 class Lazy(Sequence[Item]):
@@ -172,7 +183,7 @@ class Session:
         kept = {key: reader.places[key].note for key in distinct if key in reader.places}
         known = {key: note for key, note in kept.items() if _covers(note, distinct[key])}
         for note in known.values():
-            self._spent(note.new_tokens, note.prompt_tokens, note.seconds)
+            self._spent(note)
         missing = sorted((key for key in distinct if key not in known), key=lambda key: _alike(distinct[key]))
         self.usage.distinct += len(distinct)
         self.usage.from_journal += len(known)
@@ -218,7 +229,7 @@ class Session:
                         progress.add(0, 0)
                     else:
                         failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
-                        self._spent(new, answer.prompt_tokens, seconds)
+                        self._spent(_note({**_parts(answer), SECONDS: seconds}))
                         progress.add(answer.prompt_tokens, new)
         return failures
 
@@ -255,10 +266,12 @@ class Session:
             allowed = f"failures_tolerated allows a share of {self.tolerated:g}"
             raise ModelError(f"{failed} of {asked} requests got no answer ({reasons}); {allowed}; {RESUME}")
 
-    def _spent(self, new_tokens: int, prompt_tokens: int, seconds: float) -> None:
-        self.usage.prompt_tokens += prompt_tokens
-        self.usage.new_tokens += new_tokens
-        self.usage.seconds += seconds
+    def _spent(self, note: Note) -> None:
+        self.usage.prompt_tokens += note.prompt_tokens
+        self.usage.new_tokens += note.new_tokens
+        self.usage.large_tokens += note.large_tokens
+        self.usage.routed_tokens += note.routed_tokens
+        self.usage.seconds += note.seconds
 
     def report(self) -> dict[str, Any]:
         """What this job's sidecar records: requests, failed ones, tokens, seconds, memory, model, device."""
@@ -311,13 +324,19 @@ def _temporary() -> JournalReader[Note]:
 
 
 def _parts(answer: Completion | Choice) -> dict[str, Any]:
-    """The fields of an answer as they are; `asdict` would copy each of its numbers."""
-    return {each.name: getattr(answer, each.name) for each in fields(answer)}
+    """The fields of an answer as they are; `asdict` would copy each of its numbers.
+
+    Who gave it is said where two models share the work alone.
+    """
+    parts = {each.name: getattr(answer, each.name) for each in fields(answer)}
+    return {name: part for name, part in parts.items() if part or name not in ("routed", "large_tokens")}
 
 
 def _note(answer: Mapping[str, Any]) -> Note:
     ended, new = answer.get("finish_reason") == "stop", len(answer.get("token_ids", ()))
-    return Note(ended, new, answer.get("prompt_tokens", 0), answer.get(SECONDS, 0.0))
+    read, routed = answer.get("prompt_tokens", 0), answer.get("routed", ())
+    large = read + routed[-1] if routed else answer.get("large_tokens", 0)
+    return Note(ended, new, read, answer.get(SECONDS, 0.0), large, len(routed))
 
 
 def open_session(spec: ModelSpec, *, device: str, journal: str, writer: str, tolerated: float = 0.0) -> Session:

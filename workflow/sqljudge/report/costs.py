@@ -69,6 +69,12 @@ def job_name(path: str) -> tuple[str, str]:
     return STAGES.get(kind, "search"), " / ".join(place for place in places if place)
 
 
+LARGE = (Column("Large model's tokens", "large_tokens", "r"), Column("given", "routed_tokens", "r"))
+SHARED = (
+    "Where a small and a large model share the work, the small one reads the tokens in and out; the large one's tokens "
+    "are those that it read, prompts and pending tokens included, and of the tokens out those that it gave."
+)
+"""Shown where two models share the work in any job."""
 COLUMNS = (
     Column("Stage", "stage"),
     Column("Job", "job", "w"),
@@ -77,6 +83,7 @@ COLUMNS = (
     Column("From journal", "from_journal", "r"),
     Column("Tokens in", "prompt_tokens", "r"),
     Column("Tokens out", "new_tokens", "r"),
+    *LARGE,
     Column("Seconds", "seconds", "r"),
     Column("Tokens/s", "tokens_per_second", "r", missing="not timed"),
     Column("Peak memory (MiB)", "peak_memory_mib", "r"),
@@ -98,17 +105,21 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
             "seconds": round(run["seconds"], 1),
             "tokens_per_second": round(_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
             "device": device(run),
+            **{key: run.get(key) for key in ("large_tokens", "routed_tokens")},
         }
         for stage, name, run in runs
     ]
-    notes = (
+    notes: tuple[str, ...] = (
         "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
         "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
         _savings(runs, unshared),
         "By table: " + "; ".join(f"{name} {tokens:,}" for name, tokens in sorted(unshared.items())) + ".",
     )
-    data = pd.DataFrame(records, columns=[column.value for column in COLUMNS], dtype=object)
-    return Grid("costs", "What the model jobs cost", data, COLUMNS, notes)
+    shared = any(run.get("large_tokens") for _, _, run in runs)
+    columns = tuple(column for column in COLUMNS if shared or column not in LARGE)
+    notes += (SHARED,) if shared else ()
+    data = pd.DataFrame(records, columns=[column.value for column in columns], dtype=object)
+    return Grid("costs", "What the model jobs cost", data, columns, notes)
 
 
 def _tokens(run: Mapping[str, Any]) -> int:

@@ -20,6 +20,7 @@ from sqljudge.core.records import (
     UNANSWERED,
     ForcedVerdict,
     Judgment,
+    by_candidate,
     keyed,
     write_json,
     write_jsonl,
@@ -89,6 +90,28 @@ def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -
     true, false = choice.probabilities
     mass = true + false
     return ForcedVerdict(*key, tokens, true / mass if mass else CORRECT_THRESHOLD, mass)
+
+
+def read_thoughts(
+    session: Session,
+    pairs: Sequence[Pair],
+    judgments: Sequence[Judgment],
+    *,
+    template: PromptTemplate,
+    closing: PromptTemplate,
+    framing: Framing,
+    extras: Extras = no_extras,
+) -> list[Thought]:
+    """The thought of each pair's judgment, in order; arguments as in `force`."""
+    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
+    prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
+    thoughts = []
+    for (question, sql), prompt in zip(pairs, prompts, strict=True):
+        if (question.id, sql) not in known:
+            raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
+        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
+        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
+    return thoughts
 
 
 def force(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.models.device import fastest_dtype
 from sqljudge.models.engines.base import Backend, ModelSpec
-from sqljudge.models.engines.weights import locate, parse_address
+from sqljudge.models.engines.weights import locate, parse_address, parse_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Engine:
     weights: bool = True
     environment: str = "gpu"
     check: Callable[[ModelSpec], Any] | None = None
+
+
+def _check_route(spec: ModelSpec) -> None:
+    parse_route(spec)
+    if spec.revision != "-":
+        raise ConfigError("revision: the rows of the two models name theirs; write a dash")
 
 
 BACKENDS = {
@@ -62,14 +70,37 @@ BACKENDS = {
         reads=False,
         environment="cpu",
     ),
+    "routed": Engine("sqljudge.models.engines.routed", dtypes=("-",), quantizations=("-", "none"), check=_check_route),
     "scripted": Engine("sqljudge.models.engines.scripted", weights=False),
 }
 
 
 def spec_of(row: Mapping[str, Any], unpacked: Sequence[str]) -> ModelSpec:
-    """A model from its row as a dict; `unpacked` holds the folder that a GGUF file was unpacked into, or nothing."""
-    spec = ModelSpec(**row)
+    """A model from its row as a dict.
+
+    `unpacked` holds the folder that a GGUF file was unpacked into, or nothing; of a model of two, the folder of each
+    that is one, which has the model's name.
+    """
+    spec = ModelSpec(**{**row, "parts": tuple(spec_of(part, ()) for part in row.get("parts", ()))})
+    if spec.parts:
+        folders = {PurePath(folder).name: folder for folder in unpacked}
+        parts = tuple(replace(part, source=folders.get(part.name, part.source)) for part in spec.parts)
+        return replace(spec, parts=parts)
     return replace(spec, source=unpacked[0]) if unpacked else spec
+
+
+def join_parts(spec: ModelSpec, models: Mapping[str, ModelSpec]) -> ModelSpec:
+    """A model with the two rows of the table that its source names. Raises ConfigError where they do not serve."""
+    route = parse_route(spec)
+    for name in (route.small, route.large):
+        if name not in models:
+            near = get_close_matches(name, models, 1, 0.5)
+            said = f"did you mean '{near[0]}'?" if near else "add a row for it"
+            raise ConfigError(f"source: model '{name}' is not in the table; {said}")
+        if models[name].backend != "transformers":
+            what = f"model '{name}' has the backend '{models[name].backend}'"
+            raise ConfigError(f"source: {what}; only two models with the backend transformers can share the work")
+    return replace(spec, parts=(models[route.small], models[route.large]))
 
 
 def weights_label(spec: ModelSpec) -> str:
@@ -130,7 +161,8 @@ def check_weights(spec: ModelSpec) -> None:
     Raises ModelError, in one line, for a folder, file or package that is missing or holds no weights.
     """
     if BACKENDS[spec.backend].weights:
-        locate(spec)
+        for each in spec.parts or (spec,):
+            locate(each)
 
 
 def load_backend(spec: ModelSpec, *, device: str) -> Backend:
@@ -140,7 +172,10 @@ def load_backend(spec: ModelSpec, *, device: str) -> Backend:
     """
     if spec.backend not in BACKENDS:
         raise ConfigError(f"models: '{spec.name}' has backend '{spec.backend}'; known: {', '.join(sorted(BACKENDS))}")
-    if spec.dtype == "auto":
-        spec = replace(spec, dtype=fastest_dtype(device))
-    backend: Backend = import_module(BACKENDS[spec.backend].module).load(spec, device)
+    backend: Backend = import_module(BACKENDS[spec.backend].module).load(_with_dtype(spec, device), device)
     return backend
+
+
+def _with_dtype(spec: ModelSpec, device: str) -> ModelSpec:
+    parts = tuple(_with_dtype(part, device) for part in spec.parts)
+    return replace(spec, dtype=fastest_dtype(device) if spec.dtype == "auto" else spec.dtype, parts=parts)

@@ -27,7 +27,8 @@ class ModelSpec:
     tokenizer whose template renders chats. `placement`: "device", or "offload" for a model larger than the GPU,
     whose last layers then stay in the machine's memory. `context`: the most tokens of a prompt and its answer together;
     None for what the model's own settings say. `parameters`: its size as tables show it, such as "1.5B"; nothing
-    depends on it.
+    depends on it. `parts`: the models that `source` names where it names two rows of the table (see `weights.Route`),
+    the small one first.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelSpec:
     placement: str = "device"
     context: int | None = None
     parameters: str = ""
+    parts: tuple[ModelSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ class Completion:
     """One completion of n tokens.
 
     `logprobs`: natural-log probability that the model (temperature 1) gave each chosen token. `token_ends`: character
-    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length". The text is
-    whole (`whole_text`), whatever the engine gives.
+    position in `text` where the decoded text of tokens 0..i ends. `finish_reason`: "stop" or "length". `routed`: of two
+    models that share the work, the positions of the tokens that the large one gave. The text is whole (`whole_text`),
+    whatever the engine gives.
     """
 
     text: str
@@ -94,6 +97,7 @@ class Completion:
     token_ends: tuple[int, ...]
     finish_reason: str
     prompt_tokens: int
+    routed: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", whole_text(self.text))
@@ -110,7 +114,13 @@ class Completion:
             ends,
             "length",
             self.prompt_tokens,
+            tuple(position for position in self.routed if position < max_new_tokens),
         )
+
+    @property
+    def large_tokens(self) -> int:
+        """Tokens that the large of two models computed: the prompt and all before the last that it gave."""
+        return self.prompt_tokens + self.routed[-1] if self.routed else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +142,14 @@ class ChoiceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`probabilities[i]`: softmax probability, over the whole vocabulary, of the token (or tokens) of `words[i]`."""
+    """`probabilities[i]`: softmax probability, over the whole vocabulary, of the token (or tokens) of `words[i]`.
+
+    `large_tokens`: of two models that share the work, how many tokens the large one read for it.
+    """
 
     probabilities: tuple[float, ...]
     prompt_tokens: int
+    large_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

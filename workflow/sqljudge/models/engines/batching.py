@@ -17,7 +17,7 @@ from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
 from sqljudge.models.engines.cache import all_growing, join, keep_rows, new_cache
 from sqljudge.models.engines.prefill import forward, prefill, stack_masks
-from sqljudge.models.engines.rows import Row, choose_tokens, uniforms
+from sqljudge.models.engines.rows import Row, choose_tokens, distinct_prompts, uniforms
 from sqljudge.models.engines.slots import SlotBatch, Slots, slots_serve
 from sqljudge.models.engines.tokenizer import Detokenizer
 
@@ -135,9 +135,7 @@ class Batch:
             self._step()
 
     def _admit(self, rows: list[Row]) -> None:
-        prompts = sorted({tuple(row.prompt_ids) for row in rows})  # each distinct prompt is computed once
-        index = {prompt: i for i, prompt in enumerate(prompts)}
-        where = [index[tuple(row.prompt_ids)] for row in rows]
+        prompts, where = distinct_prompts(rows)  # each distinct prompt is computed once
         new = prefill(self.model, prompts, self.pad_id, keep=True)
         logits, mask = new.logits, new.mask
         if where != list(range(len(prompts))):

@@ -15,7 +15,10 @@ from sqljudge.models.engines.tokenizer import Detokenizer
 
 @dataclass(slots=True)
 class Row:
-    """A request under way. `uniforms`: the numbers that decide its tokens, None for a greedy one."""
+    """A request under way.
+
+    `uniforms`: the numbers that decide its tokens, None for a greedy one. `routed`: as in `Completion`.
+    """
 
     position: int
     request: GenerationRequest
@@ -25,6 +28,7 @@ class Row:
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
+    routed: list[int] = field(default_factory=list)
 
     def take(self, token: int, logprob: float, end_ids: frozenset[int]) -> None:
         """Add a token; an end token, a stop mark or the budget finishes the row."""
@@ -48,7 +52,15 @@ class Row:
         if self.finish_reason == "stop":
             self.detokenizer.finish()
         ids, logprobs, ends = tuple(self.token_ids), tuple(self.logprobs), tuple(self.detokenizer.ends)
-        return Completion(self.detokenizer.text, ids, logprobs, ends, self.finish_reason, len(self.prompt_ids))
+        text, read, routed = self.detokenizer.text, len(self.prompt_ids), tuple(self.routed)
+        return Completion(text, ids, logprobs, ends, self.finish_reason, read, routed)
+
+
+def distinct_prompts(rows: Sequence[Row]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The distinct prompts of some rows, sorted, and which of them is each row's."""
+    prompts = sorted({tuple(row.prompt_ids) for row in rows})
+    index = {prompt: i for i, prompt in enumerate(prompts)}
+    return prompts, [index[tuple(row.prompt_ids)] for row in rows]
 
 
 def uniforms(request: GenerationRequest) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicLayer
 
 from sqljudge.models.engines.cache import all_growing, new_cache
 from sqljudge.models.engines.prefill import Prefilled, prefill
-from sqljudge.models.engines.rows import Row, choose_tokens, draw_tokens
+from sqljudge.models.engines.rows import Row, choose_tokens, distinct_prompts, draw_tokens
 
 ATTENTION = "sqljudge_slots"
 FEWEST = 8
@@ -254,9 +254,7 @@ class SlotBatch:
     def _admit(self, rows: Sequence[Row]) -> None:
         free = [slot for slot in range(self.slots.count) if slot not in self.under_way]
         for some in _portions(rows):
-            prompts = sorted({tuple(row.prompt_ids) for row in some})  # each distinct prompt is computed once
-            index = {prompt: i for i, prompt in enumerate(prompts)}
-            where = [index[tuple(row.prompt_ids)] for row in some]
+            prompts, where = distinct_prompts(some)  # each distinct prompt is computed once
             made = prefill(self.slots.model, prompts, self.pad_id, keep=True)
             logits = made.logits[where]
             tokens = choose_tokens(logits, some)

@@ -208,10 +208,14 @@ class TransformersBackend:
             order = order[len(batch) :]
             for row, i in enumerate(batch):
                 sums = (float(found[0][row, list(ids)].sum()) for ids in tokens[i])
-                yield i, Choice(tuple(sums), len(prompts[i]))
+                read = len(prompts[i])
+                yield i, Choice(tuple(sums), read, read if found[1:] and found[1][row] else 0)
 
     def _last_probabilities(self, prompts: Sequence[list[int]], found: list[torch.Tensor]) -> None:
-        """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`."""
+        """Add the probabilities of each prompt's next token, float32 [prompts, vocabulary], to `found`.
+
+        Two models that share the work add which prompts the large one read, boolean [prompts].
+        """
         import torch
 
         from sqljudge.models.engines.prefill import prefill
@@ -231,11 +235,22 @@ class TransformersBackend:
     ) -> dict[int, Failure]:
         if not requests:
             return {}
-        own = getattr(self.model.config, "max_position_embeddings", None)
-        return beyond_context(requests, prompts, self.spec.context or own)
+        return beyond_context(requests, prompts, self._context())
+
+    def _context(self) -> int | None:
+        return self.spec.context or getattr(self.model.config, "max_position_embeddings", None)
+
+    def _parts(self) -> list[Any]:
+        """The models whose weights, keys and values share the memory."""
+        return [self.model]
 
     def _end_ids(self) -> frozenset[int]:
         return tokenizer.end_ids(self.tokenizer, self.model.generation_config.eos_token_id)
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return self._end_ids()
 
     def _pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
@@ -246,11 +261,8 @@ class TransformersBackend:
 
         Of all memory, not of what is free at the moment: the same job is batched in the same way each time.
         """
-        config = self.model.config
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        per_row = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize * longest
-        room = memory(self.device) - self.model.get_memory_footprint()
+        per_row = longest * sum(map(_bytes_a_position, self._parts()))
+        room = memory(self.device) - sum(model.get_memory_footprint() for model in self._parts())
         return max(1, min(self._most_slots, int(room * MEMORY_SHARE / per_row)))
 
     @cache  # noqa: B019  (one backend lives as long as its job)
@@ -284,6 +296,14 @@ def _dtype(spec: ModelSpec) -> torch.dtype:
 
     found: torch.dtype = getattr(torch, spec.dtype)
     return found
+
+
+def _bytes_a_position(model: Any) -> int:
+    """Bytes of the keys and values of one position."""
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
 
 
 def _align(model: torch.nn.Module) -> None:

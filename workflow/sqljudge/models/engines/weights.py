@@ -206,3 +206,60 @@ def _options(who: str, query: str) -> dict[str, int]:
             raise ConfigError(f"{who}: the option '{name}' must be a whole number of at least {LEAST[name]}")
         options[name] = int(value)
     return options
+
+
+RULES = {"always": 0.0, "never": 0.0, "random": 1.0, "entropy": float("inf"), "router": 1.0}
+"""The rules of routing, each with the largest number that it takes; 0 for one that takes none."""
+ROUTE_FORM = "SMALL+LARGE?entropy=1.2 or SMALL+LARGE?router=FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Two models by name, and the rule that says which gives a token (`routing.py`).
+
+    `threshold`: of entropy, in nats; of random, the share of tokens that the large model gives; of a router, the
+    probability from which it routes (None: the one in its file). `router`: its file.
+    """
+
+    small: str
+    large: str
+    rule: str
+    threshold: float | None = None
+    router: str = ""
+
+
+def parse_route(spec: ModelSpec) -> Route:
+    """The route in a model's `source`. Raises ConfigError for anything but the form above."""
+    who = f"model '{spec.name}', source"
+    names, _, query = spec.source.partition("?")
+    small, _, large = names.partition("+")
+    given = parse_qsl(query, keep_blank_values=True)
+    own = [name for name, _ in given]
+    if not small or not large or "+" in large or (len(own) != 1 and own != ["router", "threshold"]):
+        raise ConfigError(f"{who}: not two models and one rule, such as {ROUTE_FORM}; rules: {', '.join(RULES)}")
+    rule, value = given[0]
+    if rule not in RULES:
+        near = get_close_matches(rule, RULES, 1, 0.5)
+        said = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(RULES)}"
+        raise ConfigError(f"{who}: the rule '{rule}' is not known; {said}")
+    if not RULES[rule]:
+        if value:
+            raise ConfigError(f"{who}: the rule '{rule}' takes no number; take '={value}' out")
+        return Route(small, large, rule)
+    if rule == "router":
+        if not value:
+            raise ConfigError(f"{who}: the rule 'router' needs the router's file, as in {ROUTE_FORM}")
+        threshold = _threshold(who, "threshold", given[1][1], RULES[rule]) if given[1:] else None
+        return Route(small, large, rule, threshold, value)
+    return Route(small, large, rule, _threshold(who, rule, value, RULES[rule]))
+
+
+def _threshold(who: str, name: str, value: str, most: float) -> float:
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= most or threshold == float("inf"):
+        limit = f" and at most {most:g}" if most <= 1 else ""
+        raise ConfigError(f"{who}: '{name}' needs a number of at least 0{limit}, as in {name}=0.5")
+    return threshold

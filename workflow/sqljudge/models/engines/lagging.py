@@ -1,0 +1,120 @@
+"""A model that reads what requests hold only when it is asked for their next token. Knows tensors and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from sqljudge.models.engines.cache import GROWTH
+from sqljudge.models.engines.prefill import forward, left_padded
+from sqljudge.models.engines.rows import Row
+
+
+class Places:
+    """Where a call writes and what it attends to, for all layers of a cache.
+
+    `slots`: of each row [rows]. `positions`: of each token read, [rows, tokens]; -1 at padding. `whole`: whether the
+    rows are the first slots in order, so that nothing need be picked out.
+    """
+
+    def __init__(self, slots: torch.Tensor, positions: torch.Tensor) -> None:
+        self.slots, self.positions = slots, positions
+        self.width = int(positions.max()) + 1
+        self.whole = slots.tolist() == list(range(len(slots)))
+
+
+class LaggingLayer(DynamicLayer):  # type: ignore[misc]
+    """One layer's keys and values, [slots, heads, room + 1, size], each row's from position 0 on without a gap.
+
+    The last position takes what padding writes, and nobody attends to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: Places | None = None
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the new positions of some rows, [rows, heads, tokens, size], and return all that these rows hold."""
+        places = self.places
+        assert places is not None, "the model is called by LaggingModel.read alone"
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = (each[:0, :, :1] for each in (key_states, value_states))
+        slots = int(places.slots.max()) + 1
+        self.keys, self.values = (_roomy(each, slots, places.width) for each in (self.keys, self.values))
+        for held, new in ((self.keys, key_states), (self.values, value_states)):
+            held[places.slots[:, None], :, places.positions] = new.transpose(1, 2)
+        rows = slice(len(places.slots)) if places.whole else places.slots
+        return self.keys[rows, :, : places.width], self.values[rows, :, : places.width]
+
+
+def _roomy(held: torch.Tensor, slots: int, width: int) -> torch.Tensor:
+    """The same keys or values with room for so many slots and positions, and some to spare if it must grow."""
+    more_slots = max(0, slots - held.shape[0])
+    room = held.shape[2] - 1
+    more = max(GROWTH, width - room, width // 4) if width > room else 0
+    if not more_slots and not more:
+        return held
+    grown = held.new_zeros((held.shape[0] + more_slots, held.shape[1], room + more + 1, held.shape[3]))
+    grown[: held.shape[0], :, :room] = held[:, :, :room]
+    return grown
+
+
+class LaggingModel:
+    """A model and, of each row that it was ever asked about, how many tokens of prompt and answer it has read.
+
+    It reads the rest (pending tokens) when it is asked again: rows that lag by different numbers are read in one call.
+    """
+
+    def __init__(self, model: Any, pad_id: int) -> None:
+        self.model, self.pad_id = model, pad_id
+        self.device = model.device
+        self.cache = DynamicCache(config=model.config)
+        self.cache.layers = [LaggingLayer() for _ in self.cache.layers]
+        self._slots: dict[int, int] = {}
+        self._read: dict[int, int] = {}
+
+    def next_logits(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Logits of each row's next token, float32 [rows, vocabulary], in one call of the model."""
+        for row in rows:
+            if row.position not in self._slots:
+                taken = set(self._slots.values())
+                self._slots[row.position] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+                self._read[row.position] = 0
+        order = sorted(range(len(rows)), key=lambda i: self._slots[rows[i].position])
+        sorted_rows = [rows[i] for i in order]
+        pending = [_text(row, self._read[row.position]) for row in sorted_rows]
+        ids, mask = left_padded(pending, self.pad_id, self.device)
+        before = torch.tensor([self._read[row.position] for row in sorted_rows], device=self.device)
+        positions = (before[:, None] + mask.cumsum(1) - 1).masked_fill(mask == 0, -1)
+        places = Places(torch.tensor([self._slots[row.position] for row in sorted_rows], device=self.device), positions)
+        for layer in self.cache.layers:
+            layer.places = places
+        shown = positions.clamp(min=0)
+        unseen = torch.arange(places.width, device=self.device) > shown[:, :, None]
+        attention = torch.zeros(unseen.shape, dtype=self.model.dtype, device=self.device)
+        attention.masked_fill_(unseen, torch.finfo(self.model.dtype).min)
+        logits = forward(
+            self.model, self.cache, 1, input_ids=ids, attention_mask=attention[:, None], position_ids=shown
+        )[:, -1]
+        for row, tokens in zip(sorted_rows, pending, strict=True):
+            self._read[row.position] += len(tokens)
+        back = torch.tensor(order, device=self.device).argsort()
+        return logits[back]
+
+    def forget(self, rows: Sequence[Row]) -> None:
+        """Free what rows hold that have left."""
+        for row in rows:
+            self._slots.pop(row.position, None)
+            self._read.pop(row.position, None)
+
+
+def _text(row: Row, start: int) -> list[int]:
+    """The tokens of a row's prompt and answer from a position on."""
+    return [*row.prompt_ids, *row.token_ids][start:]
