@@ -97,13 +97,13 @@ def test_the_grid_says_how_much_sharing_saved() -> None:
 
 def test_tokens_of_two_models_are_shown_where_they_share_the_work() -> None:
     alone = costs_grid([("judge", "thinker", {**RUN, "large_tokens": 0, "routed_tokens": 0})], {})
-    assert "Large model's tokens" not in alone.render("md")
+    assert "Large model read" not in alone.render("md")
     routed = {**RUN, "large_tokens": 871, "routed_tokens": 6}
     page = costs_grid([("judge", "thinker", RUN), ("judge", "both", routed)], {}).render("md")
     header, _, first, second = [line for line in page.splitlines() if line.startswith("|")][:4]
     columns = [cell.strip() for cell in header.split("|")]
-    where = columns.index("Large model's tokens")
-    assert columns[where + 1] == "given"
+    where = columns.index("Large model read")
+    assert columns[where + 1] == "Large model gave"
     cells = [[cell.strip() for cell in line.split("|")][where : where + 2] for line in (first, second)]
     assert cells == [["none", "none"], ["871", "6"]]
     assert "pending tokens included" in page

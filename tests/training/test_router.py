@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, replace
 from functools import partial
@@ -26,6 +27,7 @@ from sqljudge.training.router import (
     Examples,
     Labelling,
     Recipe,
+    is_held_out,
     label_tokens,
     proposals,
     refuse_evaluated,
@@ -167,6 +169,13 @@ def test_the_same_seed_gives_the_same_router() -> None:
     one, two, other = (train(learnable(), "s", replace(recipe, seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(scores(one.router, learnable()), scores(two.router, learnable()))
     assert not torch.equal(scores(one.router, learnable()), scores(other.router, learnable()))
+
+
+def test_of_questions_that_were_sampled_with_the_same_seed_a_share_is_held_out() -> None:
+    """A pool takes those whose digest is small (`data/pool.py`)."""
+    drawn = sorted(range(5000), key=lambda i: hashlib.sha256(f"42/{i}".encode()).digest())[:400]
+    share = sum(is_held_out(question, Recipe(seed=42)) for question in drawn) / len(drawn)
+    assert share == pytest.approx(0.2, abs=0.06)
 
 
 @pytest.mark.parametrize("labels", [0.0, 1.0])

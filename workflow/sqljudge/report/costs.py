@@ -69,7 +69,7 @@ def job_name(path: str) -> tuple[str, str]:
     return STAGES.get(kind, "search"), " / ".join(place for place in places if place)
 
 
-LARGE = (Column("Large model's tokens", "large_tokens", "r"), Column("given", "routed_tokens", "r"))
+LARGE = (Column("Large model read", "large_tokens", "r"), Column("Large model gave", "routed_tokens", "r"))
 SHARED = (
     "Where a small and a large model share the work, the small one reads the tokens in and out; the large one's tokens "
     "are those that it read, prompts and pending tokens included, and of the tokens out those that it gave."

@@ -198,7 +198,7 @@ def train(examples: Examples, small: str, recipe: Recipe | None = None) -> Train
     on, or those held out, do not have tokens of both kinds.
     """
     recipe = recipe or Recipe()
-    held = torch.tensor([_is_held_out(question, recipe) for question in examples.questions])
+    held = torch.tensor([is_held_out(question, recipe) for question in examples.questions])
     labels = examples.labels
     for what, part in (("trained on", labels[~held]), ("held out", labels[held])):
         if not 0 < part.sum() < len(part):
@@ -245,8 +245,9 @@ def threshold_of(probabilities: torch.Tensor, labels: torch.Tensor, recall: floa
     return float(divergent[math.ceil(recall * len(divergent)) - 1])
 
 
-def _is_held_out(question: int, recipe: Recipe) -> bool:
-    digest = hashlib.sha256(f"{recipe.seed}/{question}".encode()).digest()
+def is_held_out(question: int, recipe: Recipe) -> bool:
+    """Whether a question's examples are not trained on: by its id, though not as a pool's questions are drawn by it."""
+    digest = hashlib.sha256(f"held out/{recipe.seed}/{question}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < recipe.held_out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from sqljudge.core.errors import ModelError
@@ -84,7 +84,7 @@ def save_router(path: str | Path, trained: Trained) -> None:
     """Write a router's file."""
     known = {"threshold": repr(trained.threshold), "small": trained.small}
     sizes = {"width": str(trained.router.width), "top": str(trained.router.top)}
-    save_file(trained.router.state_dict(), path, metadata={**known, **sizes})
+    Path(path).write_bytes(save(trained.router.state_dict(), metadata={**known, **sizes}))
 
 
 def load_router(path: str | Path) -> Trained:
