@@ -10,7 +10,7 @@ rule train_router:
         evaluated=[path("questions", Variant(name)) for name in (DATASET, *([POOL] if CONFIG.pool.file else []))],
         prompt=lambda wildcards: prompt_of(router_of(wildcards).discriminator, router_of(wildcards).context),
         closing=str(resolve(CONFIG.forced.prompt)),
-        unpacked=lambda wildcards: sum(map(unpacked_folders, router_models(wildcards).values()), []),
+        unpacked=lambda wildcards: sum((folder_of(row.name) for row in router_models(wildcards).values()), []),
     output:
         router="results/routers/{router}.safetensors",
         run="results/routers/{router}.run.json",
@@ -29,7 +29,7 @@ rule train_router:
         runtime=480,
     params:
         **REQUESTS,
-        models=lambda wildcards: {role: dataclasses.asdict(row) for role, row in router_models(wildcards).items()},
+        models=lambda wildcards: {role: row_of(row) for role, row in router_models(wildcards).items()},
         framing=lambda wildcards: framing_of(
             CONFIG, discriminator=router_of(wildcards).discriminator, context=router_of(wildcards).context
         ),

@@ -55,7 +55,7 @@ rule train:
         runtime=1440,
     params:
         name="{training}",
-        model=lambda wildcards: dataclasses.asdict(MODELS[training_of(wildcards).model]),
+        model=lambda wildcards: row_of(MODELS[training_of(wildcards).model]),
         method=lambda wildcards: training_of(wildcards).method,
         settings=lambda wildcards: training_of(wildcards).settings,
         steps=lambda wildcards: training_of(wildcards).steps,
@@ -90,7 +90,7 @@ rule merge_trained:
         mem_mb=32000,
         runtime=60,
     params:
-        base=lambda wildcards: dataclasses.asdict(MODELS[training_of(wildcards).model]),
-        model=lambda wildcards: dataclasses.asdict(MODELS[wildcards.model]),
+        base=lambda wildcards: row_of(MODELS[training_of(wildcards).model]),
+        model=lambda wildcards: row_of(MODELS[wildcards.model]),
     script:
         "../scripts/merge_trained.py"

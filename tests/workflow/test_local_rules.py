@@ -31,6 +31,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
 """
 MODELS = {"generate", "judge", "force", "plan_by_search"}
 SQL = {"execute", "execute_tried", "group", "sample_questions"}
+TRAINING = {"prepare_training", "train", "merge_trained", "train_router"}
 MINUTES = {"stage_dataset", "unpack_model", "measure_reasoning", "explorer"}
 
 
@@ -52,7 +53,7 @@ def submitted(folder: Path, configs: str, shards: int) -> set[str]:
     ],
 )
 def test_no_job_of_seconds_is_submitted(tmp_path: Path, configs: str, shards: int, more: set[str]) -> None:
-    assert submitted(tmp_path, configs, shards) == MODELS | SQL | MINUTES | more
+    assert submitted(tmp_path, configs, shards) == MODELS | SQL | TRAINING | MINUTES | more
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
