@@ -115,7 +115,8 @@ if CONFIG.pool.file:
             CPU_ENV
         threads: 2
         params:
-            **EXECUTION,
+            comparison=FORMAT.comparison,
+            limits=lambda wildcards, input: config["execution"] if lacks_labels(input.pool) else {},
             dataset_format=CONFIG.dataset.format,
             limit=CONFIG.pool.questions,
             seed=SEED,

@@ -1,7 +1,7 @@
 # What one file of rules alone computes from wildcards: inputs, models, environments, outputs.
 from sqljudge.core.provenance import own_digest
 from sqljudge.core.variants import only, reference
-from sqljudge.data.pool import databases_of
+from sqljudge.data.pool import databases_of, lacks_labels
 from sqljudge.data.staging import source_files, training_files
 from sqljudge.models.engines.weights import parse_route
 from sqljudge.stages.extras import EXTRAS

@@ -132,7 +132,7 @@ def test_a_size_of_the_models_table_goes_before_the_name(journal: pd.DataFrame) 
 def test_a_processor_says_nothing_of_a_plan_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
     """No arithmetic of this CPU in the times of a plan with gpu=1; the speed may be named by hand."""
     plan: dict[str, Any] = {"jobs": [model_job("judge.d.c.pool", new_tokens=0)], "journal": "", "questions": "none"}
-    plan |= {"expected": 400, "sizes": {"m-1b": "13B"}}
+    plan |= {"expected": 400, "sizes": {"m-1b": "13B"}, "configuration": OWN}
     print_estimate(**plan, gpu=True, operations_per_second=None)
     said = capsys.readouterr().out
     assert "not known yet" in said and "--config operations_per_second=" in said
@@ -158,13 +158,14 @@ def test_files_of_another_configuration_are_not_counted(
 ) -> None:
     """What was made before this configuration was run here, or while another one was, is not its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(estimate, "operations", lambda: 1e12)
+    monkeypatch.setattr(estimate, "operations", lambda gpu: 1e12)
+    rest: dict[str, Any] = {"sizes": {}, "gpu": False, "operations_per_second": None}
     write_jsonl("c.jsonl", [CandidateSet(0, (Candidate("A"),))])
     write_jsonl("q.jsonl", [CandidateSet(0, ())])
     jobs = [model_job("judge.d.c.pool", candidates="c.jsonl"), model_job("judge.d.c.made", result="c.jsonl")]
 
     def requests(configuration: dict[str, str]) -> tuple[list[str], str]:
-        print_estimate(jobs, "", "q.jsonl", expected=5, configuration=configuration)
+        print_estimate(jobs, "", "q.jsonl", expected=5, configuration=configuration, **rest)
         said = capsys.readouterr().out
         lines = [line.split("|") for line in said.splitlines() if line.startswith("|")][2:]
         return [line[3].strip() for line in lines], said.partition("\n")[0]

@@ -57,7 +57,7 @@ def test_a_router_is_trained_and_two_models_unpacked_before_they_judge_as_one(
         project.change(f"discriminators.{name}", {"model": model, "method": method})
     project.change("generators.writer.model", "large")
     files = {key: f"{key}.of_training" for key in ("questions", "candidates", "judgments")}
-    for file in files.values():
+    for file in (*files.values(), "small.gguf", "large.gguf"):
         (project.folder / file).write_text("")
     router = {"small": "small", "discriminator": "large", "context": "no_schema", **files}
     project.change("routers", {"r": router})

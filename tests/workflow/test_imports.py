@@ -11,11 +11,12 @@ HEAVY = {
 JUDGMENTS = {"pyarrow", "pandas"}
 """pyarrow imports pandas where it writes."""
 ALLOWED = {
+    "answer": {"pandas", "pyarrow", "scipy"},
     "claims": {"pandas", "pyarrow", "scipy"},
     "cost": {"pyarrow"},
     "costs": {"pandas", "pyarrow"},
     "explorer": {"pyarrow"},
-    "figure": {"matplotlib"},
+    "figure": {"matplotlib", "pandas", "pyarrow", "scipy"},
     "force": {"pyarrow"},
     "generate": {"sqlglot"},
     "import_pool": {"sqlglot"},
@@ -23,7 +24,11 @@ ALLOWED = {
     "measure_adaptive": {"scipy"},
     "measure_calibration": {"scipy"},
     "measure_contrast": {"scipy"},
+    "measure_end_to_end": {"scipy"},
+    "measure_intrinsic": {"scipy"},
+    "measure_planner": {"scipy"},
     "measure_reasoning": HEAVY - {"matplotlib", "openai", "pydantic", "sqlglot", "vllm"},
+    "plan": {"scipy"},
     "provenance": {"pandas", "pyarrow"},
     "score": {"pyarrow"},
     "search": {"sqlglot"},

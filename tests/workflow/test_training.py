@@ -59,12 +59,10 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_a_training_is_planned_without_a_model_and_its_model_judges_as_any_other(project: Project) -> None:
-    shutil.move(project.folder / "tiny", project.folder / "elsewhere")
+def test_a_training_is_planned_and_its_model_judges_as_any_other(project: Project) -> None:
     plan = project.snakemake("-n", "results/tables/training.csv")
     assert plan.code == 0, plan.output
     assert [plan.jobs[rule] for rule in ("prepare_training", "train", "merge_trained", "judge")] == [1, 1, 1, 2]
-    shutil.move(project.folder / "elsewhere", project.folder / "tiny")
     run = project.snakemake("results/tables/training.csv")
     assert run.code == 0, run.output
     record = json.loads((project.folder / "results/training/verdicts/run.json").read_text())

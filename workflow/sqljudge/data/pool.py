@@ -95,6 +95,16 @@ def databases_of(path: str | Path) -> list[str]:
     return sorted({name for name in names if isinstance(name, str)})
 
 
+def lacks_labels(path: str | Path) -> bool:
+    """Whether a labelled pool leaves labels to executions; what is malformed in it is left to `read_pool`."""
+    try:
+        rows = read_json(path)
+    except DataError:
+        return False
+    labels = [row.get("top_n_label") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return any(each is None or isinstance(each, list) and None in each for each in labels)
+
+
 def check_entry(row: Any, where: str, optional: Collection[str] = ()) -> None:
     """Check one entry of a labelled pool, whose `optional` fields may be missing.
 

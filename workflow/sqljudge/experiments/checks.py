@@ -66,11 +66,15 @@ def check_references(config: Config, models: Models, tables: Collection[str] | N
 def check_models(config: Config, models: Models, tables: Mapping[str, Experiment]) -> None:
     """Check that the local models are there which some tables, whose names are checked, still have to ask.
 
-    Raises ModelError, in one line, for a folder, file or package that is missing or holds no weights.
+    Of a model that is trained the first one is looked for. Raises ModelError, in one line, for a folder, file or package
+    that is missing or holds no weights.
     """
     left = [job for job in model_jobs(needs_of(tables, config), config) if not Path(job["result"]).is_file()]
     for model in dict.fromkeys(job["model"] for job in left):
-        check_weights(models[model])
+        spec = models[model]
+        while spec.source.startswith(TRAINED):
+            spec = models[config.trainings[spec.source.removeprefix(TRAINED)].model]
+        check_weights(spec)
 
 
 def _refuse(where: str, what: str) -> NoReturn:
