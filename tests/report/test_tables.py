@@ -339,7 +339,7 @@ def test_html_stands_alone_and_escapes(table1: Table) -> None:
     assert 'class="best"' in text
     assert "not run" in text
     assert "not published" in text
-    assert "paper 51.34 (−1.34)" in text
+    assert "<span>paper 51.34</span> <span>(−1.34)</span>" in text
 
 
 def test_latex_escapes_and_is_balanced(table1: Table) -> None:

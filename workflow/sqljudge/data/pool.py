@@ -102,7 +102,7 @@ def lacks_labels(path: str | Path) -> bool:
     except DataError:
         return False
     labels = [row.get("top_n_label") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return any(each is None or isinstance(each, list) and None in each for each in labels)
+    return any(each is None or (isinstance(each, list) and None in each) for each in labels)
 
 
 def check_entry(row: Any, where: str, optional: Collection[str] = ()) -> None:

@@ -66,8 +66,8 @@ def check_references(config: Config, models: Models, tables: Collection[str] | N
 def check_models(config: Config, models: Models, tables: Mapping[str, Experiment]) -> None:
     """Check that the local models are there which some tables, whose names are checked, still have to ask.
 
-    Of a model that is trained the first one is looked for. Raises ModelError, in one line, for a folder, file or package
-    that is missing or holds no weights.
+    Of a model that is trained the first one is looked for. Raises ModelError, in one line, for a folder, file or
+    package that is missing or holds no weights.
     """
     left = [job for job in model_jobs(needs_of(tables, config), config) if not Path(job["result"]).is_file()]
     for model in dict.fromkeys(job["model"] for job in left):
