@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqljudge
 from completions_server import Server
+from processes import interruptible
 from sqljudge.cli.judge import CHOICES, JudgedQuestion, judge, main
 from sqljudge.core.errors import ConfigError
 from sqljudge.models.engines.scripted import ScriptedBackend
@@ -173,6 +174,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(shop: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     while running.poll() is None and not (children.exists() and children.read_text()):

@@ -30,6 +30,7 @@ def test_requirements_are_ranges_that_hold_the_pins() -> None:
         assert [each in ranges[pin.name] for each in (pinned, later, next_major)] == [True, True, False], pin.name
 
 
+@pytest.mark.slow
 def test_an_installation_has_the_command(tmp_path: Path) -> None:
     if Version(version("setuptools")) < Version("77"):
         pytest.skip("this setuptools cannot build the package, and none is fetched in a test")

@@ -23,6 +23,7 @@ def call(made: Project, *arguments: str) -> Run:
     return Project(made.folder, made.root).snakemake(*arguments)
 
 
+@pytest.mark.slow
 def test_results_are_shown_and_counted_by_the_configuration_that_made_them(tmp_path: Path) -> None:
     made = project(tmp_path / "run")
     named(made, "first.yaml")

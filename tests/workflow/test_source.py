@@ -37,7 +37,7 @@ def runs_again(project: Project, target: str = SAMPLE) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [".", "parent", *(pytest.param(place, marks=pytest.mark.slow) for place in ("link", "absolute"))]
+    "source", [".", *(pytest.param(place, marks=pytest.mark.slow) for place in ("parent", "link", "absolute"))]
 )
 def test_a_run_inside_its_dataset(new_project: NewProject, source: str) -> None:
     project = new_project()
@@ -80,6 +80,7 @@ def test_what_a_run_writes_is_refused_as_its_source(new_project: NewProject, sou
     assert (project.folder / "results/dev.json").is_file()
 
 
+@pytest.mark.slow
 def test_links_in_a_source(new_project: NewProject) -> None:
     project = new_project()
     (project.folder / "own/spider_data").mkdir(parents=True)

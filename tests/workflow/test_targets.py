@@ -49,6 +49,7 @@ def test_a_table_can_be_left_out(new_project: NewProject, how: str) -> None:
     assert not left_out & run.jobs.keys()
 
 
+@pytest.mark.slow
 def test_a_table_that_nobody_asked_for_refuses_nothing(new_project: NewProject) -> None:
     """Behind a server no verdict can be forced, and no chat be rendered that the row names no tokenizer for."""
     project = new_project()

@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from processes import interruptible
+from snakemake_logger_plugin_sqljudge import LogHandler
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 SNAKEFILE = """
@@ -53,7 +56,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(WORKFLOW)}
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=interruptible,
     )  # fmt: skip
 
 
@@ -107,3 +110,15 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(folder: Path) -> None:
         "command goes on from here."
     ]
     assert running.returncode != 0
+
+
+def test_the_time_left_counts_what_is_known_alone() -> None:
+    """Four jobs of a model took a minute each and two are left; how long a table takes nobody knows yet."""
+    handler = object.__new__(LogHandler)
+    handler.rules, handler.done = Counter(judge=6, table1=3), Counter(judgments=5)
+    handler.took = {"judge": [60.0] * 4}
+    assert handler.left(elapsed=120.0) == 60.0, "two at a time"
+    handler.took["table1"] = [2.0]
+    assert handler.left(elapsed=121.0) == pytest.approx(62.0)
+    handler.done.clear()
+    assert handler.left(elapsed=1.0) is None

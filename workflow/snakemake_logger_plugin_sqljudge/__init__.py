@@ -150,22 +150,22 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         if self.done[stage] == self.all[stage] or now - self.last >= SECONDS_BETWEEN:
             self.last = now
             left = self.left(now - self.start)
-            known = f", about {clock(left)} left" if left and left >= 1 else ""
+            bound = "about" if all(rule in self.took for rule in self.rules) else "at least"
+            known = f", {bound} {clock(left)} left" if left and left >= 1 else ""
             share = f"{self.done.total()} of {self.all.total()} in all"
             self.say(
                 f"  {stage:<20}{self.done[stage]:>5} of {self.all[stage]:<5}{share:<22}{clock(now - self.start)}{known}"
             )
 
     def left(self, elapsed: float) -> float | None:
-        """Seconds until the end: what is left takes as long as jobs of the same rule did; None while too few ended."""
+        """Seconds until the end: what is left takes as long as jobs of the same rule did; None while too few ended.
+
+        Of a rule none of whose jobs has ended nothing is known, and nothing is counted.
+        """
         spent = sum(map(sum, self.took.values()))
         if self.done.total() < ENOUGH or not spent:
             return None
-        mean = spent / self.done.total()
-        to_come = 0.0
-        for rule, count in self.rules.items():
-            times = self.took.get(rule, [])
-            to_come += (count - len(times)) * (sum(times) / len(times) if times else mean)
+        to_come = sum((self.rules[rule] - len(times)) * sum(times) / len(times) for rule, times in self.took.items())
         return to_come * elapsed / spent
 
     def fail(self, values: Mapping[str, Any]) -> None:
