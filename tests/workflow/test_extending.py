@@ -119,6 +119,7 @@ def test_every_block_belongs_to_a_file_and_every_command_to_a_test() -> None:
     assert sorted(commands()) == sorted(known)
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_recipes_pass(copy: Path) -> None:
     passes(copy, "pytest", "-q", *recipe_tests())
     passes(copy, "pytest", "-q", "tests/core/test_house.py", "-k", IN_STEP)

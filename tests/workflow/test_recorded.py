@@ -43,6 +43,7 @@ def project(folder: Path) -> Project:
     return made
 
 
+@pytest.mark.slow
 def test_recorded_responses_make_a_table_and_may_be_read_strictly(tmp_path: Path) -> None:
     made = project(tmp_path / "run")
     metrics = made.folder / "results/metrics/intrinsic/thinker/no_schema/pool.b60.soft.naive.json"
