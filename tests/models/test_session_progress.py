@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from sqljudge.models.session import Progress
+from sqljudge.models.progress import Progress
 
 Clock = Callable[[float], None]
 Lines = Callable[[], list[str]]

@@ -87,22 +87,22 @@ def read_pool(
 
 def databases_of(path: str | Path) -> list[str]:
     """The db_ids that a labelled pool names, sorted; what is malformed in it is left to `read_pool`."""
-    try:
-        rows = read_json(path)
-    except DataError:
-        return []
-    names = [row.get("db_id") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    names = [row.get("db_id") for row in _entries(path)]
     return sorted({name for name in names if isinstance(name, str)})
 
 
 def lacks_labels(path: str | Path) -> bool:
     """Whether a labelled pool leaves labels to executions; what is malformed in it is left to `read_pool`."""
+    labels = [row.get("top_n_label") for row in _entries(path)]
+    return any(each is None or (isinstance(each, list) and None in each) for each in labels)
+
+
+def _entries(path: str | Path) -> list[Mapping[str, Any]]:
     try:
         rows = read_json(path)
     except DataError:
-        return False
-    labels = [row.get("top_n_label") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    return any(each is None or (isinstance(each, list) and None in each) for each in labels)
+        return []
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
 
 
 def check_entry(row: Any, where: str, optional: Collection[str] = ()) -> None:

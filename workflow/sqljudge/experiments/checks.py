@@ -71,10 +71,15 @@ def check_models(config: Config, models: Models, tables: Mapping[str, Experiment
     """
     left = [job for job in model_jobs(needs_of(tables, config), config) if not Path(job["result"]).is_file()]
     for model in dict.fromkeys(job["model"] for job in left):
-        spec = models[model]
-        while spec.source.startswith(TRAINED):
-            spec = models[config.trainings[spec.source.removeprefix(TRAINED)].model]
-        check_weights(spec)
+        check_weights(_lineage(models[model], config, models)[-1])
+
+
+def _lineage(spec: ModelSpec, config: Config, models: Models) -> list[ModelSpec]:
+    """A model, the one that it was trained from, and so on to the first; all are checked."""
+    chain = [spec]
+    while chain[-1].source.startswith(TRAINED):
+        chain.append(models[config.trainings[chain[-1].source.removeprefix(TRAINED)].model])
+    return chain
 
 
 def _refuse(where: str, what: str) -> NoReturn:
@@ -218,9 +223,7 @@ def _check_before(config: Config, models: Models) -> None:
     first, *others = list(getattr(settings, "discriminators", [""]))
     before = models[config.discriminators[first].model]
     for name in others:
-        chain = [models[config.discriminators[name].model]]
-        while chain[-1].source.startswith(TRAINED):
-            chain.append(models[config.trainings[chain[-1].source.removeprefix(TRAINED)].model])
+        chain = _lineage(models[config.discriminators[name].model], config, models)
         if before.name in [spec.name for spec in chain[1:]]:
             continue
         where = "experiments.training.discriminators"

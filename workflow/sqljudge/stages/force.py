@@ -20,6 +20,7 @@ from sqljudge.core.records import (
     UNANSWERED,
     ForcedVerdict,
     Judgment,
+    Question,
     by_candidate,
     keyed,
     write_json,
@@ -103,15 +104,22 @@ def read_thoughts(
     extras: Extras = no_extras,
 ) -> list[Thought]:
     """The thought of each pair's judgment, in order; arguments as in `force`."""
-    known, chat = by_candidate(judgments, "judgments"), session.backend.render_chat
+    known = by_candidate(judgments, "judgments")
     prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
     thoughts = []
     for (question, sql), prompt in zip(pairs, prompts, strict=True):
         if (question.id, sql) not in known:
             raise DataError(f"question {question.id}: no judgment of candidate {sql!r}; run the discriminator again")
-        closed = fill(closing, question, sql=sql, framing=Framing("raw"), chat=chat).text
-        thoughts.append(Thought(prompt, known[question.id, sql], closed, closing.user.strip()))
+        thoughts.append(_thought(session, question, prompt, known[question.id, sql], closing))
     return thoughts
+
+
+def _thought(
+    session: Session, question: Question, prompt: Prompt, judgment: Judgment, closing: PromptTemplate
+) -> Thought:
+    chat = session.backend.render_chat
+    closed = fill(closing, question, sql=judgment.sql, framing=Framing("raw"), chat=chat).text
+    return Thought(prompt, judgment, closed, closing.user.strip())
 
 
 def force(
@@ -132,7 +140,7 @@ def force(
     answer. `closing`: see `read_closing`. Raises ConfigError for an unknown method, DataError, naming the candidate, if
     a judgment is missing or does not reach a budget.
     """
-    responds, chat = method_of(method).responds, session.backend.render_chat
+    responds = method_of(method).responds
     keys = [(question.id, sql) for question, sql in pairs]
     prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
     asked = {key: (question, prompt) for key, (question, _), prompt in zip(keys, pairs, prompts, strict=True)}
@@ -141,8 +149,7 @@ def force(
         if judgment.finish_reason == UNANSWERED:
             return []
         question, prompt = asked[key]
-        closed = fill(closing, question, sql=key[1], framing=Framing("raw"), chat=chat).text
-        thought = Thought(prompt, judgment, closed, closing.user.strip())
+        thought = _thought(session, question, prompt, judgment, closing)
         return [thought.forced(budget) for budget in budgets]
 
     thoughts: dict[tuple[int, str], list[tuple[Prompt, int]]] = {}

@@ -17,7 +17,7 @@ from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
 from sqljudge.models.engines.cache import all_growing, join, keep_rows, new_cache
 from sqljudge.models.engines.prefill import forward, prefill, stack_masks
-from sqljudge.models.engines.rows import Row, choose_tokens, distinct_prompts, uniforms
+from sqljudge.models.engines.rows import Row, distinct_prompts, take_tokens, uniforms
 from sqljudge.models.engines.slots import SlotBatch, Slots, slots_serve
 from sqljudge.models.engines.tokenizer import Detokenizer
 
@@ -159,10 +159,7 @@ class Batch:
         self._take(self.rows, logits[:, -1])
 
     def _take(self, rows: list[Row], logits: torch.Tensor) -> None:
-        tokens = choose_tokens(logits, rows)
-        logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
-        for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
-            row.take(token, logprob, self.end_ids)
+        take_tokens(rows, logits, self.end_ids)
         self.taken = len(rows)
 
     def leave(self) -> list[Row]:

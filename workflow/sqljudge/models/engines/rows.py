@@ -87,6 +87,14 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
     return tokens
 
 
+def take_tokens(rows: Sequence[Row], logits: torch.Tensor, end_ids: frozenset[int]) -> None:
+    """Give each row its next token with its log-probability. `logits`: float32 [rows, vocabulary]."""
+    tokens = choose_tokens(logits, rows)
+    logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+    for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
+        row.take(token, logprob, end_ids)
+
+
 def draw_tokens(logits: torch.Tensor, heat: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """The token of each row [rows] whose part of the cumulative distribution of softmax(logits / heat) a number hits.
 

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicLayer
 
 from sqljudge.models.engines.cache import all_growing, new_cache
 from sqljudge.models.engines.prefill import Prefilled, prefill
-from sqljudge.models.engines.rows import Row, choose_tokens, distinct_prompts, draw_tokens
+from sqljudge.models.engines.rows import Row, distinct_prompts, draw_tokens, take_tokens
 
 ATTENTION = "sqljudge_slots"
 FEWEST = 8
@@ -256,11 +256,7 @@ class SlotBatch:
         for some in _portions(rows):
             prompts, where = distinct_prompts(some)  # each distinct prompt is computed once
             made = prefill(self.slots.model, prompts, self.pad_id, keep=True)
-            logits = made.logits[where]
-            tokens = choose_tokens(logits, some)
-            logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
-            for row, token, logprob in zip(some, tokens.tolist(), logprobs.tolist(), strict=True):
-                row.take(token, logprob, self.end_ids)
+            take_tokens(some, made.logits[where], self.end_ids)
             self.taken += len(some)
             placed = {free.pop(0): row for row in some}
             self.slots.place(placed, made, where)
