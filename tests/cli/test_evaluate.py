@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clock import HANGS
 from sqljudge.cli.evaluate import _parser, main
 from sqljudge.cli.pairs import read_pairs
 from sqljudge.sql.official.matching import COMPONENTS
@@ -233,7 +234,7 @@ def test_it_runs_as_a_module(files: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqljudge", "evaluate", "--gold", files / "gold.sql", "--pred", files / "pred.sql",
          "--db", files / "db", "--table", files / "tables.json", "--etype", "all"],
-        cwd=WORKFLOW, capture_output=True, text=True, timeout=900,
+        cwd=WORKFLOW, capture_output=True, text=True, timeout=HANGS,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert table_row(done.stdout, "execution")[-1] == "0.667"

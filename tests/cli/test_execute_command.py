@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clock import HANGS
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 
@@ -27,7 +28,7 @@ def zoo(tmp_path: Path) -> Path:
 
 def command(*arguments: str | Path, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     run = [sys.executable, "-m", "sqljudge", "execute", *map(str, arguments)]
-    return subprocess.run(run, input=lines, capture_output=True, cwd=WORKFLOW, timeout=900)
+    return subprocess.run(run, input=lines, capture_output=True, cwd=WORKFLOW, timeout=HANGS)
 
 
 def test_command_answers_every_line(zoo: Path) -> None:

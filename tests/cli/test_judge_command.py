@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqljudge
+from clock import HANGS
 from completions_server import Server
 from processes import interruptible
 from sqljudge.cli.judge import CHOICES, JudgedQuestion, judge, main
@@ -180,7 +181,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(shop: Path) -> None:
     while running.poll() is None and not (children.exists() and children.read_text()):
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=HANGS)
     assert (running.returncode, out) == (130, "")
     assert err.strip().splitlines()[-1] == (
         "interrupted; what the model has answered is in results/journal; the same command begins there"
@@ -277,7 +278,7 @@ def test_the_command_of_the_readme_runs(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT / "workflow"), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=HANGS,
     )
     assert done.returncode == 0, done.stderr
     judged = [json.loads(line) for line in (tmp_path / "judged.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from itertools import permutations
 
 import pytest
+from clock import linear
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import ComparisonLimit
@@ -97,9 +97,8 @@ def test_twelve_columns_of_equal_values_in_ten_thousand_rows(values: int, equal:
     pred = _shuffled(gold, 3)
     if not equal:
         pred[5], pred[7] = ("x", *pred[5][1:]), (*pred[7][:-1], "x")
-    started = time.process_time()
-    assert results_equal(gold, pred, ordered=False) is equal
-    assert time.process_time() - started < 1
+    with linear():
+        assert results_equal(gold, pred, ordered=False) is equal
 
 
 def test_columns_that_only_the_whole_tells_apart() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from clock import linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError, UnreadableSql
@@ -188,10 +188,8 @@ def test_any_words_give_a_query_or_unreadable(words: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_hostile_length_and_depth_are_quick(sql: str) -> None:
-    started = time.process_time()
-    with contextlib.suppress(UnreadableSql):
+    with linear(), contextlib.suppress(UnreadableSql):
         parse(sql, SCHEMA)
-    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import json
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from clock import linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.sql.databases import build_database
@@ -220,9 +220,8 @@ def test_idempotent_total_and_ends_in_one_semicolon(sql: str) -> None:
 
 @pytest.mark.parametrize("char", ["[", "'", "`", "(", "/*", "-", " ", "' \""])
 def test_long_hostile_text_is_quick(char: str) -> None:
-    started = time.process_time()
-    normalize_sql("select " + (char * 50_000)[:50_000])
-    assert time.process_time() - started < 2
+    with linear():
+        normalize_sql("select " + (char * 200_000)[:200_000])
 
 
 @given(

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from clock import HANGS
 
 ROOT = Path(__file__).resolve().parents[2]
-HANGS = 3000
-"""Seconds after which a run hangs: many times what it takes on a busy machine."""
 SCRIPT = [
     {"match": "Wrong query: SELECT", "response": [" name FROM member;", " 2;"]},
     {"match": "SELECT count\\(\\*\\)$", "response": [" FROM loan;", " FROM loan WHERE nothing;"]},

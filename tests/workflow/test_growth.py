@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from harness import HANGS, ROOT
+from clock import HANGS
+from harness import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import growth
