@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ from sqljudge.report.grid import Column, Grid, Row
 from sqljudge.report.specs import SPECS, experiment_from
 from sqljudge.report.text import number, rst, signed
 from sqljudge.report.words import MODES, Display, label
-from sqljudge.report.write import read_results, write_beside
+from sqljudge.report.write import Beside, read_results, write_beside
 
 TABLE = "table3"
 """The table whose choices answer the question: what a planner picks is what a user gets."""
@@ -182,30 +182,22 @@ def write_answer(
     csv: str,
     md: str,
     tex: str,
-    sidecar: str,
-    findings: str,
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
     dataset: str,
     subject: str,
-    configuration: Mapping[str, str],
-    seed: int,
-    code: str,
+    **beside: Unpack[Beside],
 ) -> None:
     """Write the answer in four formats. The arguments are those of `write_table`."""
     given = experiment_from(experiment)
     grid = answer_grid(given, read_results(SPECS[TABLE], given, metrics, published, display, uses_gold, about), dataset)
     replace(grid, origin=made_line(subject)).write(html=html, csv=csv, md=md, tex=tex)
     write_beside(
-        sidecar,
-        findings,
         f"{rst(grid.lead)}\n\n{grid.as_rst()}",
         inputs=[*metrics, published],
         runs=runs,
         settings={"answer": experiment},
-        configuration=configuration,
-        seed=seed,
-        code=code,
+        **beside,
     )

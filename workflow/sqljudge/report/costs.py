@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from sqljudge.report.grid import Column, Grid
 from sqljudge.report.provenance import device
 from sqljudge.report.specs import experiment_from
 from sqljudge.report.text import rst
-from sqljudge.report.write import write_beside
+from sqljudge.report.write import Beside, write_beside
 from sqljudge.stages.score import which_execute
 
 STAGES = {"candidates_run": "generate", "judgments_run": "judge", "forced_run": "force"}
@@ -156,36 +156,30 @@ def write_costs(
     judgments: Sequence[str],
     executions: Sequence[str],
     *,
-    sidecar: str,
-    findings: str,
     experiments: Mapping[str, Mapping[str, Any]],
+    html: str,
+    csv: str,
+    md: str,
+    tex: str,
     subject: str,
-    configuration: Mapping[str, str],
-    seed: int,
-    code: str,
-    **pages: str,
+    **beside: Unpack[Beside],
 ) -> None:
     """Read what model jobs recorded of themselves, and write the table of costs, its sidecar and its caption.
 
     `experiments`: by table, the fields of its `Experiment` as plain values. `judgments`, `executions`: all behind them.
-    `pages`: by format.
     """
     executable = {parse(path)[1].pool: which_execute(read_jsonl(path, Execution)) for path in executions}
     judged = {parse(path)[1]: read_judgments(path) for path in judgments}
     costs = {name: cost_unshared(experiment_from(one), judged, executable) for name, one in experiments.items()}
     unshared = {name: tokens for name, tokens in costs.items() if tokens}
     jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
-    replace(costs_grid(jobs, unshared), origin=made_line(subject)).write(**pages)
+    replace(costs_grid(jobs, unshared), origin=made_line(subject)).write(html=html, csv=csv, md=md, tex=tex)
     inputs = [*runs, *judgments, *executions]
     text = costs_summary(jobs, unshared)
     write_beside(
-        sidecar,
-        findings,
         text,
         inputs=inputs,
         runs=runs,
         settings=experiments,
-        configuration=configuration,
-        seed=seed,
-        code=code,
+        **beside,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqljudge.core import provenance
 from sqljudge.core.records import read_json, write_json, write_text
@@ -16,6 +16,19 @@ from sqljudge.report.specs import SPECS, TableSpec, experiment_from
 from sqljudge.report.words import About
 
 
+class Beside(TypedDict):
+    """What stands beside every result: two files, and what a sidecar says of the run.
+
+    `sidecar`, `findings`: their paths. `configuration`: which one was run. `code`: the digest of what made the result.
+    """
+
+    sidecar: str
+    findings: str
+    configuration: Mapping[str, str]
+    seed: int
+    code: str
+
+
 def write_table(
     metrics: Sequence[str],
     runs: Sequence[str],
@@ -25,8 +38,6 @@ def write_table(
     csv: str,
     md: str,
     tex: str,
-    sidecar: str,
-    findings: str,
     name: str,
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
@@ -34,33 +45,20 @@ def write_table(
     about: Mapping[str, Sequence[Any]],
     question_ids: str,
     subject: str,
-    configuration: Mapping[str, str],
-    seed: int,
-    code: str,
+    **beside: Unpack[Beside],
 ) -> None:
     """Write a table in four formats.
 
     `metrics`: in the order of `files`. `experiment`: its fields as builtins. `runs`: what the model jobs behind it
     recorded of themselves. `uses_gold`: the baselines that look at the gold query. `about`: by discriminator, the
-    fields of `words.About`. `question_ids`: the list of questions; "" for a sample. `subject`: what it is of;
-    `configuration`: which one was run.
+    fields of `words.About`. `question_ids`: the list of questions; "" for a sample. `subject`: what it is of.
     """
     spec, given = SPECS[name], experiment_from(experiment)
     table = build_table(spec, given, read_results(spec, given, metrics, published, display, uses_gold, about))
     origin = provenance.made_line(subject)
     table = replace(table, notes=(*table.notes, *notes.listed(question_ids)), origin=origin)
     write_formats(table, html=html, csv=csv, md=md, tex=tex)
-    write_beside(
-        sidecar,
-        findings,
-        notes.findings(table),
-        inputs=[*metrics, published],
-        runs=runs,
-        settings={name: experiment},
-        configuration=configuration,
-        seed=seed,
-        code=code,
-    )
+    write_beside(notes.findings(table), inputs=[*metrics, published], runs=runs, settings={name: experiment}, **beside)
 
 
 def read_results(
@@ -78,21 +76,16 @@ def read_results(
 
 
 def write_beside(
-    sidecar: str,
-    findings: str,
-    text: str,
-    *,
-    inputs: Sequence[str],
-    runs: Sequence[str],
-    settings: Any,
-    configuration: Mapping[str, str],
-    seed: int,
-    code: str,
+    text: str, *, inputs: Sequence[str], runs: Sequence[str], settings: Any, **beside: Unpack[Beside]
 ) -> None:
     """Write what made a result, and what it says, in a line that tells if the tree was dirty."""
-    known = [read_json(path) for path in runs]
-    beside = provenance.sidecar(
-        inputs=inputs, settings=settings, configuration=configuration, code=code, seed=seed, runs=known
+    made = provenance.sidecar(
+        inputs=inputs,
+        settings=settings,
+        configuration=beside["configuration"],
+        code=beside["code"],
+        seed=beside["seed"],
+        runs=[read_json(path) for path in runs],
     )
-    write_json(sidecar, beside)
-    write_text(findings, provenance.with_tree(text, beside))
+    write_json(beside["sidecar"], made)
+    write_text(beside["findings"], provenance.with_tree(text, made))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from sqljudge.core.provenance import made_line
 from sqljudge.core.records import read_json
@@ -15,7 +15,7 @@ from sqljudge.report.claims.grid import claims_grid, claims_summary
 from sqljudge.report.claims.statements import ROLES
 from sqljudge.report.specs import experiment_from
 from sqljudge.report.words import About
-from sqljudge.report.write import write_beside
+from sqljudge.report.write import Beside, write_beside
 
 __all__ = ["ROLES", "Claim", "claims_grid", "claims_summary", "evaluate_claims", "write_claims"]
 
@@ -29,19 +29,15 @@ def write_claims(
     csv: str,
     md: str,
     tex: str,
-    sidecar: str,
-    findings: str,
     experiments: Mapping[str, Mapping[str, Any]],
     roles: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
     dataset: str,
-    seed: int,
     resamples: int,
     subject: str,
-    configuration: Mapping[str, str],
-    code: str,
+    **beside: Unpack[Beside],
 ) -> None:
     """Write the claims, below the answer, in four formats.
 
@@ -50,20 +46,18 @@ def write_claims(
     given = {name: experiment_from(settings) for name, settings in experiments.items()}
     names = all_files(given)
     known = dict(zip(names, map(read_json, metrics), strict=True))
-    claims = evaluate_claims(known, read_json(published), roles, display=display, seed=seed, resamples=resamples)
+    claims = evaluate_claims(
+        known, read_json(published), roles, display=display, seed=beside["seed"], resamples=resamples
+    )
     grid = replace(claims_grid(claims, roles, display), origin=made_line(subject))
     if TABLE in given:
         results = Results(known, {}, display, uses_gold, {who: About(*said) for who, said in about.items()})
         grid = replace(grid, above=answer_grid(given[TABLE], results, dataset))
     grid.write(html=html, csv=csv, md=md, tex=tex)
     write_beside(
-        sidecar,
-        findings,
         claims_summary(claims),
         inputs=[*metrics, published],
         runs=runs,
         settings={"roles": roles, "resamples": resamples},
-        configuration=configuration,
-        seed=seed,
-        code=code,
+        **beside,
     )

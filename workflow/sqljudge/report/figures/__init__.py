@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,7 +24,7 @@ from sqljudge.report.figures.fronts import accuracy_against_tokens, accuracy_of_
 from sqljudge.report.figures.reliability import reliability_diagram
 from sqljudge.report.figures.style import STYLE
 from sqljudge.report.specs import FIGURES, SPECS, experiment_from
-from sqljudge.report.write import read_results, write_beside
+from sqljudge.report.write import Beside, read_results, write_beside
 
 DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "figure4": lambda experiment, results: curves_by_budget(build_table(SPECS["table8"], experiment, results)),
@@ -82,17 +82,13 @@ def write_figure(
     *,
     svg: str,
     pdf: str,
-    sidecar: str,
-    findings: str,
     name: str,
     experiment: Mapping[str, Any],
     display: Mapping[str, str],
     uses_gold: Sequence[str],
     about: Mapping[str, Sequence[Any]],
     subject: str,
-    configuration: Mapping[str, str],
-    seed: int,
-    code: str,
+    **beside: Unpack[Beside],
 ) -> None:
     """Write a figure as SVG and PDF; what it says is what its table says. The arguments are those of `write_table`."""
     spec, given = FIGURES[name], experiment_from(experiment)
@@ -102,13 +98,9 @@ def write_figure(
     for path in (svg, pdf):
         save_figure(figure, path)
     write_beside(
-        sidecar,
-        findings,
         notes.findings(build_table(spec, given, results)),
         inputs=[*metrics, published],
         runs=runs,
         settings={name: experiment},
-        configuration=configuration,
-        seed=seed,
-        code=code,
+        **beside,
     )
