@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake
-QUIETLY := PYTHONPATH=workflow $(SNAKEMAKE) --logger sqljudge
+SNAKEMAKE := PYTHONPATH=workflow $(BIN)/snakemake
+QUIETLY := $(SNAKEMAKE) --logger sqljudge
 CORES ?= all
 
 .PHONY: help demo test test-slow lint report bench clean

@@ -97,8 +97,8 @@ for NAME in DRAWN:
 
 if ANSWER in TABLES:
 
-    rule answer:
-        """The best discriminator that reasons against the best that does not, and the best free baseline."""
+    rule write_answer:
+        """The answer as a page and as files."""
         input:
             metrics=needed([ANSWER], files(SPECS[ANSWER], TABLES[ANSWER])),
             runs=needs_of({ANSWER: TABLES[ANSWER]}, CONFIG).runs(),
@@ -125,8 +125,8 @@ if ANSWER in TABLES:
             "../scripts/answer.py"
 
 
-rule claims:
-    """The paper's eight claims: the published figure, this run's, an interval, and a verdict."""
+rule write_claims:
+    """The claims as a page and as files."""
     input:
         metrics=needed(TABLES, sorted({file for name in TABLES for file in files(SPECS[name], TABLES[name])})),
         runs=NEEDS.runs(),
@@ -153,6 +153,29 @@ rule claims:
         code=code_digest("report.claims"),
     script:
         "../scripts/claims.py"
+
+
+PRINTED = {
+    "answer": "The best discriminator that reasons against the best that does not, and the best free baseline; printed.",
+    "claims": "The paper's eight claims: the published figure, this run's, an interval, and a verdict; printed.",
+}
+
+for NAME in [*ANSWERED, "claims"]:
+
+    rule:
+        name:
+            NAME
+        input:
+            table=f"results/tables/{NAME}.md",
+        log:
+            f"logs/tables/print_{NAME}.log",
+        localrule: True
+        conda:
+            CPU_ENV
+        shell:
+            "cat {input.table:q} 2> {log:q}"
+
+    describe(NAME, PRINTED[NAME])
 
 
 rule costs:

@@ -335,7 +335,7 @@ def test_claims_are_written_with_what_made_them(tmp_path: Path) -> None:
     found = list(csv.DictReader(io.StringIO(Path(outputs["csv"]).read_text(encoding="utf-8"))))
     assert [each["deciding"] for each in found if "a's PwAcc beats b's (every" in each["statement"]] == ["20"]
     assert Path(outputs["findings"]).read_text(encoding="utf-8").startswith("Verdicts on the ")
-    assert "dataset shop; seed 1; made 2" in Path(outputs["html"]).read_text(encoding="utf-8")
+    assert "Dataset shop; seed 1; made 2" in Path(outputs["html"]).read_text(encoding="utf-8")
     made = read_json(outputs["sidecar"])
     assert (len(made["inputs"]), made["settings"]["resamples"]) == (5, 100)
     assert {"numpy", "scipy"} <= set(made["versions"])

@@ -551,7 +551,7 @@ def test_the_explorer_is_made_from_the_files_of_a_run(
     assert caplog.messages == [f"1 questions; open {page}"]
     index = Path("results/explorer/data/index.js").read_text(encoding="utf-8")
     assert '"names":{"judge":"The judge"}' in index
-    assert '"about":"dataset shop; seed 1; made ' in index
+    assert '"about":"Dataset shop; seed 1; made ' in index
     assert '"format":"chat"' in index
     assert '"rows":[[1]]' in Path("results/explorer/data/questions/shop-set-7.js").read_text(encoding="utf-8")
     assert Path(page).is_file()

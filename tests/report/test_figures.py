@@ -241,7 +241,7 @@ def test_a_figure_is_written_with_what_made_it_and_what_its_table_says(tmp_path:
     )
     svg = Path(outputs["svg"]).read_text(encoding="utf-8")
     assert "<svg" in svg
-    assert "dataset shop; seed 1; made 2" in " ".join(svg.split())
+    assert "Dataset shop; seed 1; made 2" in " ".join(svg.split())
     assert Path(outputs["pdf"]).read_bytes().startswith(b"%PDF")
     assert "(EX) of *Mine* is 50.0 %" in Path(outputs["findings"]).read_text(encoding="utf-8")
     assert {"matplotlib", "numpy"} <= set(read_json(outputs["sidecar"])["versions"])

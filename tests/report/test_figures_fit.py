@@ -1,7 +1,8 @@
-"""Every figure, of every shape that a configuration gives it: all of its text lies inside its picture, and is seen."""
+"""Every figure, of every shape that a configuration gives it: its text lies inside its picture, and on no other text."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +15,7 @@ from metric_files import Metric, filled
 from sqljudge.core.records import read_json
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report.cells import Results
-from sqljudge.report.figures import draw_figure
+from sqljudge.report.figures import draw_figure, write_about
 from sqljudge.report.figures.style import STYLE
 from sqljudge.report.specs import FIGURES
 from sqljudge.report.words import About
@@ -39,8 +40,8 @@ def configuration(*names: str) -> dict[str, object]:
     return found
 
 
-def outside(figure: Figure) -> list[str]:
-    """The texts that reach over an edge of the picture, of those that are drawn."""
+def texts(figure: Figure) -> list[Text]:
+    """The texts of a figure that are drawn."""
     figure.draw_without_rendering()
     drawn: list[Text] = []
 
@@ -50,9 +51,24 @@ def outside(figure: Figure) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", draw)
         figure.draw_without_rendering()
-    box = figure.bbox.padded(1)
     assert drawn
-    return [text.get_text() for text in drawn if not _within(text.get_window_extent(), box)]
+    return drawn
+
+
+def outside(figure: Figure) -> list[str]:
+    """The texts that reach over an edge of the picture."""
+    box = figure.bbox.padded(1)
+    return [text.get_text() for text in texts(figure) if not _within(text.get_window_extent(), box)]
+
+
+def covered(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts of which one lies on the other; of slanted ones their boxes say nothing."""
+    straight = [(each.get_text(), each.get_window_extent()) for each in texts(figure) if each.get_rotation() % 90 == 0]
+    return [
+        (one, other)
+        for (one, a), (other, b) in combinations(straight, 2)
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 2
+    ]
 
 
 def _within(inner: BboxBase, outer: BboxBase) -> bool:
@@ -65,7 +81,7 @@ SHAPES = {"paper": (), "demo": ("demo.yaml",), "small": ("small.yaml",)}
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("values", ["measured", "zero", "not run"])
-def test_no_text_of_a_figure_lies_outside_its_picture(name: str, shape: str, values: str) -> None:
+def test_no_text_of_a_figure_lies_outside_its_picture_or_on_another(name: str, shape: str, values: str) -> None:
     config = load_config(configuration(*SHAPES[shape]))
     spec = FIGURES[name]
     given = experiments_of(config)[spec.source]
@@ -79,7 +95,9 @@ def test_no_text_of_a_figure_lies_outside_its_picture(name: str, shape: str, val
     results = Results(metrics, read_json(ROOT / "resources/published.json"), display, ("oracle-1",), about)
     with matplotlib.rc_context(STYLE):
         figure = draw_figure(name, given, results)
+        write_about(figure, "Dataset spider; discriminators one, another, and a third; " * 3)
         assert outside(figure) == []
+        assert covered(figure) == []
     if values == "zero" and name == "figure5":
         assert [text.get_text() for text in figure.axes[0].texts].count("0") >= 5, "a bar of no height says so"
 
@@ -88,6 +106,23 @@ def test_a_text_outside_is_found() -> None:
     figure = Figure()
     figure.text(0.98, 0.5, "a long text that does not end")
     assert outside(figure) == ["a long text that does not end"]
+
+
+@pytest.mark.parametrize("what", ["a legend on a title", "a number on a number", "a label on a tick"])
+def test_a_text_on_another_is_found(what: str) -> None:
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="a discriminator")
+    assert covered(figure) == []
+    if "legend" in what:
+        axes.set_title("Naive")
+        figure.legend(loc="upper center", bbox_to_anchor=(0, 0, 1, 1))
+    elif "number" in what:
+        for number in ("64", "128"):
+            axes.annotate(number, (0.5, 0.5))
+    else:
+        axes.set_xlabel("the budget of a thought", labelpad=-12)
+    assert len(covered(figure)) >= 1
 
 
 def zeroed(metric: Metric) -> Metric:

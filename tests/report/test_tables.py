@@ -663,7 +663,7 @@ def test_a_table_is_written_with_what_made_it_and_what_it_says(tmp_path: Path) -
     for form in ("html", "md", "tex"):
         text = " ".join(Path(outputs[form]).read_text(encoding="utf-8").split())
         title, about, first = (
-            text.index(each) for each in ("on the labelled pool", "dataset shop; seed 1; made 2", "Mine")
+            text.index(each) for each in ("on the labelled pool", "Dataset shop; seed 1; made 2", "Mine")
         )
         assert title < about < first, form
     frame = pandas.read_csv(outputs["csv"])

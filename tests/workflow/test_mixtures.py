@@ -65,7 +65,7 @@ def test_results_are_shown_and_counted_by_the_configuration_that_made_them(tmp_p
     refused = call(made, "table1", *report, *first).output
     assert "results/ has table1 of --configfile third.yaml" in refused
     assert call(made, "table1", *report, *third).code == 0
-    assert "dataset mini_spider" in (made.folder / page[0]).read_text(encoding="utf-8")
+    assert "Dataset mini_spider" in (made.folder / page[0]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("option", ["--report", "--report=x.html", "--reporter"])

@@ -76,3 +76,14 @@ def test_what_is_missing_is_found_when_planning(new_project: NewProject) -> None
     project.change("dataset.source", "data.zip")
     line = project.refused("-n", "table1")
     assert "configuration, dataset.source: data.zip: not a zip archive, or a truncated one" in line
+
+
+@pytest.mark.parametrize("name", ["answer", "claims"])
+def test_what_is_there_already_is_printed_when_it_is_asked_for(finished: Project, name: str) -> None:
+    table = (finished.folder / f"results/tables/{name}.md").read_text(encoding="utf-8")
+    for _ in range(2):
+        run = finished.snakemake(name)
+        assert (run.code, run.jobs) == (0, {name: 1, "total": 1}), run.output
+        assert table in run.output
+    assert table not in finished.snakemake(name, "-n").output
+    assert "cat " not in finished.snakemake("table1").output

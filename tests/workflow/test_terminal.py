@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from processes import interruptible
 from snakemake_logger_plugin_sqljudge import LogHandler
+from sqljudge.core.interrupts import STOPPED
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 SNAKEFILE = """
@@ -109,6 +110,13 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(folder: Path) -> None:
         "Stopped by hand after 0 of 7 jobs: what is finished is kept, answers of models in results/journal: the same "
         "command goes on from here."
     ]
+    assert running.returncode != 0
+
+
+def test_an_interrupt_while_rules_are_read_is_one_line(folder: Path) -> None:
+    (folder / "Snakefile").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    running = start(folder)
+    assert lines(running) == [STOPPED]
     assert running.returncode != 0
 
 

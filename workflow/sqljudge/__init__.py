@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # without the import of typing, which takes as long as all else here
+    from typing import Any
 
 __version__ = "0.1.0"
 

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from sqljudge.core.errors import SqljudgeError
+from sqljudge.core.interrupts import STOPPED, without_trace
 
 NOT_ARGUMENTS = ("code", "caption")
 """Params that no function is given: the digest of the code, which Snakemake watches, and words of a caption."""
+
+if hasattr(sys.modules["__main__"], "snakemake"):  # a script of a rule, which goes on to import what it calls
+    without_trace()
 
 
 class _Tee:
@@ -85,7 +89,10 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 
 def command(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command's `main` and exit with its status; quietly with 0 where nobody reads its output on (`| head`)."""
+    """Run a command's `main` and exit with its status.
+
+    Quietly with 0 where nobody reads its output on (`| head`), with 130 and one line where a person stops it.
+    """
     try:
         try:
             status: object = main()
@@ -95,4 +102,7 @@ def command(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  (nothing is left to flush)
         status = 0
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        status = 130
     raise SystemExit(status)

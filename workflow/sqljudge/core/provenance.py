@@ -185,7 +185,9 @@ def tree_name(beside: Mapping[str, Any]) -> str:
 
 def made_line(subject: str) -> str:
     """What stands under a title: what a result is of, the day, and the commit of this library."""
-    return f"{subject}; made {datetime.now(UTC).date().isoformat()}; {tree_name(commit(ROOT))}."
+    return (
+        f"{subject[:1].upper()}{subject[1:]}; made {datetime.now(UTC).date().isoformat()}; {tree_name(commit(ROOT))}."
+    )
 
 
 def with_tree(text: str, beside: Mapping[str, Any]) -> str:

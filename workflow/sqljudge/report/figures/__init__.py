@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sqljudge.core import provenance
 from sqljudge.core.errors import ConfigError
@@ -51,15 +50,22 @@ def draw_figure(name: str, experiment: Experiment, results: Results) -> Figure:
 
 
 def write_about(figure: Figure, text: str) -> None:
-    """Write what a figure is of over it, in as many lines as its width asks for; the figure grows by their height."""
+    """Write what a figure is of over it, in as many lines as its width asks for; the figure grows by their height.
+
+    What is drawn keeps its place and size: the layout, which leaves room for a legend outside the panels at the very
+    edge of a figure alone, is made before.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     lines = textwrap.wrap(text, int(figure.get_figwidth() * 72 / (0.6 * ABOUT_SIZE)))
-    added = (len(lines) + 0.5) * 1.25 * ABOUT_SIZE / 72
     height = figure.get_figheight()
-    figure.set_figheight(height + added)
-    share = height / (height + added)
-    layout = figure.get_layout_engine()
-    if isinstance(layout, ConstrainedLayoutEngine):
-        layout.set(rect=(0, 0, 1, share))
+    share = height / (height + (len(lines) + 0.5) * 1.25 * ABOUT_SIZE / 72)
+    figure.set_figheight(height / share)
+    for axes in figure.axes:
+        box = axes.get_position(original=True)
+        axes.set_position((box.x0, box.y0 * share, box.width, box.height * share))
+    for label in figure.texts:
+        label.set_y(label.get_position()[1] * share)
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
     figure.text(0.01, 0.995, "\n".join(lines), ha="left", va="top", fontsize=ABOUT_SIZE, linespacing=1.2)

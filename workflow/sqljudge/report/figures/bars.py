@@ -83,7 +83,7 @@ def _bar(axes: Axes, place: float, width: float, cell: Cell, colour: Any, hatch:
         halo = [withStroke(linewidth=2.4, foreground="white")]
         whisker: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 1.0, "capsize": min(4.0, 14 * width)}
         if cell.value == 0:  # a bar without height is not seen
-            axes.annotate("0", (place, 0), (0, 3), textcoords="offset points", ha="center", fontsize=8, color=INK)
+            axes.annotate("0", (place, 0), (-4, 3), textcoords="offset points", ha="right", fontsize=8, color=INK)
         axes.errorbar(place, cell.value, yerr=arms((cell.value, cell.low, cell.high)), path_effects=halo, **whisker)
     if cell.published is not None:
         size = min(5.5, max(3.2, 22 * width))

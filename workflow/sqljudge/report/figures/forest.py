@@ -75,14 +75,15 @@ def forest_plot(experiment: Experiment, results: Results) -> Figure:
         side.tick_params(axis="y", length=0, labelsize=8)
     right.spines["right"].set_visible(False)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("Points of execution accuracy; left of zero the other one is better, right of it this one is")
+    axes.set_xlabel("Points of execution accuracy. Left of zero the other one is better, right of it this one")
     if reference is None:
         axes.set_xticks([])
         say(axes, "no discriminator that reasons was run")
         return figure
     name = named(reference.name, results)
-    axes.set_title(f"{name}, minus each other one", fontsize=10, loc="left")
-    axes.set_title("difference [95 % interval], deciding of all", fontsize=8, loc="right", x=1.0)
+    above: Any = {"xycoords": "axes fraction", "xytext": (0, 18), "textcoords": "offset points", "fontsize": 10}
+    axes.annotate(f"What {name} gains on each other one", (0, 1), **above)
+    axes.set_title("difference [95 % interval], questions that decide", fontsize=8, loc="right", x=1.0)
     kinds = dict.fromkeys(each.kind for each in lines)
     keys = [Line2D([], [], marker=MARKERS[k], color=colours[k], linestyle="none", label=KEYS[k]) for k in kinds]
     figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from sqljudge.core.variants import FORCED, Experiment, Variant, baseline_variant, greedy_variant
 from sqljudge.report.cells import Results
@@ -22,6 +23,8 @@ from sqljudge.report.words import label
 MARKERS = "s^vPXd<>h"
 LEAST_SPAN = 5.0
 """Points of EX that an axis shows at least, so that equal planners look equal."""
+NUMBER_SIZE = 6.5
+"""Of a budget beside its mark, in points."""
 
 _ARM: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "alpha": 0.6}
 
@@ -59,7 +62,7 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 
 def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
-    """A panel for each mode: PwAcc against new tokens a candidate. Numbers at marks are budgets."""
+    """A panel for each mode: PwAcc against new tokens a candidate. Where there is room, marks have their budgets."""
     modes, budgets = experiment.modes, sorted(experiment.checkpoints)
     series = 3 * len(experiment.discriminators) + len(experiment.extra_rows)
     figure = Figure(figsize=(max(7.2, 1.2 + 4.4 * len(modes)), 4.4 + 0.1 * series), layout="constrained")
@@ -83,6 +86,9 @@ def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
     figure.supxlabel("New tokens a candidate (mean); even steps in the shaded part, doubling beyond", fontsize=9)
     figure.supylabel("Pairwise accuracy (%)", fontsize=9)
     fitting_legend(figure, [*keys.values(), dashed], 2, 8)
+    figure.draw_without_rendering()
+    for axes, mode in zip(panels, modes, strict=True):
+        _number(axes, thoughts(experiment, results, mode))
     return figure
 
 
@@ -185,9 +191,27 @@ def _draw_series(axes: Axes, series: Series) -> Line2D:
     }
     axes.errorbar(tokens, accuracy, yerr=whiskers, ecolor=series.colour, **_ARM)
     axes.plot(tokens, accuracy, **look)
-    for point in series.points if series.joined else ():
-        axes.annotate(point.note, (point.tokens, point.accuracy), (3, 4), textcoords="offset points", fontsize=6.5)
     return Line2D([], [], **{**look, "ms": min(look["ms"], 8)}, label=series.label)
+
+
+def _number(axes: Axes, drawn: Sequence[Series]) -> None:
+    """Write budgets beside the marks that they are of, each where no mark and no other budget is; else nowhere.
+
+    The figure's layout is made already.
+    """
+    dot = axes.get_figure().dpi / 72  # type: ignore[union-attr]
+    places = [[(point, axes.transData.transform((point.tokens, point.accuracy))) for point in s.points] for s in drawn]
+    taken = [Bbox.from_bounds(x - 4 * dot, y - 4 * dot, 8 * dot, 8 * dot) for some in places for _, (x, y) in some]
+    for series, some in zip(drawn, places, strict=True):
+        for point, (x, y) in some if series.joined else ():
+            wide = 0.7 * NUMBER_SIZE * len(point.note)
+            for right, up in ((5, 4), (5, -4 - NUMBER_SIZE), (-5 - wide, 4), (-5 - wide, -4 - NUMBER_SIZE)):
+                box = Bbox.from_bounds(x + right * dot, y + up * dot, wide * dot, 1.1 * NUMBER_SIZE * dot)
+                if not any(box.overlaps(other) for other in taken):
+                    beside: Any = {"xytext": (right, up), "textcoords": "offset points", "fontsize": NUMBER_SIZE}
+                    axes.annotate(point.note, (point.tokens, point.accuracy), **beside)
+                    taken.append(box)
+                    break
 
 
 def _draw_front(axes: Axes, points: Sequence[Point]) -> Line2D:
