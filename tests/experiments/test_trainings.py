@@ -57,6 +57,43 @@ def test_a_training_from_a_trained_model_holds(raw: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        (["smollm2-135m", "trained", "twice"], ""),
+        (["smollm2-135m", "smollm2-135m", "trained"], ""),  # the base, asked in another way
+        (["trained", "twice"], ""),
+        (["twin", "trained"], "'d0' asks 'twin', which is 'smollm2-135m' under another name"),
+        (["trained", "smollm2-135m"], "'d1' was not trained from 'trained'"),
+        (["smollm2-135m", "coder-0.5b"], "'d1' was not trained from 'smollm2-135m'"),
+        (["smollm2-135m", "twin"], "let it ask 'twin', from which 'd1' was trained"),
+    ],
+)
+def test_the_first_of_the_table_is_what_the_others_were_trained_from(
+    raw: dict[str, Any], models: list[str], said: str
+) -> None:
+    table = Path(raw["models_table"])
+    rows = table.read_text(encoding="utf-8")
+    source = next(line for line in rows.splitlines() if line.startswith("smollm2-135m")).split("\t")[1]
+    table.write_text(f"{rows}twin\t{source}\t-\ttransformers\tfloat32\tnone\t-\n", encoding="utf-8")
+    raw["discriminators"] |= {f"d{place}": {"model": model, "method": "yes_no"} for place, model in enumerate(models)}
+    shown = {"discriminators": [f"d{place}" for place in range(len(models))], "budgets": [48], "scorings": ["soft"]}
+    raw["experiments"]["training"] = {**shown, "modes": ["naive"], "context": "no_schema"}
+    if not said:
+        check(raw)
+        return
+    with pytest.raises(ConfigError) as error:
+        check(raw)
+    assert said in str(error.value)
+
+
+def test_the_shipped_trainings_hold() -> None:
+    merged: dict[str, Any] = {}
+    for name in ("config", "training"):
+        update_config(merged, safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
+    check(merged)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "said"),
     [
         ("trainings.one.method", "verdicts", "did you mean 'verdict'"),

@@ -62,6 +62,13 @@ def test_majority_counts_samples_not_candidates_and_leaves_failures_out() -> Non
     assert chosen("majority", ("B", 1, None, None, False), ("A", 1, None, None, False)) == "B"
 
 
+def test_shorter_orders_by_length() -> None:
+    seen: list[Seen] = [(sql, 1, None, None, False) for sql in ("select 10", "x", "select 1")]
+    scores = {score.sql: score.score for score in scored("shorter", *seen)}
+    assert sorted(scores, key=scores.__getitem__, reverse=True) == ["x", "select 1", "select 10"]
+    assert all(0 < value < 1 for value in scores.values())
+
+
 def test_likelihood_is_a_probability_and_must_be_known() -> None:
     assert [score.score for score in scored("likelihood", ALONE, TWIN)] == [math.exp(-0.9), math.exp(-0.5)]
     deep: Seen = ("deep", 1, -3.0, 0, False)
@@ -97,7 +104,7 @@ def test_draws_depend_on_seed_question_and_sql_alone() -> None:
 
 
 def test_unknown_methods_and_modes_are_refused() -> None:
-    known = "random, first, executable, majority, likelihood, oracle"
+    known = "random, first, executable, shorter, majority, likelihood, oracle"
     with pytest.raises(ConfigError, match=f"'chance' is no method without a model; known: {known}"):
         scored("chance", TWIN)
     with pytest.raises(ConfigError, match="mode 'checked': not known; choose one of naive, check"):

@@ -15,8 +15,10 @@ from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import Candidate, CandidateSet, Judgment, Question, write_jsonl
 from sqljudge.training.data import check_apart, from_judgments, from_sat, prepare
 from sqljudge.training.items import Item, read_items, read_note, write_items
+from sqljudge.training.mutations import COMPOUND_MUTATIONS, FAULTS, mutations
 from sqljudge.training.pairs import make_pairs
-from sqljudge.training.rewrites import MUTATIONS, REWRITES, changed, literals_of, other_column, random_database
+from sqljudge.training.random_databases import literals_of, random_database
+from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES, changed
 
 SCHEMA: dict[str, Any] = {
     "db_id": "garden",
@@ -44,6 +46,8 @@ ROSES, LARGEST, HIGH, EMPTY, BETWEEN, LARGE = GOLDS_SQL = (
     "SELECT kind FROM plant WHERE height BETWEEN 2 AND 4",
     "SELECT kind FROM plant WHERE bed_id IN (SELECT bed_id FROM bed WHERE area > 3)",
 )
+COUNTS = "SELECT T1.name, count(*) FROM bed AS T1 JOIN plant AS T2 ON T1.bed_id = T2.bed_id GROUP BY T1.bed_id"
+BOTH = "SELECT kind FROM plant WHERE height > 2 INTERSECT SELECT kind FROM plant WHERE height < 5"
 GOLDS = {f"Question {place}?": sql for place, sql in enumerate(GOLDS_SQL)}
 INNER = "FROM plant AS T2 WHERE"
 
@@ -60,17 +64,75 @@ INNER = "FROM plant AS T2 WHERE"
         (HIGH, "SELECT COUNT(*) FROM (SELECT 1 FROM plant WHERE height > 2) AS counted"),
         (EMPTY.replace("name", "bed_id"), "SELECT bed_id FROM bed EXCEPT SELECT bed_id FROM plant"),
         (BETWEEN, "SELECT kind FROM plant WHERE (height >= 2 AND height <= 4)"),
+        (EMPTY, "SELECT bed.name FROM bed LEFT JOIN plant ON bed.bed_id = plant.bed_id WHERE plant.bed_id IS NULL"),
+        (ROSES, "SELECT T1.name FROM bed AS T1, plant AS T2 WHERE T1.bed_id = T2.bed_id AND T2.kind = 'rose'"),
+        (
+            COUNTS,
+            "SELECT T1.name, (SELECT COUNT(*) FROM plant AS T2 WHERE T2.bed_id = T1.bed_id) FROM bed AS T1 "
+            "WHERE EXISTS(SELECT 1 FROM plant AS T2 WHERE T2.bed_id = T1.bed_id)",
+        ),
+        (HIGH, "SELECT COUNT(*) FROM (SELECT * FROM plant WHERE height > 2) AS plant"),
+        (HIGH, "SELECT COUNT(*) FROM plant WHERE NOT (height <= 2)"),
+        (HIGH, "SELECT COUNT(*) AS number FROM plant WHERE height > 2"),
+        ("SELECT max(height) FROM plant", "SELECT height FROM plant ORDER BY height DESC LIMIT 1"),
+        ("SELECT avg(height) FROM plant", "SELECT SUM(height) * 1.0 / COUNT(height) FROM plant"),
+        ("SELECT DISTINCT kind FROM plant", "SELECT kind FROM plant GROUP BY kind"),
+        (BOTH, f"SELECT DISTINCT kind FROM plant WHERE height > 2 AND kind IN ({BOTH.partition(' INTERSECT ')[2]})"),
+        (
+            BOTH.replace("INTERSECT", "EXCEPT"),
+            f"SELECT DISTINCT kind FROM plant WHERE height > 2 AND kind NOT IN ({BOTH.partition(' INTERSECT ')[2]})",
+        ),
     ],
 )
-def test_structure_is_rewritten(sql: str, expected: str) -> None:
-    assert expected in changed(sql, REWRITES)
+def test_structure_is_rewritten_and_keeps_its_result(sql: str, expected: str) -> None:
+    assert expected in changed(sql, REWRITES, COMPOUND_REWRITES)
+    for seed in range(5):
+        database = sqlite3.connect(":memory:")
+        database.executescript(random_database(SCHEMA, literals_of([sql]), seed))
+        if sql not in (ROSES, LARGEST):  # a bed may have two roses, and two may be the largest
+            assert sorted(database.execute(sql)) == sorted(database.execute(expected))
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (HIGH, "SELECT COUNT(*) FROM plant WHERE height > 3"),
+        ("SELECT name FROM bed WHERE name = 'Rose'", "SELECT name FROM bed WHERE name = 'rose'"),
+        ("SELECT count(DISTINCT kind) FROM plant", "SELECT COUNT(kind) FROM plant"),
+        (LARGE, "SELECT kind FROM plant WHERE bed_id NOT IN (SELECT bed_id FROM bed WHERE area > 3)"),
+        (EMPTY, "SELECT name FROM bed WHERE bed_id IN (SELECT bed_id FROM plant)"),
+        (ROSES, "SELECT T1.name FROM bed AS T1, plant AS T2 WHERE T2.kind = 'rose'"),
+        (COUNTS, "SELECT T1.name, COUNT(*) FROM bed AS T1 JOIN plant AS T2 ON T1.bed_id = T2.bed_id"),
+        ("SELECT name FROM bed", "SELECT name, bed_id FROM bed"),
+        (BOTH, BOTH.replace("INTERSECT", "UNION")),
+        (BOTH, BOTH.partition(" INTERSECT ")[0]),
+    ],
+)
+def test_mistakes_of_models_are_made(sql: str, expected: str) -> None:
+    assert expected in changed(sql, mutations(columns()), COMPOUND_MUTATIONS)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected", "said"),
+    [
+        (LARGEST, "SELECT name FROM bed ORDER BY area_name DESC LIMIT 1", "no such column"),
+        (ROSES, ROSES.replace("T2.kind", "T1.kind"), "no such column"),
+        (ROSES, ROSES.replace("T1.bed_id = T2", "bed_id = T2"), "ambiguous"),
+    ],
+)
+def test_faults_are_made(sql: str, expected: str, said: str) -> None:
+    assert expected in changed(sql, FAULTS)
+    database = sqlite3.connect(":memory:")
+    database.executescript(random_database(SCHEMA, {}, 0))
+    with pytest.raises(sqlite3.OperationalError, match=said):
+        database.execute(expected)
 
 
 def columns() -> dict[str, list[str]]:
     return {"bed": ["bed_id", "name", "area"], "plant": ["plant_id", "bed_id", "kind", "height"]}
 
 
-@pytest.mark.parametrize("changes", [REWRITES, (*MUTATIONS, other_column(columns()))], ids=["rewrites", "mutations"])
+@pytest.mark.parametrize("changes", [REWRITES, mutations(columns())], ids=["rewrites", "mutations"])
 @pytest.mark.parametrize("sql", GOLDS.values())
 def test_what_is_made_runs(sql: str, changes: Any) -> None:
     database = sqlite3.connect(":memory:")
@@ -121,7 +183,14 @@ def test_pairs_are_right_and_wrong_by_execution_with_styles_balanced(spider: tup
     for seed, database in enumerate(databases):
         database.executescript(random_database(SCHEMA, literals_of(list(GOLDS.values())), 100 + seed))
     golds = {f"q{place}": sql for place, sql in enumerate(GOLDS.values())}
+    faulty = {item.id for item in items if item.result.startswith("It does not run")}
+    assert 0 < len(faulty) < len(items) / 4
+    assert not any(item.label for item in items if item.id in faulty)
     for item in items:
+        if item.id in faulty:
+            with pytest.raises(sqlite3.OperationalError):
+                databases[0].execute(item.sql)
+            continue
         same = [
             sorted(database.execute(item.sql), key=str) == sorted(database.execute(golds[item.group]), key=str)
             for database in databases

@@ -47,8 +47,9 @@ def test_the_weights_are_those_of_a_logistic_regression_with_a_constant() -> Non
     states[:, 4] = 20 + states[:, 4] / 100  # hidden states have directions that hardly vary
     truth = torch.tensor([1.0, -2.0, 0.5, 0.0, 0.0], dtype=torch.float64)
     labels = (torch.rand(400) < torch.sigmoid(states @ truth)).long()
-    weights = fit(states, labels, 10.0, 1e-6)
-    logits = states @ weights - 10.0
+    weights, constant = fit(states, labels, 1e-6)
+    logits = states @ weights
+    assert (states @ constant).tolist() == pytest.approx([1.0] * len(states), abs=0.2)
     assert area(logits, labels) >= area(states @ truth, labels) - 0.01
     chances = torch.sigmoid(logits)
     assert float(chances.mean()) == pytest.approx(float(labels.double().mean()), abs=0.02)

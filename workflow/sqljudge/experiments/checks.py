@@ -216,7 +216,10 @@ def _check_trainings(config: Config, models: Models) -> None:
 
 
 def _check_before(config: Config, models: Models) -> None:
-    """Check that the first discriminator of the table `training` asks the model that the others were trained from."""
+    """Check that the first discriminator of the table `training` asks the model that the others were trained from.
+
+    Others may ask that model, too, by another method.
+    """
     settings = config.experiments.get("training")
     if settings is None:
         return
@@ -224,7 +227,7 @@ def _check_before(config: Config, models: Models) -> None:
     before = models[config.discriminators[first].model]
     for name in others:
         chain = _lineage(models[config.discriminators[name].model], config, models)
-        if before.name in [spec.name for spec in chain[1:]]:
+        if before.name in [spec.name for spec in chain]:
             continue
         where = "experiments.training.discriminators"
         twin = next((spec.name for spec in chain if spec.source == before.source), "")

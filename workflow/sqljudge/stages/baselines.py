@@ -33,7 +33,7 @@ class Ballot:
     `counts`: how often each was sampled. `logprobs`: its mean token log-probability, None if unknown. `groups`: its
     group of equal results, None where it does not execute. `correct`: whether its result is the gold query's.
     `draws`: a number in [0, 1) for each, from the seed, the question and the SQL alone. `p`: how often the oracle is
-    right.
+    right. `lengths`: in characters.
     """
 
     question_id: int
@@ -43,6 +43,7 @@ class Ballot:
     correct: Sequence[bool]
     draws: Sequence[float]
     p: float
+    lengths: Sequence[int] = ()
 
 
 def _random(ballot: Ballot) -> list[float]:
@@ -55,6 +56,10 @@ def _first(ballot: Ballot) -> list[float]:
 
 def _executable(ballot: Ballot) -> list[float]:
     return [float(group is not None) - TIE * place for place, group in enumerate(ballot.groups)]
+
+
+def _shorter(ballot: Ballot) -> list[float]:
+    return [1 / (1 + length) for length in ballot.lengths]
 
 
 def _majority(ballot: Ballot) -> list[float]:
@@ -108,6 +113,7 @@ BASELINES: dict[str, Baseline] = {
     "random": Baseline(_random, "Random", alone=True),
     "first": Baseline(_first, "First sampled"),
     "executable": Baseline(_executable, "First that executes", alone=True),
+    "shorter": Baseline(_shorter, "The shorter query", alone=True),
     "majority": Baseline(_majority, "Majority of results"),
     "likelihood": Baseline(_likelihood, "Generator's likelihood"),
     "oracle": Baseline(_oracle, "Oracle, right with p = {p:g} (uses gold)", uses_gold=True, alone=True),
@@ -177,6 +183,7 @@ def _ballot(
         [runs[key].correct is True for key in keys],
         [draw(seed, *key) for key in keys],
         p,
+        [len(candidate.sql) for candidate in group.candidates],
     )
 
 

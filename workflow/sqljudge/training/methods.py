@@ -105,7 +105,7 @@ _LASER = ("lower", "upper", "step", "every", "monitored")
 KEYS: Mapping[str, tuple[str, ...]] = {
     OFFLINE: (*_COMMON, "batch", "longest"),
     ONLINE: (*_COMMON, *_GRPO),
-    PROBE: ("micro", "longest", "layer", "strength"),
+    PROBE: ("longest", "layer", "strength"),
 }
 """The settings of each trainer, whatever the method."""
 

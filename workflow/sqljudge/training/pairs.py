@@ -20,7 +20,9 @@ from sqljudge.sql.sandbox import Limits, MatchJob, QueryJob, QueryResult, Sandbo
 from sqljudge.sql.text import normalize_sql
 from sqljudge.stages.extras import result_text
 from sqljudge.training.items import Item
-from sqljudge.training.rewrites import MUTATIONS, REWRITES, changed, literals_of, other_column, random_database
+from sqljudge.training.mutations import COMPOUND_MUTATIONS, FAULTS, mutations
+from sqljudge.training.random_databases import literals_of, random_database
+from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES, changed, parsed, text_of
 
 DATABASES = 3
 """Random databases of each schema."""
@@ -29,6 +31,8 @@ STYLES = 3
 TRIED = 8
 """Wrong queries of one style that are run, at most."""
 LIMITS = Limits(steps=2_000_000, seconds=5.0, rows=10_000)
+FAULTY = 0.2
+"""Share of the wrong queries that SQLite complains of, where it is possible."""
 KEPT_ROWS = 20
 
 
@@ -103,16 +107,18 @@ def _items(
         dropped["gold query fails or gives nothing"] += 1
         return []
     draw = random.Random(f"{seed} {question.id}")
-    rewrites = [normalize_sql(sql) for sql in changed(gold, REWRITES)]
-    right = [gold, *(sql for sql, same in zip(rewrites, _same(sandbox, files, gold, rewrites), strict=True) if same)]
+    tree = parsed(gold)
+    first = gold if tree is None else normalize_sql(text_of(tree))  # written as the changed ones are
+    rewrites = [normalize_sql(sql) for sql in changed(first, REWRITES, COMPOUND_REWRITES)]
+    right = [first, *(sql for sql, same in zip(rewrites, _same(sandbox, files, gold, rewrites), strict=True) if same)]
     found: dict[str, int] = {}
-    for style in [gold, *draw.sample(right[1:], min(STYLES - 1, len(right) - 1))]:
-        wrong = [normalize_sql(sql) for sql in changed(style, (*MUTATIONS, other_column(columns)))]
-        wrong = [sql for sql in dict.fromkeys(wrong) if sql not in found and sql not in right]
-        draw.shuffle(wrong)
-        told = _same(sandbox, files, gold, wrong[:TRIED])
+    for style in [first, *draw.sample(right[1:], min(STYLES - 1, len(right) - 1))]:
+        faulty = draw.random() < FAULTY
+        wrong = [sql for sql in _wrong(style, columns, faulty, draw) if sql not in found and sql not in right][:TRIED]
+        told = _same(sandbox, files, gold, wrong)
         dropped["mutation changes nothing"] += sum(same is True for same in told)
-        other = next((sql for sql, same in zip(wrong, told, strict=False) if same is False), None)
+        wanted = None if faulty and None in told else False
+        other = next((sql for sql, same in zip(wrong, told, strict=True) if same is wanted), None)
         if other is None or style in found:
             dropped["no wrong query is told apart"] += 1
             continue
@@ -133,6 +139,19 @@ def _items(
         )
         for place, ((sql, label), run) in enumerate(zip(found.items(), shown, strict=True))
     ]
+
+
+def _wrong(style: str, columns: Mapping[str, Sequence[str]], faulty: bool, draw: random.Random) -> list[str]:
+    """Changed queries, first one of each kind of change, in the order of a draw; those meant to fail before others."""
+    kinds = [changed(style, [change]) for change in mutations(columns)] + [changed(style, (), COMPOUND_MUTATIONS)]
+    draw.shuffle(kinds)
+    if faulty:
+        kinds.insert(0, changed(style, FAULTS))
+    for queries in kinds:
+        draw.shuffle(queries)
+    most = max(map(len, kinds))
+    turns = [queries[turn] for turn in range(most) for queries in kinds if turn < len(queries)]
+    return list(dict.fromkeys(normalize_sql(sql) for sql in turns))
 
 
 def _same(sandbox: Sandbox, files: tuple[Path, ...], gold: str, queries: Sequence[str]) -> list[bool | None]:

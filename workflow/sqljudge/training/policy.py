@@ -52,6 +52,8 @@ class Policy:
     def __init__(self, spec: ModelSpec, device: str) -> None:
         """Load a base model. Raises as the engine's `load` does."""
         dtype = fastest_dtype(device) if spec.dtype == "auto" else spec.dtype
+        self.reads_in = dtype
+        """The dtype for passes through weights that are not trained."""
         if device == "cpu" and dtype == "bfloat16":
             dtype = "float32"  # optimisers lose small steps in half of the digits
         self.spec = replace(spec, dtype=dtype)

@@ -1,25 +1,29 @@
 """A learned judge in a minute on a CPU: a linear head on a frozen model's hidden state, saved as a model.
 
-The model is cut after a layer, and its output layer says Yes by the head and nothing else: the logit of Yes is the
-head's, that of every other token is 0. So the probability of Yes is that of the head, and any engine, prompt and stage
-takes it as it takes any yes/no discriminator.
+The model is cut after a layer, and its output layer says Yes or No by the head and nothing else: half of the head's
+logit is that of Yes, its opposite that of No, and every other token lies far below. So the probability of Yes is the
+head's, and any engine, prompt and stage takes it as it takes any yes/no discriminator; since both logits are about 0,
+the few digits of bfloat16 tell close candidates apart.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.models.engines.prefill import last_states
 from sqljudge.training.items import Item
 from sqljudge.training.losses import margins
 from sqljudge.training.methods import Settings
 from sqljudge.training.offline import encode, verdict_words
 from sqljudge.training.policy import Policy
 from sqljudge.training.tasks import Task
+
+FAR = 100.0
+"""How far below Yes and No every other token lies, about."""
 
 
 def cut(model: Any, layer: int) -> Any:
@@ -36,30 +40,20 @@ def cut(model: Any, layer: int) -> Any:
 
 
 @torch.inference_mode()
-def features(model: Any, sequences: Sequence[Sequence[int]], micro: int) -> torch.Tensor:
+def features(model: Any, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
     """The hidden state that the output layer sees at each sequence's end, float64 [sequences, hidden]."""
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    found: dict[int, torch.Tensor] = {}
-    for start in range(0, len(order), micro):
-        batch = order[start : start + micro]
-        longest = max(len(sequences[i]) for i in batch)
-        ids = torch.zeros(len(batch), longest, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, i in enumerate(batch):
-            ids[row, longest - len(sequences[i]) :] = torch.tensor(sequences[i])
-            mask[row, longest - len(sequences[i]) :] = 1
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
-        states = model.model(**{name: part.to(model.device) for name, part in inputs.items()}).last_hidden_state
-        found |= {i: states[row, -1].double().cpu() for row, i in enumerate(batch)}
-    return torch.stack([found[i] for i in range(len(sequences))])
+    distinct = sorted({tuple(sequence) for sequence in sequences})
+    states = torch.cat([part.double().cpu() for part in last_states(model, distinct)])
+    where = {sequence: place for place, sequence in enumerate(distinct)}
+    return states[[where[tuple(sequence)] for sequence in sequences]]
 
 
-def fit(states: torch.Tensor, labels: torch.Tensor, offset: float, strength: float) -> torch.Tensor:
-    """The weights w of P(right) = sigmoid(w x - offset), by logistic regression, float64 [hidden].
+def fit(states: torch.Tensor, labels: torch.Tensor, strength: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights w of P(right) = sigmoid(w x), by logistic regression, float64 [hidden]; and the constant's.
 
-    `states`: [n, hidden]. `strength`: of the L2 penalty, over all rows together, on all directions but that of the mean
-    state, which stands for the constant that an output layer has not. Every other direction is scaled by its spread.
+    The second, c, is what gives about 1 for every state: the mean state by its squared length. It stands for the
+    constant that an output layer has not. `states`: [n, hidden]. `strength`: of the L2 penalty, over all rows together,
+    on all directions but that of c. Every other direction is scaled by its spread.
     """
     mean = states.mean(0)
     common = mean / mean.norm() ** 2
@@ -70,7 +64,7 @@ def fit(states: torch.Tensor, labels: torch.Tensor, offset: float, strength: flo
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        logits = centred @ weights[1:] + (states @ common) * (weights[0] + offset) - offset
+        logits = centred @ weights[1:] + (states @ common) * weights[0]
         found = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.double())
         found = found + strength * (weights[1:] ** 2).sum() / (2 * len(states))
         found.backward()  # type: ignore[no-untyped-call]
@@ -79,8 +73,8 @@ def fit(states: torch.Tensor, labels: torch.Tensor, offset: float, strength: flo
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         scaled = weights[1:] / spread
-        found: torch.Tensor = scaled - (scaled @ mean) * common + (weights[0] + offset) * common
-    return found
+        found: torch.Tensor = scaled - (scaled @ mean) * common + weights[0] * common
+    return found, common
 
 
 def train_probe(
@@ -96,22 +90,21 @@ def train_probe(
     training = [i for i, row in enumerate(rows) if not row.item.validation]
     if len({rows[i].item.label for i in training}) < 2:
         raise DataError("the training data hold right or wrong candidates alone; a probe needs both")
-    model = cut(policy.copy(), settings.layer)
-    states = features(model, [row.ids for row in rows], settings.micro)
+    frozen = cut(policy.copy(), settings.layer).to(getattr(torch, policy.reads_in))
+    states = features(frozen, [row.ids for row in rows])
     labels = torch.tensor([row.item.label or 0 for row in rows])
-    yes, _ = verdict_words(policy, task, [row.item for row in rows])
-    vocabulary = model.get_output_embeddings().weight.shape[0]
-    offset = math.log(vocabulary - 1)
-    weights = fit(states[training], labels[training], offset, settings.strength)
-    head = torch.nn.Linear(len(weights), vocabulary, bias=False, dtype=model.dtype)
+    yes, no = verdict_words(policy, task, [row.item for row in rows])
+    weights, common = fit(states[training], labels[training], settings.strength)
+    model = cut(policy.copy(), settings.layer)
+    head = torch.nn.Linear(len(weights), model.get_output_embeddings().weight.shape[0], bias=False, dtype=model.dtype)
     with torch.no_grad():
-        head.weight.zero_()
-        head.weight[yes] = weights.to(model.dtype)
+        head.weight[:] = (-FAR * common).to(model.dtype)
+        head.weight[yes], head.weight[no] = (weights / 2).to(model.dtype), (-weights / 2).to(model.dtype)
     model.config.tie_word_embeddings = False
     model.set_output_embeddings(head)
-    scores = states @ weights - offset
+    scores = states @ weights
     said: dict[str, Any] = {"step": 1, "accuracy": _share((scores > 0) == (labels == 1), training)}
-    held = [i for i in range(len(rows)) if i not in set(training)]
+    held = [i for i, row in enumerate(rows) if row.item.validation]
     if held:
         groups = {row.item.group: place for place, row in enumerate(rows)}
         of = torch.tensor([groups[rows[i].item.group] for i in held])

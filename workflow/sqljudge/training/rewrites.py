@@ -1,22 +1,21 @@
-"""Other ways to write a query, some that mean the same and some that do not, and random databases that tell which.
+"""Other ways to write a query that are meant to keep its result; whether they do is decided by running them.
 
-A rewrite is meant to keep the result and a mutation to change it; whether they do is decided by running them. Knows
-syntax trees and schemas, no model.
+Knows syntax trees, no model.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 Tree = Any
 """A node of sqlglot's syntax tree, whose own types change from version to version."""
-Change = Callable[[exp.Select], Iterator[Tree]]
+Change = Callable[[Any], Iterator[Tree]]
 
 
 def parsed(sql: str) -> Tree | None:
@@ -28,12 +27,36 @@ def parsed(sql: str) -> Tree | None:
     return tree if isinstance(tree, exp.Query) else None
 
 
+class Plain(SQLite):
+    """SQLite's SQL as people write it: a query that was changed must not look otherwise than one that was not."""
+
+    class Generator(SQLite.Generator):  # type: ignore[valid-type,misc]
+        """NOT stands with what it denies, != and the comma are not written as <> and CROSS JOIN."""
+
+        def not_sql(self, expression: exp.Not) -> str:
+            """NOT IN, NOT LIKE, NOT BETWEEN, IS NOT NULL."""
+            denied = expression.this
+            if isinstance(denied, (exp.In, exp.Like, exp.Between, exp.Is)):
+                whole, first = self.sql(denied), self.sql(denied.this)
+                if isinstance(denied, exp.Is):
+                    return f"{first} IS NOT{whole[len(first) + 3 :]}"
+                return f"{first} NOT{whole[len(first) :]}"
+            return str(super().not_sql(expression))
+
+        def neq_sql(self, expression: exp.NEQ) -> str:
+            """As Spider writes it."""
+            return str(self.binary(expression, "!="))
+
+        def join_sql(self, expression: exp.Join) -> str:
+            """Of no condition: a comma."""
+            if expression.args.get("kind") == "CROSS":
+                return f", {self.sql(expression, 'this')}"
+            return str(super().join_sql(expression))
+
+
 def text_of(tree: Tree) -> str:
     """A tree as SQLite's SQL."""
-    return str(tree.sql(dialect="sqlite"))
-
-
-# --- the same in other words ------------------------------------------------------------------------------------------
+    return str(tree.sql(dialect=Plain))
 
 
 def _tables(select: exp.Select) -> list[exp.Table]:
@@ -225,6 +248,167 @@ def other_aliases(select: exp.Select) -> Iterator[Tree]:
     yield copy
 
 
+def not_in_to_left_join(select: exp.Select) -> Iterator[Tree]:
+    """NOT IN the column of a table becomes a LEFT JOIN that finds nothing."""
+    where = select.args.get("where")
+    inside: Tree = where.this.this if where and isinstance(where.this, exp.Not) else None
+    found = _inner(inside) if isinstance(inside, exp.In) else None
+    if not found or len(_tables(select)) != 1 or select.args.get("group"):
+        return
+    inner, outer = found, _tables(select)[0]
+    if len(_tables(inner)) != 1 or not isinstance(inner.expressions[0], exp.Column):
+        return
+    other = _tables(inner)[0]
+    if inner.args.get("group") or inner.args.get("limit") or outer.alias_or_name == other.alias_or_name:
+        return
+    theirs = exp.column(inner.expressions[0].name, table=other.alias_or_name)
+    on: Tree = exp.EQ(this=exp.column(inside.this.name, table=outer.alias_or_name), expression=theirs)
+    if inner_where := inner.args.get("where"):
+        on = exp.and_(on, _named(inner_where.this, other))
+    plain = select.copy()
+    plain.set("where", None)
+    plain = plain.join(other.copy(), on=on, join_type="left").where(exp.Is(this=theirs.copy(), expression=exp.Null()))
+    for part in plain.expressions:
+        part.replace(_named(part, outer))
+    yield plain
+
+
+def _inner(inside: exp.In) -> exp.Select | None:
+    """The sub-select of one column that a column is compared with."""
+    query = inside.args.get("query")
+    inner = query.this if isinstance(query, exp.Subquery) else query
+    if isinstance(inside.this, exp.Column) and isinstance(inner, exp.Select) and len(inner.expressions) == 1:
+        return inner
+    return None
+
+
+def _named(tree: Tree, table: exp.Table) -> Tree:
+    """A copy in which columns without a table are those of one."""
+    copy = exp.paren(tree.copy()).this
+    for column in [copy] if isinstance(copy, exp.Column) else list(copy.find_all(exp.Column)):
+        if not column.table:
+            column.set("table", exp.to_identifier(table.alias_or_name))
+    return cast(Tree, copy)
+
+
+def comma_join(select: exp.Select) -> Iterator[Tree]:
+    """JOIN ... ON becomes a list of tables and conditions."""
+    joins = select.args.get("joins") or []
+    if not joins or any(join.args.get("side") or not join.args.get("on") for join in joins):
+        return
+    plain = select.copy()
+    plain.set("joins", [exp.Join(this=join.this.copy()) for join in joins])
+    own = plain.args.get("where")
+    plain.set("where", None)
+    yield plain.where(*(join.args["on"].copy() for join in joins), *([own.this] if own else []))
+
+
+def group_to_subselect(select: exp.Select) -> Iterator[Tree]:
+    """An aggregate of each row's partners becomes a sub-select of the row."""
+    found, group = _joined(select), select.args.get("group")
+    if not found or not group or select.args.get("where") or len(group.expressions) != 1:
+        return
+    tables, own, other = found[:2], found[2], found[3]
+    for kept, dropped, key, foreign in ((tables[0], tables[1], own, other), (tables[1], tables[0], other, own)):
+        if not isinstance(group.expressions[0], exp.Column) or not _of(kept, group.expressions[0]):
+            continue
+        asked = exp.select("1").from_(dropped.copy()).where(exp.EQ(this=foreign.copy(), expression=key.copy()))
+
+        def value(node: Tree, asked: exp.Select = asked) -> Tree:
+            return exp.paren(asked.copy().select(node.copy(), append=False)).this.subquery()
+
+        plain = select.copy()
+        for part in ("joins", "group", "having"):
+            plain.set(part, None)
+        plain = plain.from_(kept.copy(), copy=False)
+        filters = [exp.Exists(this=asked.copy())]
+        if having := select.args.get("having"):
+            filters = [having.this.copy()]
+        plain = plain.where(*filters)
+        for node in list(plain.find_all(exp.AggFunc)):
+            if node.find_ancestor(exp.Exists) is None:
+                node.replace(value(node))
+        if all(_of(kept, part) for part in select.expressions if not part.find(exp.AggFunc)):
+            yield plain
+
+
+def filter_first(select: exp.Select) -> Iterator[Tree]:
+    """The rows of one table are filtered in a sub-select."""
+    where = select.args.get("where")
+    if not where or len(_tables(select)) != 1 or select.args.get("joins"):
+        return
+    table = _tables(select)[0]
+    inner = exp.select("*").from_(exp.to_table(table.name)).where(where.this.copy())
+    if where.this.find(exp.Subquery) or any(column.table for column in where.this.find_all(exp.Column)):
+        return
+    plain = select.copy()
+    plain.set("where", None)
+    yield plain.from_(inner.subquery(table.alias_or_name), copy=False)
+
+
+def negated(select: exp.Select) -> Iterator[Tree]:
+    """A comparison becomes the opposite of its opposite."""
+    others: dict[Any, Any] = {exp.GT: exp.LTE, exp.LT: exp.GTE, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ}
+    where = select.args.get("where")
+    for kind, other in others.items():
+        if where and type(where.this) is kind and isinstance(where.this.expression, exp.Literal):
+            plain = select.copy()
+            plain.set("where", None)
+            opposite = other(this=where.this.this.copy(), expression=where.this.expression.copy())
+            yield plain.where(exp.Not(this=exp.paren(opposite)))
+
+
+def extreme_to_limit(select: exp.Select) -> Iterator[Tree]:
+    """The MAX or MIN of a column becomes the first in order; a mean becomes a sum by a count."""
+    only = select.expressions[0] if len(select.expressions) == 1 else None
+    if not only or select.args.get("group") or not isinstance(only, (exp.Max, exp.Min, exp.Avg)):
+        return
+    if not isinstance(only.this, exp.Column):
+        return
+    column = only.this
+    if isinstance(only, exp.Avg):
+        total = exp.Mul(this=exp.Sum(this=column.copy()), expression=exp.Literal.number("1.0"))
+        yield select.copy().select(
+            exp.Div(this=total, expression=exp.Count(this=column.copy()), typed=True, safe=True), append=False
+        )
+        return
+    order = exp.Ordered(this=column.copy(), desc=isinstance(only, exp.Max))
+    yield select.copy().select(column.copy(), append=False).order_by(order).limit(1)
+
+
+def distinct_to_group(select: exp.Select) -> Iterator[Tree]:
+    """DISTINCT becomes GROUP BY."""
+    if select.args.get("distinct") and not select.args.get("group") and not select.find(exp.AggFunc):
+        plain = select.copy()
+        plain.set("distinct", None)
+        yield plain.group_by(*(part.copy() for part in select.expressions))
+
+
+def named_count(select: exp.Select) -> Iterator[Tree]:
+    """COUNT(*) gets a name."""
+    if any(isinstance(part, exp.Count) and isinstance(part.this, exp.Star) for part in select.expressions):
+        plain = select.copy()
+        for part in plain.expressions:
+            if isinstance(part, exp.Count) and isinstance(part.this, exp.Star):
+                part.replace(exp.alias_(part.copy(), "number"))
+        yield plain
+
+
+def compound_to_in(tree: Tree) -> Iterator[Tree]:
+    """INTERSECT and EXCEPT of one column become IN and NOT IN, UNION a sub-select."""
+    first, second = tree.this, tree.expression
+    if not isinstance(first, exp.Select) or not isinstance(second, exp.Select) or len(first.expressions) != 1:
+        return
+    column = first.expressions[0]
+    if isinstance(tree, exp.Union):
+        yield exp.select("*").from_(tree.copy().subquery("both_of_them"))
+    elif isinstance(column, exp.Column) and not first.args.get("group"):
+        inside: Tree = exp.In(this=column.copy(), query=second.copy().subquery())
+        if isinstance(tree, exp.Except):
+            inside = exp.Not(this=inside)
+        yield first.copy().where(inside).distinct()
+
+
 REWRITES: tuple[Change, ...] = (
     join_to_in,
     join_to_exists,
@@ -234,126 +418,19 @@ REWRITES: tuple[Change, ...] = (
     in_to_exists,
     range_to_between,
     other_aliases,
+    not_in_to_left_join,
+    comma_join,
+    group_to_subselect,
+    filter_first,
+    negated,
+    extreme_to_limit,
+    distinct_to_group,
+    named_count,
 )
+COMPOUND_REWRITES: tuple[Change, ...] = (compound_to_in,)
 
 
-# --- something else ---------------------------------------------------------------------------------------------------
-
-_OTHER_COMPARISONS: dict[Any, Any] = {
-    exp.GT: exp.LT,
-    exp.LT: exp.GT,
-    exp.GTE: exp.GT,
-    exp.LTE: exp.LT,
-    exp.EQ: exp.NEQ,
-    exp.NEQ: exp.EQ,
-}
-_OTHER_AGGREGATES: dict[Any, Any] = {exp.Max: exp.Min, exp.Min: exp.Max, exp.Sum: exp.Avg, exp.Avg: exp.Sum}
-
-
-def _each(select: exp.Select, kinds: Any, change: Callable[[Any], Tree | None]) -> Iterator[Tree]:
-    """Copies of a query, in each of which one node of some kinds is changed."""
-    for place in range(len(list(select.find_all(*kinds)))):
-        copy = select.copy()
-        node = list(copy.find_all(*kinds))[place]
-        new = change(node)
-        if new is not None:
-            node.replace(new)
-            yield copy
-
-
-def _comparison(node: Any) -> Tree | None:
-    if isinstance(node.parent, exp.Join) or isinstance(node.expression, exp.Column):
-        return None
-    return _OTHER_COMPARISONS[type(node)](this=node.this.copy(), expression=node.expression.copy())
-
-
-def other_comparison(select: exp.Select) -> Iterator[Tree]:
-    """Another comparison."""
-    yield from _each(select, tuple(_OTHER_COMPARISONS), _comparison)
-
-
-def other_aggregate(select: exp.Select) -> Iterator[Tree]:
-    """The other extreme, or a mean for a sum."""
-    others = _OTHER_AGGREGATES
-    yield from _each(select, tuple(others), lambda node: others[type(node)](this=node.this.copy()))
-
-
-def other_direction(select: exp.Select) -> Iterator[Tree]:
-    """Sorted the other way round."""
-    yield from _each(
-        select, (exp.Ordered,), lambda node: exp.Ordered(this=node.this.copy(), desc=not node.args.get("desc"))
-    )
-
-
-def no_condition(select: exp.Select) -> Iterator[Tree]:
-    """One condition less."""
-    if where := select.args.get("where"):
-        copy = select.copy()
-        copy.set("where", None)
-        yield copy
-        if isinstance(where.this, exp.And):
-            for side in (where.this.left, where.this.right):
-                copy = select.copy()
-                copy.set("where", exp.Where(this=side.copy()))
-                yield copy
-
-
-def and_for_or(select: exp.Select) -> Iterator[Tree]:
-    """OR for AND, and AND for OR."""
-    swapped: dict[Any, Any] = {exp.And: exp.Or, exp.Or: exp.And}
-    yield from _each(
-        select,
-        (exp.And, exp.Or),
-        lambda node: swapped[type(node)](this=node.this.copy(), expression=node.expression.copy()),
-    )
-
-
-def no_limit(select: exp.Select) -> Iterator[Tree]:
-    """No limit, no HAVING, no DISTINCT."""
-    for part in ("limit", "having", "distinct"):
-        if select.args.get(part):
-            copy = select.copy()
-            copy.set(part, None)
-            yield copy
-
-
-def fewer_columns(select: exp.Select) -> Iterator[Tree]:
-    """One column less, or two in the other order."""
-    if len(select.expressions) > 1:
-        for place in range(len(select.expressions)):
-            copy = select.copy()
-            copy.set("expressions", [each for i, each in enumerate(copy.expressions) if i != place])
-            yield copy
-
-
-def other_column(columns: Mapping[str, Sequence[str]]) -> Change:
-    """Another column of the same table, by the schema: table -> columns, in lower case."""
-
-    def change(select: exp.Select) -> Iterator[Tree]:
-        names = {table.alias_or_name.lower(): table.name.lower() for table in select.find_all(exp.Table)}
-
-        def another(node: exp.Column) -> Tree | None:
-            if isinstance(node.parent, exp.EQ) and isinstance(node.parent.parent, exp.Join):
-                return None
-            table = names.get(node.table.lower()) or (next(iter(names.values())) if len(names) == 1 else "")
-            others = [name for name in columns.get(table, ()) if name != node.name.lower()]
-            place = sum(map(ord, node.name)) % len(others) if others else 0
-            return exp.column(others[place], table=node.table or None) if others else None
-
-        yield from _each(select, (exp.Column,), another)
-
-    return change
-
-
-MUTATIONS: tuple[Change, ...] = (
-    other_comparison,
-    other_aggregate,
-    other_direction,
-    no_condition,
-    and_for_or,
-    no_limit,
-    fewer_columns,
-)
+# --- changes of a query -----------------------------------------------------------------------------------------------
 
 
 def _parts(tree: Tree) -> list[Tree]:
@@ -362,10 +439,11 @@ def _parts(tree: Tree) -> list[Tree]:
     return [part for part in found if part.parent is None or isinstance(part.parent, exp.SetOperation)]
 
 
-def changed(sql: str, changes: Sequence[Change]) -> list[str]:
+def changed(sql: str, changes: Sequence[Change], compound: Sequence[Change] = ()) -> list[str]:
     """What some changes make of a query, distinct and without the query itself, in a fixed order.
 
-    Of a compound query its parts are changed, one at a time.
+    Of a compound query (UNION, EXCEPT, INTERSECT) its parts are changed, one at a time, and the `compound` changes are
+    made of the whole.
     """
     tree = parsed(sql)
     if tree is None:
@@ -378,76 +456,7 @@ def changed(sql: str, changes: Sequence[Change]) -> list[str]:
                 whole = tree.copy()
                 _parts(whole)[number].replace(new)
             found.setdefault(text_of(whole))
+    if isinstance(tree, exp.SetOperation):
+        found |= {text_of(new): None for change in compound for new in change(tree)}
     found.pop(text_of(tree), None)
     return list(found)
-
-
-# --- random databases -------------------------------------------------------------------------------------------------
-
-WORDS = ("amber", "birch", "coral", "delta", "ember", "fjord")
-
-
-def literals_of(queries: Sequence[str]) -> dict[str, list[Any]]:
-    """The values that queries compare each column with, by the column's name in lower case."""
-    found: dict[str, dict[Any, None]] = {}
-    for sql in queries:
-        tree = parsed(sql)
-        for literal in tree.find_all(exp.Literal) if tree else ():
-            column = literal.parent.find(exp.Column) if literal.parent else None
-            if column is None or isinstance(literal.parent, exp.Limit):
-                continue
-            value = literal.name.replace("%", "") if literal.is_string else float(literal.name)
-            found.setdefault(column.name.lower(), {}).setdefault(value)
-    return {name: list(values) for name, values in found.items()}
-
-
-def random_database(schema: Mapping[str, Any], literals: Mapping[str, Sequence[Any]], seed: int, rows: int = 12) -> str:
-    """SQL text of a database with the tables of an entry of Spider's tables.json, and random rows.
-
-    Columns that a foreign key joins share their values; a primary key of one column has distinct ones. A column holds
-    values that queries compare it with, and others.
-    """
-    draw = random.Random(f"{seed} {schema['db_id']}")
-    columns, kinds = schema["column_names_original"], schema["column_types"]
-    alike = [*range(len(columns))]
-    for one, other in schema["foreign_keys"]:
-        low, high = sorted((alike[one], alike[other]))
-        alike = [low if each == high else each for each in alike]
-    own_values = [literals.get(name.lower(), ()) for _, name in columns]
-    known = [[value for j, some in enumerate(own_values) if alike[j] == each for value in some] for each in alike]
-    keys = {key for key in schema["primary_keys"] if isinstance(key, int)}
-    statements = []
-    for table, name in enumerate(schema["table_names_original"]):
-        own = [i for i, (owner, _) in enumerate(columns) if owner == table]
-        declared = ", ".join(f'"{columns[i][1]}" {_type(kinds[i])}' for i in own)
-        statements.append(f'CREATE TABLE "{name}" ({declared});')
-        alone = {i for i in own if i in keys and len(keys & set(own)) == 1}
-        count = draw.randint(rows // 2, rows)
-        drawn = [_column(kinds[i], known[i], count, i in alone, draw) for i in own]
-        for values in zip(*drawn, strict=True):
-            statements.append(f'INSERT INTO "{name}" VALUES ({", ".join(map(_value, values))});')
-    return "\n".join(statements)
-
-
-def _type(kind: str) -> str:
-    return "NUMERIC" if kind == "number" else "TEXT"
-
-
-def _column(kind: str, known: Sequence[Any], count: int, distinct: bool, draw: random.Random) -> list[Any]:
-    if kind == "number":
-        numbers = [float(value) for value in known if isinstance(value, float)]
-        near = [value + step for value in numbers for step in (-1.0, 0.0, 1.0)]
-        values: list[Any] = near * 2 + [float(i) for i in range(1, 8)]
-    else:
-        values = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in known] * 4 + list(WORDS)
-    if distinct:
-        values = list(dict.fromkeys(values))
-        values += [float(100 + i) if kind == "number" else f"{WORDS[0]} {i}" for i in range(count)]
-        return draw.sample(values, count) if kind != "number" else [float(i + 1) for i in range(count)]
-    return [draw.choice(values) for _ in range(count)]
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() else repr(value)
-    return "'" + str(value).replace("'", "''") + "'"

@@ -49,19 +49,38 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], pad_id: int, *, keep: 
     return Prefilled(logits, parts[0].cache, mask)
 
 
-def _prefill_tree(model: Any, tree: Tree, *, keep: bool) -> Prefilled:
+def last_states(model: Any, prompts: Sequence[Sequence[int]]) -> Iterator[torch.Tensor]:
+    """The hidden states that the output layer sees at the ends of distinct, sorted prompts, some rows [., hidden] each.
+
+    As above, prompts that begin alike are computed as one tree.
+    """
+    whole = all_growing(new_cache(model))
+    for tree in trees(prompts, TREE_TOKENS[model.device.type]):
+        if whole:
+            inputs = _tree_inputs(model, tree)
+        else:
+            ids, mask = left_padded([[tree.tokens[node] for node in path] for path in tree.paths], 0, model.device)
+            inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+        with sdpa_kernel(ANY_SHAPE):
+            states = model.model(**inputs, use_cache=False).last_hidden_state
+        yield states[0, [path[-1] for path in tree.paths]] if whole else states[:, -1]
+
+
+def _tree_inputs(model: Any, tree: Tree) -> dict[str, torch.Tensor]:
     seen = tree.attention(model.device)
     attention = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
     attention.masked_fill_(~seen, torch.finfo(model.dtype).min)
+    return {
+        "input_ids": torch.tensor([tree.tokens], device=model.device),
+        "attention_mask": attention[None, None],
+        "position_ids": torch.tensor([tree.depths], device=model.device),
+    }
+
+
+def _prefill_tree(model: Any, tree: Tree, *, keep: bool) -> Prefilled:
     cache = new_cache(model) if keep else None
-    logits = forward(
-        model,
-        cache,
-        torch.tensor([path[-1] for path in tree.paths], device=model.device),
-        input_ids=torch.tensor([tree.tokens], device=model.device),
-        attention_mask=attention[None, None],
-        position_ids=torch.tensor([tree.depths], device=model.device),
-    )
+    last = torch.tensor([path[-1] for path in tree.paths], device=model.device)
+    logits = forward(model, cache, last, **_tree_inputs(model, tree))
     paths, mask = left_padded(tree.paths, 0, model.device)
     if cache is not None:
         select_positions(cache, paths)
