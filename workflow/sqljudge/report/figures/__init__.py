@@ -22,6 +22,7 @@ from sqljudge.report.figures.curves import curves_by_budget
 from sqljudge.report.figures.forest import forest_plot
 from sqljudge.report.figures.fronts import accuracy_against_tokens, accuracy_of_planners
 from sqljudge.report.figures.reliability import reliability_diagram
+from sqljudge.report.figures.steps import curves_over_steps
 from sqljudge.report.figures.style import STYLE
 from sqljudge.report.specs import FIGURES, SPECS, experiment_from
 from sqljudge.report.write import read_results, write_beside
@@ -33,6 +34,10 @@ DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "pareto": accuracy_against_tokens,
     "planner_costs": accuracy_of_planners,
     "forest": forest_plot,
+    "training_curves": lambda experiment, results: curves_over_steps(SPECS["training"], experiment, results),
+    "generator_training_curves": lambda experiment, results: curves_over_steps(
+        SPECS["trained_generators"], experiment, results
+    ),
 }
 """How each of FIGURES is drawn."""
 ABOUT_SIZE = 6.5
@@ -57,11 +62,14 @@ def write_about(figure: Figure, text: str) -> None:
     height = figure.get_figheight()
     figure.set_figheight(height + added)
     share = height / (height + added)
+    above = [legend for legend in figure.legends if getattr(legend, "_outside_loc", "") == "upper"]
+    figure.draw_without_rendering()
+    room = [legend.get_window_extent().height / figure.bbox.height + 0.06 / figure.get_figheight() for legend in above]
+    for legend in above:  # the layout leaves no room for a legend that has a place of its own
+        legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
     layout = figure.get_layout_engine()
     if isinstance(layout, ConstrainedLayoutEngine):
-        layout.set(rect=(0, 0, 1, share))
-    for legend in figure.legends:
-        legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
+        layout.set(rect=(0, 0, 1, share - max(room, default=0.0)))
     figure.text(0.01, 0.995, "\n".join(lines), ha="left", va="top", fontsize=ABOUT_SIZE, linespacing=1.2)
 
 
