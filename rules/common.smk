@@ -17,6 +17,7 @@ from sqljudge.core.variants import (
     POOL,
     VOTE,
     Variant,
+    members,
     path,
     variant_of,
 )
@@ -25,13 +26,14 @@ from sqljudge.experiments.checks import check_models, check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
 from sqljudge.experiments.folder import configuration
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
+from sqljudge.experiments.trained import trainings_of, with_seeds
 from sqljudge.models.engines import BACKENDS, weights_label
 from sqljudge.models.engines.weights import TRAINED
 from sqljudge.report.specs import SPECS, tables_of
 
 try:
     CONFIG = load_config(config)
-    MODELS = read_models(resolve(CONFIG.models_table), CONFIG.models_folder)
+    CONFIG, MODELS = with_seeds(CONFIG, read_models(resolve(CONFIG.models_table), CONFIG.models_folder))
     check_references(CONFIG, MODELS, tables=())
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
@@ -99,7 +101,7 @@ wildcard_constraints:
     base=either(CONFIG.contexts),
     pool=either([POOL, *(f"{g}.{d}" for g in CONFIG.generators for d in CONFIG.decodings)]),
     model=either(MODELS),
-    training=either(CONFIG.trainings),
+    training=either(name for name, training in CONFIG.trainings.items() if not training.seeds),
     data=either(CONFIG.training_data),
 
 

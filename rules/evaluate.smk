@@ -63,26 +63,53 @@ rule measure_contrast:
 
 
 rule measure_training:
-    """What a trained discriminator gains or loses against the first: paired differences, with intervals."""
+    """What a trained discriminator gains or loses against the first, over all seeds, and what its training cost."""
     input:
+        questions=questions_of,
         candidates=PATTERNS["candidates"],
-        scores=PATTERNS["scores"],
-        base=PATTERNS["scores"].replace("{discriminator}", "{base}"),
+        scores=seeds_files("scores", "discriminator"),
+        base=seeds_files("scores", "discriminator", before=True),
+        trainings=compared_files("discriminator"),
     output:
         metrics=PATTERNS["training"],
     log:
         log_of(PATTERNS["training"]),
     wildcard_constraints:
-        base=ASKING,
+        base=either(CONFIG.discriminators),
     localrule: True
     conda:
         CPU_ENV
     params:
         **STATISTICS,
         settings=settings,
-        code=code_digest("metrics.contrast"),
+        runs=compared_runs("discriminator"),
+        code=code_digest("metrics.training"),
     script:
-        "../scripts/measure_contrast.py"
+        "../scripts/measure_training.py"
+
+
+rule measure_trained_generator:
+    """What a trained generator gains or loses against the first, over all seeds, and what its training cost."""
+    input:
+        end_to_end=seeds_files("end_to_end", "generator"),
+        base=seeds_files("end_to_end", "generator", before=True),
+        trainings=compared_files("generator"),
+    output:
+        metrics=PATTERNS["trained_generator"],
+    log:
+        log_of(PATTERNS["trained_generator"]),
+    wildcard_constraints:
+        base=either(CONFIG.generators),
+    localrule: True
+    conda:
+        CPU_ENV
+    params:
+        **STATISTICS,
+        settings=settings,
+        runs=compared_runs("generator"),
+        code=code_digest("metrics.training"),
+    script:
+        "../scripts/measure_trained_generator.py"
 
 
 rule measure_reasoning:

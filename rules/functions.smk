@@ -267,6 +267,56 @@ def training_of(wildcards):
     return CONFIG.trainings[name]
 
 
+def trained_runs(entries, names):
+    """A dictionary: of generators or discriminators the records of the trainings behind their models, the last last."""
+    asked = {name: MODELS.get(getattr(entries[name], "model", "")) for name in names}
+    found = {name: trainings_of(model, CONFIG, MODELS) if model else [] for name, model in asked.items()}
+    return {name: [f"results/training/{one}/run.json" for one in own] for name, own in found.items()}
+
+
+def compared_runs(role):
+    """A params function: `trained_runs` of each seed that a job's discriminator or generator stands for.
+
+    Those that the model before training comes from are left out.
+    """
+
+    def found(wildcards):
+        entries = getattr(CONFIG, f"{role}s")
+        name = wildcards.discriminator if role == "discriminator" else variant(wildcards).generator
+        before = trained_runs(entries, [wildcards.base])[wildcards.base]
+        made = trained_runs(entries, members(name, entries))
+        return {each: [run for run in runs if run not in before] for each, runs in made.items()}
+
+    return found
+
+
+def compared_files(role):
+    """An input function: the records and logs of `compared_runs`."""
+
+    def found(wildcards):
+        runs = [run for own in compared_runs(role)(wildcards).values() for run in own]
+        return runs + [str(Path(run).with_name("log.jsonl")) for run in runs]
+
+    return found
+
+
+def seeds_files(kind, role, before=False):
+    """An input function: a kind of file of each seed of a job's discriminator or generator, or of the one before."""
+
+    def found(wildcards):
+        own = variant(wildcards)
+        entries, name = getattr(CONFIG, f"{role}s"), getattr(own, role)
+        names = [wildcards.base] if before else members(name, entries)
+        if before and name == wildcards.base:
+            return []
+        fields = {
+            each: {role: each} if role == "discriminator" else {"pool": f"{each}.{own.decoding}"} for each in names
+        }
+        return [path(kind, dataclasses.replace(own, base="", **fields[each])) for each in names]
+
+    return found
+
+
 def data_of(wildcards):
     """The configuration of a training's data."""
     return CONFIG.training_data[wildcards.get("data") or training_of(wildcards).data]

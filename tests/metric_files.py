@@ -24,6 +24,19 @@ Metric = dict[str, Any]
 AXES = ("generator", "decoding", "discriminator", "context", "budget", "scoring", "mode", "planner")
 
 
+STEPS = [[step, step / 30] for step in range(1, 31)]
+
+
+def with_training(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the tables of trained models, which no shipped one has: all its judges and generators."""
+    found = config["experiments"]
+    judges, generators = found["table1"]["discriminators"], found["table7"]["generators"]
+    judged = {"discriminators": judges, "budgets": [64], "scorings": ["soft"], "modes": ["naive"]}
+    trained = {"training": {**judged, "context": "no_schema"}}
+    trained["trained_generators"] = {"generators": generators, "decoding": "greedy"}
+    return {**config, "experiments": {**found, **trained}}
+
+
 def experiment(**settings: Any) -> Experiment:
     """An experiment; each setting as one value in the singular, or as several in the plural."""
     known: dict[str, Any] = {name: settings[name] for name in ("greedy_decoding",) if name in settings}
@@ -74,6 +87,7 @@ def filled(spec: TableSpec, given: Experiment) -> dict[str, Metric]:
         rows = [{"question_id": i, "hardness": "easy", "exec": i % 3 == 0, "exact": False} for i in range(12)]
         bins = [{"from": 0.0, "to": 0.1, "probability": 0.1, "correct": 0.2, "low": 0.1, "high": 0.3, "candidates": 9}]
         one: Metric = {"metrics": metrics, "per_question": rows, "reliability": {"raw": bins, "scaled": bins}}
+        one["curves"] = {seed: {"reward": STEPS, "length": STEPS, "loss": STEPS} for seed in ("seed1", "seed2")}
         name = path(kind, variant)
         if kind == OF_BUDGETS:
             one = {"budgets": {**found.get(name, {"budgets": {}})["budgets"], str(variant.budget): one}}

@@ -137,7 +137,7 @@ def test_what_tables_call_things() -> None:
 def test_which_discriminators_respond_and_which_ask_no_model() -> None:
     found = load_config(shipped()).discriminators
     assert [name for name, one in found.items() if one.responds] == ["distill-r1-1.5b"]
-    baselines = ["random", "first", "executable", "majority", "likelihood"]
+    baselines = ["random", "first", "executable", "shorter", "majority", "likelihood"]
     baselines += [f"oracle-{p}" for p in (0.5, 0.7, 0.8, 0.9, 1)]
     assert [name for name, one in found.items() if one.is_baseline] == baselines
     assert all(bool(one.model) != one.is_baseline for one in found.values())

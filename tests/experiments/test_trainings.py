@@ -10,8 +10,14 @@ import pytest
 from conftest import ROOT
 from snakemake.utils import update_config
 from sqljudge.core.errors import ConfigError
+from sqljudge.core.variants import Variant
 from sqljudge.experiments.checks import check_references
-from sqljudge.experiments.config import load_config, read_models
+from sqljudge.experiments.config import Config, experiments_of, load_config, read_models
+from sqljudge.experiments.jobs import needs_of
+from sqljudge.experiments.trained import trainings_of, with_seeds
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.report.cells import cells
+from sqljudge.report.specs import SPECS
 from sqljudge.training.methods import METHODS, SETTINGS, settings_of
 from yaml import safe_load
 
@@ -148,3 +154,138 @@ def test_every_method_has_settings_that_hold_and_knows_its_own_keys(name: str) -
 def test_a_batch_that_cannot_be_split_is_refused(given: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="generations"):
         settings_of("laser", given)
+
+
+# --- several seeds ----------------------------------------------------------------------------------------------------
+
+
+def seeded(raw: dict[str, Any], seeds: list[int]) -> tuple[Config, dict[str, ModelSpec]]:
+    """The configuration with a training of some seeds, a judge and a generator that ask what it makes, and tables."""
+    raw["trainings"] = {"one": {**raw["trainings"]["one"], "seeds": seeds}}
+    rows = Path(raw["models_table"]).read_text(encoding="utf-8").splitlines(keepends=True)
+    Path(raw["models_table"]).write_text("".join(row for row in rows if "trained:two" not in row), encoding="utf-8")
+    raw["discriminators"] |= {name: {"model": model, "method": "yes_no"} for name, model in JUDGES.items()}
+    writer = next(iter(raw["generators"].values()))
+    raw["generators"] |= {name: {**writer, "model": model} for name, model in WRITERS.items()}
+    judged: dict[str, Any] = {"discriminators": list(JUDGES), "scorings": ["soft"], "modes": ["naive"]}
+    raw["experiments"] |= {
+        "training": judged | {"budgets": [64], "context": "no_schema", "baselines": ["random"]},
+        "trained_generators": {"generators": list(WRITERS), "decoding": "greedy"},
+        "table1": judged | {"budget": 64, "scoring": "soft", "context": "no_schema"},
+    }
+    del raw["experiments"]["table1"]["scorings"]
+    config = load_config(raw)
+    return with_seeds(config, read_models(config.models_table, config.models_folder))
+
+
+JUDGES = {"before": "smollm2-135m", "after": "trained"}
+WRITERS = {"writes": "smollm2-135m", "wrote": "trained"}
+
+
+@pytest.mark.parametrize("seeds", [[7], [42, 43, 44]])
+def test_a_training_of_several_seeds_is_as_many_models_and_judges_that_one_row_pools(
+    raw: dict[str, Any], seeds: list[int]
+) -> None:
+    config, models = seeded(raw, seeds)
+    check_references(config, models)
+    names = [f"after-seed{seed}" for seed in seeds]
+    for name, seed in zip(names, seeds, strict=True):
+        model = models[config.discriminators[name].model]
+        assert model.source == f"trained:one-seed{seed}"
+        assert config.trainings[f"one-seed{seed}"].seed == seed
+        assert config.discriminators[name].label == f"after, seed {seed}"
+        assert trainings_of(model, config, models) == [f"one-seed{seed}"]
+    found = experiments_of(config)
+    assert found["training"].discriminators == ("before", "after")
+    assert dict(found["training"].seeds) == {"after": tuple(names)}
+    assert found["table1"].discriminators == ("before", *names)
+    needs = needs_of({name: found[name] for name in ("training", "trained_generators")}, config)
+    assert {job.discriminator for job in needs.budgets()} == {"before", *names}
+    writers = {variant.generator for kind, variant in needs.cells if kind == "end_to_end"}
+    assert writers == {"writes", *(f"wrote-seed{seed}" for seed in seeds)}
+    assert all("after/" not in run and "/wrote." not in run for run in needs.runs())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("trainings.one.seed", 3, "both 'seed' and 'seeds'"),
+        ("trainings.one.seeds", [4, 4], "listed twice"),
+        ("trainings.one.seeds", [-1], "too small"),
+        ("pool", {"generator": "wrote", "decoding": "sample"}, "such as 'wrote-seed42'"),
+        ("experiments.table4.discriminator", "after", "such as 'after-seed42'"),
+        ("experiments.training.discriminators", ["after", "before"], "such as 'after-seed42'"),
+        ("trainings.two", {"model": "trained"}, "such as 'trained-seed42'"),
+        ("discriminators.after-seed5", {"model": "smollm2-135m", "method": "yes_no"}, "read as a seed of 'after'"),
+        ("trainings.one-seed42", {}, "read as a seed of 'one'"),
+    ],
+)
+def test_what_has_several_seeds_is_refused_where_one_is_meant(
+    raw: dict[str, Any], path: str, value: Any, said: str
+) -> None:
+    seeded(raw, [42, 43])
+    place: Any = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[key]
+    place[last] = (
+        {**raw["trainings"]["one"], **value} if path.startswith("trainings.") and isinstance(value, dict) else value
+    )
+    if last == "one-seed42":
+        del place[last]["seeds"]
+    with pytest.raises(ConfigError) as error:
+        config = load_config(raw)
+        check_references(*with_seeds(config, read_models(config.models_table, config.models_folder)))
+    assert said in str(error.value)
+
+
+# --- before -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["training", "trained_generators"])
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("smollm2-135m", ""),
+        ("twin", "is 'smollm2-135m' under another name; let it ask 'smollm2-135m'"),
+        ("other", "was not trained from 'other'"),
+        ("trained", "was not trained from 'trained'"),
+    ],
+)
+def test_the_first_row_is_the_model_before_training_under_its_own_name(
+    raw: dict[str, Any], table: str, before: str, said: str
+) -> None:
+    file = Path(raw["models_table"])
+    rows = file.read_text(encoding="utf-8")
+    source = next(row.split("\t")[1] for row in rows.splitlines() if row.startswith("smollm2-135m\t"))
+    rows += "".join(
+        f"{name}\t{of}\t-\ttransformers\tfloat32\tnone\n" for name, of in (("twin", source), ("other", "x"))
+    )
+    file.write_text(rows, encoding="utf-8")
+    seeded(raw, [])
+    raw["discriminators"]["before"]["model"] = raw["generators"]["writes"]["model"] = before
+    raw["experiments"] = {table: raw["experiments"][table]}
+    if before == "trained":  # a model is not trained from itself
+        raw["trainings"]["again"] = {**raw["trainings"]["one"]}
+        file.write_text(file.read_text() + "again\ttrained:again\t-\ttransformers\tfloat32\tnone\n")
+        raw["discriminators"]["after"]["model"] = raw["generators"]["wrote"]["model"] = "again"
+    if not said:
+        check(raw)
+        return
+    with pytest.raises(ConfigError) as error:
+        check(raw)
+    assert said in str(error.value)
+
+
+def test_the_thinking_model_before_has_a_row_for_its_verdict_without_a_thought(raw: dict[str, Any]) -> None:
+    config, _ = seeded(raw, [42])
+    assert experiments_of(config)["training"].extra_rows == ()
+    for name in JUDGES:
+        raw["discriminators"][name]["method"] = "reasoning"
+    config = load_config(raw)
+    experiment = experiments_of(config)["training"]
+    assert experiment.extra_rows == (Variant("pool", "before", "no_schema", 0, "forced"),)
+    shown = {each for kind, each in cells(SPECS["training"], experiment) if each.discriminator == "before"}
+    assert {(each.budget, each.scoring) for each in shown} == {(64, "soft"), (0, "forced")}
+    needs = needs_of({"training": experiment}, config)
+    assert needs.checkpoints() == {Variant("pool", "before", "no_schema"): [0]}

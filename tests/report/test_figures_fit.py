@@ -1,4 +1,4 @@
-"""Every figure, of every shape that a configuration gives it: its text lies inside its picture, and on no other text."""
+"""Every figure, of every shape that a configuration gives it: its text is inside its picture and on no other text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import BboxBase
-from metric_files import Metric, filled
+from metric_files import Metric, filled, with_training
 from sqljudge.core.records import read_json
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report.cells import Results
@@ -37,7 +37,7 @@ def configuration(*names: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in ("config.yaml", *names):
         found = merged(found, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
-    return found
+    return with_training(found)
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -100,6 +100,21 @@ def test_no_text_of_a_figure_lies_outside_its_picture_or_on_another(name: str, s
         assert covered(figure) == []
     if values == "zero" and name == "figure5":
         assert [text.get_text() for text in figure.axes[0].texts].count("0") >= 5, "a bar of no height says so"
+
+
+@pytest.mark.parametrize("name", ["figure4", "figure5", "pareto", "training_curves"])
+def test_a_legend_covers_no_title_and_no_panel(name: str) -> None:
+    config = load_config(configuration())
+    given = experiments_of(config)[FIGURES[name].source]
+    with matplotlib.rc_context(STYLE):
+        figure = draw_figure(name, given, Results(filled(FIGURES[name], given)))
+        write_about(figure, "what it is of, in a line that is long enough to be broken " * 4)
+        figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    for axes in figure.axes:
+        titles = [title.get_window_extent() for title in (axes.title, axes._left_title)]
+        for box in [axes.get_window_extent(), *(each for each in titles if each.width)]:
+            assert not legend.overlaps(box.padded(-2)), axes.get_title(loc="left")
 
 
 def test_a_text_outside_is_found() -> None:

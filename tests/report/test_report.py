@@ -13,6 +13,7 @@ import docutils.core
 import jinja2
 import pytest
 import yaml
+from metric_files import with_training
 from sqljudge.core.variants import Experiment
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report import words
@@ -52,10 +53,7 @@ def configuration(*names: str) -> dict[str, Any]:
         if not path.exists():
             pytest.skip(f"no {name} in config/")
         config = merged(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    judged = config["experiments"]["table1"]  # no shipped configuration trains
-    trained = {"discriminators": judged["discriminators"], "budgets": [64], "scorings": ["soft"], "modes": ["naive"]}
-    config["experiments"]["training"] = {**trained, "context": "no_schema"}
-    return load_config(config).model_dump(by_alias=True)
+    return load_config(with_training(config)).model_dump(by_alias=True)
 
 
 @pytest.fixture

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
+from sqljudge.models.engines.base import Completion, GenerationRequest, ModelSpec, Prompt
+from sqljudge.stages.prompts import Framing, PromptTemplate
+from sqljudge.training.data import from_sat
 from sqljudge.training.items import Item
+from sqljudge.training.methods import settings_of
 from sqljudge.training.offline import train_offline
 from sqljudge.training.online import Rollouts, train_online
 from sqljudge.training.policy import Policy
-from sqljudge.training.rewards import Response
+from sqljudge.training.rewards import SATISFIED, Response, saturn_reward
 from sqljudge.training.tasks import Task
 from toys import Echo, letters, rollouts, save_tiny
 
@@ -43,15 +47,15 @@ def measure(made: Rollouts, items: Sequence[Item], samples: int = 16, seed: int 
     return Measured(right, sum(each.length for each in found) / count)
 
 
-def cold_start(folder: Path, traces: Sequence[Item], seed: int, steps: int = 150) -> Path:
-    """A tiny model that was shown some traces: it answers, at several lengths."""
-    from sqljudge.models.engines.base import ModelSpec
-    from sqljudge.stages.prompts import Framing, PromptTemplate
-    from sqljudge.training.methods import settings_of
+def _letters_task(template: str = "${question}:") -> Task:
+    return Task(PromptTemplate(template, ""), Framing("raw"), lambda user, begun: Prompt(user + begun))
 
+
+def cold_start(folder: Path, traces: Sequence[Item], seed: int, steps: int = 150, task: Task | None = None) -> Path:
+    """A tiny model that was shown some traces: it answers, at several lengths."""
     save_tiny(folder / "random", seed=seed, **SIZE)
     policy = Policy(ModelSpec("tiny", str(folder / "random"), dtype="float32"), "cpu")
-    task = Task(PromptTemplate("${question}:", ""), Framing("raw"), lambda user, opening: Prompt(user + opening))
+    task = task or _letters_task()
     settings = settings_of("sft", {"learning_rate": 3e-3, "batch": 32, "micro": 32, "rank": 0, "save_every": 10**6})
     told: dict[str, Any] = {"method": "sft", "settings": settings, "steps": steps, "seed": seed}
     trainer = train_offline(policy, task, traces, **told, folder=folder / "run", device="cpu")
@@ -125,6 +129,187 @@ def dense_against_sparse(kind: str, seed: int, folder: Path) -> tuple[float, flo
     return before, quality()
 
 
+# --- 1-shot RLVR ------------------------------------------------------------------------------------------------------
+
+
+def one_shot_on_others(seed: int, folder: Path, steps: int = 20, **more: Any) -> tuple[float, float]:
+    """Accuracy on seven letters before and after training on the eighth alone, over and over."""
+    cold = cold_start(folder, echoes([2, 5, 8, 11]), seed)
+    given: dict[str, Any] = {"prompts": 8, "generations": 8, "budget": 16, "learning_rate": 3e-4, "save_every": 10**6}
+    made = rollouts(cold, "one_shot", seed=seed, **{**given, **more})
+    others = letters("bcdefgh")
+    before = measure(made, others)
+    train_online(made, steps=steps, folder=folder / "one_shot", device="cpu")
+    return before.accuracy, measure(made, others).accuracy
+
+
+# --- SATURN -----------------------------------------------------------------------------------------------------------
+
+
+class Sat(Echo):
+    """SAT tasks in the letters that a tiny model knows; a response is the values alone."""
+
+    def prompt(self, item: Item) -> Prompt:
+        return Prompt(item.answer.partition(":")[2].lower().replace(" & ", " ").replace("!", "?") + ":")
+
+    def responses(self, items: Sequence[Item], completions: Sequence[Completion]) -> list[Response]:
+        boxed = [f"\\boxed{{{each.text.replace(' ', '')}}}" for each in completions]
+        found = [
+            Response(item.id, text, each.token_ids, each.finish_reason == "stop", answer=item.answer)
+            for item, text, each in zip(items, boxed, completions, strict=True)
+        ]
+        return [
+            replace(each, right=value == SATISFIED) for each, value in zip(found, saturn_reward(found), strict=True)
+        ]
+
+
+SAT_STEPS = ((1, 3, 3), (1, 4, 4))
+
+
+def curriculum(seed: int, folder: Path, learning_rate: float = 1e-3) -> tuple[list[float], list[float], list[int]]:
+    """Of each step of a curriculum the share solved before and after training, and the level at each batch.
+
+    The model begins with answers of the right length, whose values are right in seven of ten cases.
+    """
+    items, _ = from_sat(steps=SAT_STEPS, number=32, validation=16, seed=seed)
+    draw, task = random.Random(seed), Sat()
+    traces = [
+        Item(
+            f"{item.id} {i}",
+            item.id,
+            question=task.prompt(item).text.removesuffix(":"),
+            label=1,
+            response="".join(
+                str(int(f"!{chr(65 + place)}" not in item.answer)) if draw.random() < 0.4 else draw.choice("01")
+                for place in range(int(item.answer[0]))
+            ),
+            right=True,
+        )
+        for item in items
+        for i in range(4)
+    ]
+    cold = cold_start(folder, traces, seed)
+    given: dict[str, Any] = {"prompts": 8, "generations": 8, "budget": 6, "temperature": 1.0, "every": 5}
+    given |= {"learning_rate": learning_rate, "schedule": "constant", "save_every": 10**6, "beta": 0.0}
+    made = rollouts(cold, "saturn", seed=seed, task=task, items=[i for i in items if not i.validation], **given)
+    made.validation = [item for item in items if item.validation]
+    levels: list[int] = []
+    answer = made.batch
+
+    def noted(numbers: Sequence[int], step: int) -> Any:
+        rows = answer(numbers, step)
+        levels.append(made.ladder.level if made.ladder else 0)
+        return rows
+
+    made.batch = noted  # type: ignore[method-assign]
+    names = ["-".join(map(str, step)) for step in SAT_STEPS]
+
+    def solved() -> list[float]:
+        return [measure(made, [i for i in made.validation if i.group == name]).accuracy for name in names]
+
+    before = solved()
+    train_online(made, steps=150, folder=folder / "saturn", device="cpu")
+    return before, solved(), levels
+
+
+# --- REDI -------------------------------------------------------------------------------------------------------------
+
+
+def redi_against_sft(seed: int, folder: Path) -> dict[str, tuple[float, float]]:
+    """Accuracy on the letters of the traces, and on others, of a cold start and after either training on them.
+
+    Both begin with the same model, see the same traces of four letters, and take as many steps; SFT the right ones,
+    REDI each right one with a wrong one.
+    """
+    lengths = [2, 5, 8, 11]
+    cold = cold_start(folder, echoes(lengths), seed)
+    traces = [replace(e, right=e.response.endswith(e.question)) for e in echoes(lengths) if e.question in "abcd"]
+    paired = [replace(item, group=f"{item.question}{len(item.response)}") for item in traces]
+    found = {"before": _accuracies(cold)}
+    for method, items in (("sft", traces), ("redi", paired)):
+        policy = Policy(ModelSpec("tiny", str(cold), dtype="float32"), "cpu")
+        settings = settings_of(method, {"learning_rate": 3e-5, "batch": 8, "micro": 8, "rank": 0, "save_every": 10**6})
+        told: dict[str, Any] = {"method": method, "settings": settings, "steps": 40, "seed": seed}
+        trainer = train_offline(policy, _letters_task(), items, **told, folder=folder / method, device="cpu")
+        trainer.model.save_pretrained(folder / f"{method}-made")
+        policy.backend.tokenizer.save_pretrained(folder / f"{method}-made")
+        found[method] = _accuracies(folder / f"{method}-made")
+    return found
+
+
+def _accuracies(model: Path) -> tuple[float, float]:
+    made = rollouts(model, "one_shot", budget=16)
+    return measure(made, letters("abcd"), 64).accuracy, measure(made, letters("efgh"), 64).accuracy
+
+
+# --- AdaptThink -------------------------------------------------------------------------------------------------------
+
+EASY, HARD = "abcd", "efgh"
+
+
+class Working(Echo):
+    """Easy letters are right as they are; a hard one is right only with its working: two letters in the thought."""
+
+    def responses(self, items: Sequence[Item], completions: Sequence[Completion]) -> list[Response]:
+        found = []
+        for item, each in zip(items, completions, strict=True):
+            thought, _, answer = each.text.replace(" ", "").rpartition("</think>")
+            right = answer == item.question and (item.question in EASY or _working(item.question) in thought)
+            found.append(Response(item.id, each.text, each.token_ids, each.finish_reason == "stop", right))
+        return found
+
+
+def _working(letter: str) -> str:
+    return chr(ord(letter) + 8) + chr(ord(letter) + 12)
+
+
+@dataclass(frozen=True)
+class Thinks:
+    """Of easy and of hard letters: the share of responses that skip the thought, and the accuracy."""
+
+    easy: float
+    hard: float
+    easy_right: float
+    hard_right: float
+
+
+def adaptive(ratio: str, seed: int, folder: Path, steps: int = 150, **more: Any) -> tuple[Thinks, Thinks]:
+    """AdaptThink from a cold start that always thinks but can answer without, with one ratio or the other."""
+    task = Working("<think>")
+    traces = [
+        replace(item, id=item.id + opened, question=f"{item.question}:{opened}", response=text, right=True)
+        for item in letters()
+        for opened, text in (
+            ("<think>", f"A{_working(item.question)}</think>{item.question}"),
+            ("<think></think>", item.question),
+        )
+    ]
+    cold = cold_start(folder, traces, seed, task=_letters_task("${question}"))
+    given: dict[str, Any] = {"prompts": 8, "generations": 8, "budget": 8, "skip_budget": 8, "temperature": 1.0}
+    given |= {"references": 16, "learning_rate": 1e-3, "save_every": 10**6, "schedule": "constant", "ratio": ratio}
+    made = rollouts(cold, "adapt_think", seed=seed, task=task, **{**given, **more})
+
+    def look() -> Thinks:
+        made.policy.refresh()
+        shares = []
+        for some in (EASY, HARD):
+            asked = [item for item in letters(some) for _ in range(32)]
+            requests = [
+                GenerationRequest(task.prompt(item), 8, temperature=1.0, seed=9, sample=place)
+                for place, item in enumerate(asked)
+            ]
+            completions = made.policy.generate(requests)
+            found = task.responses(asked, completions)
+            skips = [each.text.lstrip().startswith("</think>") for each in completions]
+            shares.append((sum(skips) / len(skips), sum(bool(each.right) for each in found) / len(found)))
+        (easy, easy_right), (hard, hard_right) = shares
+        return Thinks(easy, hard, easy_right, hard_right)
+
+    before = look()
+    train_online(made, steps=steps, folder=folder / ratio, device="cpu")
+    return before, look()
+
+
 if __name__ == "__main__":
     import sys
     import time
@@ -136,6 +321,25 @@ if __name__ == "__main__":
             match sys.argv[1]:
                 case "hapo" | "laser":
                     print(sys.argv[1], seed, *shorter(sys.argv[1], seed, folder))
+                case "one_shot":
+                    print(sys.argv[1], seed, *one_shot_on_others(seed, folder), flush=True)
+                case "saturn":
+                    before, after, levels = curriculum(seed, folder)
+                    print(
+                        sys.argv[1],
+                        seed,
+                        before,
+                        after,
+                        "level 1 from batch",
+                        levels.index(1) if 1 in levels else None,
+                        flush=True,
+                    )
+                    before, after, levels = curriculum(seed, folder / "still", 1e-12)
+                    print("untrained", seed, before, after, max(levels), flush=True)
+                case "redi":
+                    print(sys.argv[1], seed, redi_against_sft(seed, folder), flush=True)
+                case "sequence" | "token":
+                    print(sys.argv[1], seed, *adaptive(sys.argv[1], seed, folder), flush=True)
                 case "dense" | "sparse":
                     print(sys.argv[1], seed, *dense_against_sparse(sys.argv[1], seed, folder))
     print(f"{time.monotonic() - start:.0f} s")

@@ -32,7 +32,7 @@ def save_tiny(folder: Path, *, hidden: int = 32, layers: int = 2, spread: float 
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=1024,
         initializer_range=spread,
         bos_token_id=1,
         eos_token_id=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from clock import HANGS
 from harness import ROOT, Project, scripted
+from sqljudge.core.records import CandidateSet, Score, read_jsonl
+from sqljudge.metrics.intrinsic import intrinsic_metrics
 
 sys.path.insert(0, str(ROOT / "tests" / "training"))
 from toys import save_tiny
@@ -77,6 +80,53 @@ def test_a_training_is_planned_and_its_model_judges_as_any_other(project: Projec
     assert before["model"]["revision"] != after["model"]["revision"]
     log = (project.folder / "results/training/verdicts/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3, 4, 5, 6]
+
+
+def several_seeds(project: Project) -> list[str]:
+    """Three seeds of the training, for a judge and a generator; gives what shows them."""
+    writer = project.settings["generators"]["writer"]
+    project.change("trainings.verdicts.seeds", [1, 2, 3])
+    project.change("decodings.brief", {"samples": 1, "temperature": 0, "max_new_tokens": 4})
+    project.change("generators.writes", {**writer, "model": "tiny"})
+    project.change("generators.wrote", {**writer, "model": "tiny-trained"})
+    project.change("experiments.trained_generators", {"generators": ["writes", "wrote"], "decoding": "brief"})
+    names = ("tables/training.csv", "tables/trained_generators.csv", "figures/training_curves.svg")
+    return [f"results/{name}" for name in names]
+
+
+def test_several_seeds_are_planned_without_a_model(project: Project) -> None:
+    plan = project.snakemake("-n", *several_seeds(project))
+    assert plan.code == 0, plan.output
+    jobs = ("prepare_training", "train", "merge_trained", "judge", "generate", "measure_training")
+    assert [plan.jobs[rule] for rule in jobs] == [1, 3, 3, 4, 4, 4]
+
+
+@pytest.mark.slow
+def test_several_seeds_are_one_row_with_their_spread_and_cost(project: Project) -> None:
+    files = several_seeds(project)
+    run = project.snakemake(*files)
+    assert run.code == 0, run.output
+    with (project.folder / files[0]).open(encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table) if row["discriminator"] == "after"]
+    known = {(row["group"], row["metric"]): row for row in rows}
+    assert float(known["One training", "Seeds"]["value"]) == 3
+    assert float(known["Spread of the difference over seeds", "PwAcc"]["value"]) > 0
+    records = [read(project, f"training/verdicts-seed{seed}/run.json") for seed in (1, 2, 3)]
+    assert len({record["adapter"] for record in records}) == 3
+    found = read(project, "metrics/training/before/after/no_schema/pool.b60.soft.naive.json")
+    assert found["seeds"] == ["after-seed1", "after-seed2", "after-seed3"]
+    assert found["metrics"]["cost"]["trained"]["value"] == sum(r["tokens"]["trained"] for r in records) / 3
+    pool = read_jsonl(project.folder / "results/candidates/pool.jsonl", CandidateSet)
+    scores = [f"results/scores/after-seed{seed}/no_schema/pool.b60.soft.naive.jsonl" for seed in (1, 2, 3)]
+    runs = [intrinsic_metrics(pool, read_jsonl(project.folder / file, Score), seed=1) for file in scores]
+    mean = sum(each["metrics"]["pwacc"]["value"] for each in runs) / 3
+    assert found["metrics"]["pwacc"]["value"] == pytest.approx(mean)
+    drawn = (project.folder / files[2]).read_text(encoding="utf-8")
+    assert "after (3 seeds)" in drawn
+
+
+def read(project: Project, name: str) -> Any:
+    return json.loads((project.folder / "results" / name).read_text(encoding="utf-8"))
 
 
 def train(project: Project) -> dict[str, str]:

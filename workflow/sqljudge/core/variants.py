@@ -7,7 +7,7 @@ A `Variant` is a value: which candidates, judged by whom, shown what, up to whic
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
@@ -32,8 +32,8 @@ class Variant:
     """One way through the workflow. A field that a kind of file does not depend on has its default.
 
     `pool`: the candidates, POOL or `<generator>.<decoding>`. `budget`: new tokens of a response. `base`: the context
-    that a contrast is taken to, or the discriminator that a trained one is compared with. `checkpoints`: the budgets at
-    which a thought may stop, the smallest first.
+    that a contrast is taken to, or the discriminator or generator that a trained one is compared with, itself where it
+    is compared with none. `checkpoints`: the budgets at which a thought may stop, the smallest first.
     """
 
     pool: str = ""
@@ -95,6 +95,7 @@ PATTERNS: dict[str, str] = {
     "calibration": f"results/metrics/calibration/{_SCORED}.json",
     "contrast": f"results/metrics/contrast/{{base}}/{_SCORED}.json",
     "training": f"results/metrics/training/{{base}}/{_SCORED}.json",
+    "trained_generator": f"results/metrics/trained_generator/{{base}}/{_PLANNED}.json",
     "adaptive": f"results/metrics/adaptive/{_JUDGED}.b{{checkpoints}}.{{mode}}.json",
     "reasoning": f"results/metrics/reasoning/{_JUDGED}.json",
     "end_to_end": f"results/metrics/end_to_end/{_PLANNED}.json",
@@ -180,7 +181,8 @@ class Experiment:
 
     `baselines`: discriminators without a model, whose rows stand below the others. `planners`: those beside re-ranking,
     or the rows of a table of planners. `greedy_decoding`: of the generator's own row. `extra_rows`: other variants that
-    a figure shows. `left_out`: pairs of a discriminator and a context that has no prompt for its method.
+    a figure or the table itself shows. `left_out`: pairs of a discriminator and a context that has no prompt for its
+    method. `seeds`: the discriminators or generators that are one of each seed of a training, with their names.
     """
 
     generators: tuple[str, ...] = ()
@@ -196,6 +198,7 @@ class Experiment:
     checkpoints: tuple[int, ...] = ()
     extra_rows: tuple[Variant, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    seeds: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def pool(self) -> str:
@@ -207,6 +210,10 @@ class Experiment:
         found: tuple[Any, ...] = getattr(self, f"{setting}s", ())
         return found
 
+    def members(self, name: str) -> tuple[str, ...]:
+        """The discriminators or generators of each seed that a name stands for; itself where it stands for none."""
+        return dict(self.seeds).get(name, (name,))
+
     def variants(self) -> Iterator[Variant]:
         """Every discriminator in every context that it is asked in, at every budget, scoring and mode."""
         axes = ("discriminator", "context", "budget", "scoring", "mode")
@@ -214,6 +221,17 @@ class Experiment:
             found = Variant(self.pool, **dict(zip(axes, values, strict=True)))
             if (found.discriminator, found.context) not in self.left_out:
                 yield found
+
+
+def of_seed(name: str, seed: int) -> str:
+    """What the entry of one seed of a training, or of what names its model, is called."""
+    return f"{name}-seed{seed}"
+
+
+def members(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The entries of each seed of a name among the known ones, in their order; the name alone where it has none."""
+    found = tuple(other for other in known if re.fullmatch(re.escape(name) + r"-seed\d+", other))
+    return found or (name,)
 
 
 def baseline_variant(name: str, pool: str, mode: str, planner: str = "") -> Variant:

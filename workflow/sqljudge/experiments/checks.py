@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment
+from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment, members
 from sqljudge.data.datasets import FORMATS
 from sqljudge.data.pool import databases_of
 from sqljudge.data.staging import check_archive, is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of, model_jobs, needs_of
 from sqljudge.experiments.parts import Context, Part, nearest
+from sqljudge.experiments.trained import lineage
 from sqljudge.models.engines import check_forced, check_prompt_format, check_weights
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.weights import TRAINED
@@ -56,7 +57,10 @@ def check_references(config: Config, models: Models, tables: Collection[str] | N
             _check_settings(f"experiments.{table}.extra_rows.{place}", row, config, models)
     _check_trainings(config, models)
     experiments = {table: one for table, one in experiments_of(config).items() if table in chosen}
-    _check_before(config, models)
+    _check_seeds(config, models, chosen)
+    for table in chosen:
+        if TABLES[table].pools:
+            _check_before(table, f"{TABLES[table].against}s", config, models)
     _check_judging(config, experiments, models)
     for table, experiment in experiments.items():
         _check_planners(table, experiment, config)
@@ -71,15 +75,7 @@ def check_models(config: Config, models: Models, tables: Mapping[str, Experiment
     """
     left = [job for job in model_jobs(needs_of(tables, config), config) if not Path(job["result"]).is_file()]
     for model in dict.fromkeys(job["model"] for job in left):
-        check_weights(_lineage(models[model], config, models)[-1])
-
-
-def _lineage(spec: ModelSpec, config: Config, models: Models) -> list[ModelSpec]:
-    """A model, the one that it was trained from, and so on to the first; all are checked."""
-    chain = [spec]
-    while chain[-1].source.startswith(TRAINED):
-        chain.append(models[config.trainings[chain[-1].source.removeprefix(TRAINED)].model])
-    return chain
+        check_weights(lineage(models[model], config, models)[-1])
 
 
 def _refuse(where: str, what: str) -> NoReturn:
@@ -215,26 +211,50 @@ def _check_trainings(config: Config, models: Models) -> None:
             training_name = spec.source.removeprefix(TRAINED)
 
 
-def _check_before(config: Config, models: Models) -> None:
-    """Check that the first discriminator of the table `training` asks the model that the others were trained from.
+def _check_before(table: str, key: str, config: Config, models: Models) -> None:
+    """Check that the first of a table of trained models asks the one that the others were trained from.
 
-    Others may ask that model, too, by another method.
+    Others may ask that one, too, by another method.
     """
-    settings = config.experiments.get("training")
-    if settings is None:
-        return
-    first, *others = list(getattr(settings, "discriminators", [""]))
-    before = models[config.discriminators[first].model]
+    entries, where = getattr(config, key), f"experiments.{table}.{key}"
+    first, *others = getattr(config.experiments[table], key)
+    before = models[entries[first].model]
     for name in others:
-        chain = _lineage(models[config.discriminators[name].model], config, models)
+        chain = lineage(models[entries[name].model], config, models)
         if before.name in [spec.name for spec in chain]:
             continue
-        where = "experiments.training.discriminators"
         twin = next((spec.name for spec in chain if spec.source == before.source), "")
         if twin:
             what = f"'{first}' asks '{before.name}', which is '{twin}' under another name"
             _refuse(where, f"{what}; let it ask '{twin}', from which '{name}' was trained")
         _refuse(where, f"'{name}' was not trained from '{before.name}', which the first one asks; put its base first")
+
+
+def _check_seeds(config: Config, models: Models, chosen: Mapping[str, Part]) -> None:
+    """Check that what has a model of each of several seeds is named only where all of them can be meant."""
+    parts: dict[str, Collection[str]] = {"generator": config.generators, "discriminator": config.discriminators}
+    for role, known in parts.items():
+        named = {f"experiments.{table}.{role}": getattr(part, role, None) for table, part in chosen.items()}
+        named |= {f"routers.{name}.{role}": getattr(router, role, None) for name, router in config.routers.items()}
+        named |= {f"roles.{role}": getattr(config.roles, role, None), f"pool.{role}": getattr(config.pool, role, None)}
+        for table, part in chosen.items():
+            for place, row in enumerate(getattr(part, "extra_rows", None) or ()):
+                named[f"experiments.{table}.extra_rows.{place}"] = getattr(row, role, None)
+        _check_single(named, known)
+    for table, part in chosen.items():
+        if TABLES[table].pools:  # all others compare with the first one of each seed
+            key = f"{TABLES[table].against}s"
+            _check_single({f"experiments.{table}.{key}": getattr(part, key)[0]}, getattr(config, key))
+    _check_single({f"trainings.{name}.model": each.model for name, each in config.trainings.items()}, models)
+    for row in models.values():
+        _check_single({f"models_table, model '{row.name}', source": part.name for part in row.parts[:1]}, models)
+        _check_single({f"models_table, model '{row.name}', source": part.name for part in row.parts[1:]}, models)
+
+
+def _check_single(named: Mapping[str, str | None], known: Collection[str]) -> None:
+    for where, name in named.items():
+        if name and (own := members(name, known)) != (name,):
+            _refuse(where, f"'{name}' has a model of each of several seeds; name one of them, such as '{own[0]}'")
 
 
 def _check_databases(name: str, data: Any, config: Config) -> None:

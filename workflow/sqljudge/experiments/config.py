@@ -25,7 +25,7 @@ from pydantic import (
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import read_text
-from sqljudge.core.variants import CHOOSERS, GREEDY, NONE, POOL, Experiment, Variant
+from sqljudge.core.variants import CHOOSERS, FORCED, GREEDY, NONE, POOL, Experiment, Variant, members
 from sqljudge.experiments import parts
 from sqljudge.experiments.parts import Part, nearest, refusal
 from sqljudge.models.engines import BACKENDS, check_spec, join_parts
@@ -190,6 +190,8 @@ class Config(Part):
 def experiments_of(config: Config) -> dict[str, Experiment]:
     """The experiment behind each table.
 
+    A discriminator or generator of several seeds is as many, but in the tables that pool them. The first one of the
+    table `training` also has a row for its forced verdict without a thought, if it thinks.
     Where several discriminators are asked in several contexts, a pair whose context has no prompt for the method is
     left out. Whether names are defined is checked for the tables that are asked for (`checks.check_references`).
     """
@@ -201,14 +203,25 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
             if value is not None:
                 values |= {key: value} if key in fields else {f"{key}s": (value,)}
         rows = tuple(Variant(POOL, **dict(row)) for row in values.get("extra_rows", ()))
+        seeds = []
+        for key in ("discriminators", "generators"):
+            known, names = getattr(config, key), values.get(key, ())
+            each = {name: members(name, known) for name in names}
+            if TABLES[table].pools:
+                seeds += [(name, own) for name, own in each.items() if own != (name,)]
+            elif names:
+                values[key] = tuple(one for name in names for one in each[name])
+        if table == "training" and (who := config.discriminators.get(values["discriminators"][0])) and who.responds:
+            rows = (Variant(POOL, values["discriminators"][0], values["contexts"][0], 0, FORCED),)
         left_out = tuple(
             (who, context)
-            for who, context in product(getattr(settings, "discriminators", ()), getattr(settings, "contexts", ()))
-            if who in config.discriminators
+            for who, context in product(values.get("discriminators", ()), getattr(settings, "contexts", ()))
+            if hasattr(settings, "discriminators")  # the only one of a table is asked in all of its contexts
+            and who in config.discriminators
             and context in config.contexts
             and config.discriminators[who].method not in config.contexts[context].prompts
         )
-        found[table] = Experiment(**{**values, "extra_rows": rows, "left_out": left_out})
+        found[table] = Experiment(**{**values, "extra_rows": rows, "left_out": left_out, "seeds": tuple(seeds)})
     return found
 
 

@@ -36,10 +36,26 @@ STAGES = {"candidates_run": "generate", "judgments_run": "judge", "forced_run": 
 
 
 def cells_of(tables: Mapping[str, Experiment]) -> list[Cell]:
-    """Every cell of some tables, once, and the re-ranking that a cell's planner is compared with; sorted."""
-    shown = {cell for name, experiment in tables.items() for cell in cells(SPECS[name], experiment)}
+    """Every cell of some tables, once, and the re-ranking that a cell's planner is compared with; sorted.
+
+    In place of a cell of what was trained stand those of each seed, and of the model before its training.
+    """
+    shown = {
+        other
+        for name, experiment in tables.items()
+        for cell in cells(SPECS[name], experiment)
+        for other in (_rests_on(*cell, experiment) if SPECS[name].pools else [cell])
+    }
     compared = {("planner", other) for kind, each in shown if kind == "planner" and (other := reference(each))}
     return sorted(shown | compared)
+
+
+def _rests_on(kind: str, each: Variant, experiment: Experiment) -> list[Cell]:
+    if kind == "training":
+        names = dict.fromkeys((each.base, *experiment.members(each.discriminator)))
+        return [("intrinsic", replace(each, discriminator=name, base="")) for name in names]
+    names = dict.fromkeys((each.base, *experiment.members(each.generator)))
+    return [("end_to_end", replace(each, pool=f"{name}.{each.decoding}", base="")) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +67,11 @@ class Needs:
 
     def judged(self) -> Iterator[tuple[Variant, Variant]]:
         """The judgments that each cell rests on, beside the cell's own variant."""
-        for kind, each in self.cells:
+        for _, each in self.cells:
             if each.discriminator in self.models and each.planner in ("", *CHOOSERS):
                 yield only("judgments", each), each
                 if each.base:
-                    of_model = kind == "training"
-                    other = replace(each, discriminator=each.base) if of_model else replace(each, context=each.base)
-                    yield only("judgments", other), each
+                    yield only("judgments", replace(each, context=each.base)), each
 
     def budgets(self) -> dict[Variant, int]:
         """For every job of judgments, the largest budget that any cell takes from it (design, section 3)."""

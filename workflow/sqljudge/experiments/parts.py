@@ -456,6 +456,10 @@ class Training(Part):
     """Optimiser steps."""
     seed: Count | None = None
     """The seed of its data's order, its adapter and its rollouts. Empty: the configuration's."""
+    seeds: Distinct[Count] = ()
+    """Several seeds in place of one: as many trainings, called NAME-seed42 and so on, models, and generators and
+    discriminators that ask these. The tables `training` and `trained_generators` pool them; others have a row for
+    each."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """What is to differ from the method's defaults (docs/training.md)."""
     prompt: str = ""
@@ -468,6 +472,12 @@ class Training(Part):
     """Of supervised verdicts: the prompt is a reasoning one, and the verdict is forced before the first token."""
     extraction: Annotated[str, one_of(EXTRACTIONS)] = "fenced"
     """Of a generator: how SQL is read from a response that has no answer tags."""
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Training:
+        if self.seeds and self.seed is not None:
+            raise refusal("it has both 'seed' and 'seeds'; take one out")
+        return self
 
 
 class Router(Part):

@@ -213,6 +213,16 @@ def _counts(pool: _Pool, threshold: Array) -> Array:
     return pool.sums(*(part & known for part in parts))
 
 
+def fitted_counts(candidates: Sequence[CandidateSet], scores: Sequence[Score], databases: Mapping[int, str]) -> Array:
+    """Of each question (tp, fp, fn, tn) at the threshold that is best on all other databases: [questions, 4].
+
+    Nothing counts where there is no other database. Raises DataError if a label, score or database is missing.
+    """
+    pool = _pool(candidates, scores, databases)
+    thresholds = across_groups(pool.database, lambda rest: best_threshold(pool.score[rest], pool.label[rest]))
+    return _counts(pool, _at(pool.database, thresholds))
+
+
 def level_counts(candidates: Sequence[CandidateSet], *runs: Sequence[Score]) -> list[Array]:
     """For each run of scores of one pool a table as `auroc` takes it, over the scores that occur in any of the runs.
 

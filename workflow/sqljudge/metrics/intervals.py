@@ -104,6 +104,50 @@ def bootstrap(
     return Interval(value, *bounds, n)
 
 
+def over_seeds(
+    tables: Sequence[Array],
+    base: Array | None,
+    metric: Metric,
+    ends: Ends,
+    *,
+    most: float = 1.0,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The mean over seeds of a metric, less that of `base` if there is one, with an interval of two levels.
+
+    `tables`: [questions, k] of each of at least two seeds, row i of each and of `base` of the same question; the metric
+    lies in 0 to `most`. Questions are weighed as in `bootstrap`, alike in all tables. Under each weighing the mean that
+    other seeds would have is drawn around that of these: Student's t with one degree of freedom less than there are
+    seeds, times their standard error. So the interval covers the noise of training even with two seeds, though it is
+    wide then.
+    """
+    number, width = len(tables), tables[0].shape[1]
+    random = np.random.default_rng([seed, number])
+
+    def pooled(sums: Array) -> Array:
+        each = np.stack([metric(sums[..., i * width : (i + 1) * width]) for i in range(number)], axis=-1)
+        if base is not None:
+            each = each - metric(sums[..., number * width :])[..., None]
+        mean = each.mean(axis=-1)
+        if mean.ndim == 0:
+            return np.asarray(mean)
+        error = each.std(axis=-1, ddof=1) / math.sqrt(number)
+        drawn: Array = np.clip(
+            mean + random.standard_t(number - 1, size=mean.shape) * error, -most * (base is not None), most
+        )
+        return drawn
+
+    def worst_and_best(statistics: Array) -> tuple[Array, Array]:
+        own = [ends(statistics[:, i * width : (i + 1) * width]) for i in range(number)]
+        other = [ends(statistics[:, number * width :])[::-1]] if base is not None else []
+        low, high = zip(*own, *other, strict=True)
+        return np.concatenate(low), np.concatenate(high)
+
+    side_by_side = np.hstack([_table(table) for table in (*tables, *([base] if base is not None else []))])
+    return bootstrap(side_by_side, pooled, worst_and_best, seed=seed, resamples=resamples)
+
+
 def opposite(ends: Ends, width: int) -> Ends:
     """The ends of what rises with the first run's metric and falls with the second's.
 

@@ -145,8 +145,8 @@ def compares_itself(measure: Measure, variant: Variant) -> bool:
     """Whether a column of differences would hold a row against itself, or against nothing."""
     if measure.kind == "contrast":
         return variant.context == variant.base
-    if measure.kind == "training":  # a baseline has no discriminator before training
-        return not variant.base
+    if measure.kind in ("training", "trained_generator"):
+        return len(measure.path) > 1 and variant.base in (variant.discriminator, variant.generator)
     return measure.kind == "planner" and measure.path[0] in COMPARED and reference(variant) is None
 
 
@@ -195,7 +195,13 @@ def _lines(spec: TableSpec, experiment: Experiment, display: Display, uses_gold:
         if (known.get("discriminator"), known.get("context")) not in experiment.left_out:
             models.append(Line(labels(**known), _variant(spec, experiment, known)))
     optional = {name: getattr(experiment, name) for name in spec.optional}
-    others = []
+    others = [
+        Line(
+            labels(discriminator=row.discriminator, budget=row.budget, scoring=row.scoring, mode=mode),
+            replace(row, pool=experiment.pool, mode=mode, base=row.discriminator),
+        )
+        for row, mode in product(experiment.extra_rows if spec.pools else (), experiment.modes)
+    ]
     for generator in experiment.generators if optional.get("greedy_decoding") else ():
         text = labels(discriminator="None (greedy)", generator=generator)
         others.append(Line(text, greedy_variant(f"{generator}.{experiment.greedy_decoding}")))
@@ -208,6 +214,7 @@ def _lines(spec: TableSpec, experiment: Experiment, display: Display, uses_gold:
     for name, planner, mode in product(optional.get("baselines", ()), planners, experiment.modes):
         text, gold = labels(discriminator=name, planner=planner, mode=mode), name in uses_gold
         variant = baseline_variant(name, experiment.pool, mode, planner)
+        variant = replace(variant, base=name) if spec.pools else variant
         below.append(Line(text, variant, WITH_GOLD if gold else WITHOUT_MODEL, gold))
     return [*models, *others, *sorted(below, key=lambda line: line.uses_gold)]
 
@@ -216,9 +223,9 @@ def _variant(spec: TableSpec, experiment: Experiment, known: dict[str, Any]) -> 
     """What a row of a model or generator shows, with all that any kind of metric file depends on."""
     own = {"planner": spec.planner, **known}
     pool = f"{own.pop('generator')}.{own.pop('decoding')}" if "generator" in own else POOL
+    base = experiment.values(spec.against)[0] if experiment.values(spec.against) else ""
     if spec.planner == GREEDY:
-        return greedy_variant(pool)
-    base = experiment.values(spec.against)[0]
+        return replace(greedy_variant(pool), base=base if spec.pools else "")
     return Variant(pool, **own, base=base, checkpoints=tuple(sorted(experiment.checkpoints)))
 
 
@@ -261,6 +268,7 @@ def _cell(place: str, metric: Metric | None, measure: Measure, published: float 
     numbers = (entry.get(key) for key in ("value", "low", "high", "at_random"))
     value, low, high, at_random = (None if each is None else float(each) * scale for each in numbers)
     status: Status = "ok" if value is not None else "no data" if at_random is None else "no verdict"
+    status = entry.get("status", status)
     blind = scale * entry.get("without_verdict", 0.0)
     return Cell(value, low, high, entry.get("n"), published, status, at_random, blind, in_paper=in_paper)
 

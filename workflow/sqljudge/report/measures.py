@@ -126,16 +126,56 @@ CONTRASTED = {
     ),
 }
 
-GAIN = "Difference to the first discriminator"
-_of_judge = (*INTRINSIC, AUROC, FAILURE)
-TRAINED = {
-    "Discrimination": (
-        *_of_judge,
-        _calibration(("f1_fitted",), "F1 fitted"),
-        Measure("intrinsic", ("tokens",), "Tokens", "a candidate", 1, "low"),
+GAIN = "Difference to the model before training"
+SPREAD = "Spread of the difference over seeds"
+COST = "One training"
+
+
+def _in_points(measures: Sequence[Measure], part: str, better: bool) -> tuple[Measure, ...]:
+    """Columns of the same measures that hold differences."""
+    return tuple(
+        replace(
+            each,
+            path=(part, *each.path),
+            unit="points" if each.unit == "%" else each.unit,
+            better=each.better if better else None,
+        )
+        for each in measures
+    )
+
+
+def _of_training(kind: str, heading: str, measures: Sequence[Measure]) -> dict[str, tuple[Measure, ...]]:
+    spent = partial(Measure, kind, decimals=0, better=None)
+    return {
+        heading: tuple(measures),
+        GAIN: _in_points(measures, "difference", better=True),
+        SPREAD: _in_points(measures, "spread", better=False),
+        COST: (
+            spent(("cost", "seeds"), "Seeds", "number"),
+            spent(("cost", "generated"), "Generated", "tokens"),
+            spent(("cost", "trained"), "Trained on", "tokens"),
+            spent(("cost", "seconds"), "Time", "s"),
+            spent(("cost", "memory"), "Memory", "MiB"),
+        ),
+    }
+
+
+_judge = partial(Measure, "training")
+TRAINED = _of_training(
+    "training",
+    "Discrimination",
+    (
+        _judge(("pwacc",), "PwAcc"),
+        _judge(("auroc",), "AUROC", "0–1", 3),
+        _judge(("f1",), "F1 at 0.5"),
+        _judge(("f1_fitted",), "F1 fitted"),
+        _judge(("hit1",), "Hit@1"),
+        _judge(("mrr",), "MRR"),
+        _judge(("failure_rate",), "Failure rate", better="low"),
+        _judge(("tokens",), "Tokens", "a candidate", 1, "low"),
     ),
-    GAIN: tuple(replace(each, kind="training") for each in _of_judge),
-}
+)
+TRAINED_GENERATORS = _of_training("trained_generator", EX, (Measure("trained_generator", ("ex",), "All", decimals=1),))
 
 AGAINST = "Against re-ranking"
 COMPARED = ("difference", "p_value", "extra", "gain")
@@ -212,9 +252,14 @@ NOTES = {
     "the sum of its samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
     CONTRAST: "Difference: to the same discriminator in the first of its contexts, on the same questions, in points "
     "(AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test).",
-    GAIN: "Difference: to the first discriminator, the model before its training, on the same questions, in "
-    "points (AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test), and says nothing of the noise "
-    "of training. Fewer missing verdicts alone raise PwAcc: compare forced verdicts.",
+    GAIN: "Difference: to the first row, the model before its training, on the same questions, in points (AUROC, "
+    "tokens: as they are); the interval is paired (Hit@1, EX: exact, by McNemar's test, for one seed). Several seeds "
+    "of a training are one row: their mean, whose interval draws questions and seeds anew. With one seed it says "
+    "nothing of the noise of training. Fewer missing verdicts alone raise PwAcc: compare forced verdicts, and the "
+    "model before its training without a thought (forced, budget 0).",
+    SPREAD: "Spread: standard deviation of the difference over the seeds of a training, each on all questions.",
+    COST: "One training: mean over its seeds, of all stages from the model before training on; memory: the most of "
+    "any. Time is of the machine that it ran on.",
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
     "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",

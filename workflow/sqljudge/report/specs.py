@@ -22,6 +22,7 @@ from sqljudge.report.measures import (
     SCORE_VALUE,
     STOPPED,
     TRAINED,
+    TRAINED_GENERATORS,
     Measure,
 )
 from sqljudge.report.published import Lookup, by_budget, by_context, by_mode, by_scoring, by_system
@@ -65,6 +66,11 @@ class TableSpec:
         """The settings whose values multiply to the rows, in the singular."""
         names = (setting.removesuffix("s") for setting in self.settings)
         return tuple(name for name in names if name not in (self.across, "checkpoint"))
+
+    @property
+    def pools(self) -> bool:
+        """Whether several seeds of one training are one row."""
+        return self.against in ("discriminator", "generator")
 
     @property
     def source(self) -> str:
@@ -223,6 +229,22 @@ SPECS: dict[str, TableSpec] = {
             optional=("baselines",),
             columns=TRAINED,
             against="discriminator",
+            figures={
+                "training_curves": "Reward, length and accuracy over the steps of each discriminator's training.",
+            },
+        ),
+        TableSpec(
+            "trained_generators",
+            "What training did to generators",
+            "Trained generators on their own against the first, the model before its training.",
+            settings=("generators", "decoding"),
+            heads=1,
+            columns=TRAINED_GENERATORS,
+            against="generator",
+            planner=GREEDY,
+            figures={
+                "generator_training_curves": "Reward, length and accuracy over the steps of each generator's training.",
+            },
         ),
         TableSpec(
             "search",
@@ -253,4 +275,5 @@ def experiment_from(settings: Mapping[str, Any]) -> Experiment:
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     rows = ({**row, "checkpoints": tuple(row.get("checkpoints", ()))} for row in known.pop("extra_rows", ()))
     pairs = tuple((who, context) for who, context in known.pop("left_out", ()))
-    return Experiment(**known, extra_rows=tuple(Variant(**row) for row in rows), left_out=pairs)
+    seeds = tuple((name, tuple(own)) for name, own in known.pop("seeds", ()))
+    return Experiment(**known, extra_rows=tuple(Variant(**row) for row in rows), left_out=pairs, seeds=seeds)

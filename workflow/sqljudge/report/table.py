@@ -10,10 +10,10 @@ from typing import Literal
 
 from sqljudge.report.text import number
 
-Status = Literal["ok", "not run", "no data", "no verdict", "not compared"]
+Status = Literal["ok", "not run", "no data", "no verdict", "not compared", "one seed"]
 """Of a cell's own value: "not run": no such metric in this run; "no data": run, but the metric rests on nothing; "no
 verdict": the model gave none at all, so that the value would be the tie rule's; "not compared": a
-difference of a row to itself."""
+difference of a row to itself, or what its training cost; "one seed": no spread over several."""
 
 ACROSS = 8
 """Columns of values that a page shows side by side."""

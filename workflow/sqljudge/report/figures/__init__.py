@@ -21,6 +21,7 @@ from sqljudge.report.figures.curves import curves_by_budget
 from sqljudge.report.figures.forest import forest_plot
 from sqljudge.report.figures.fronts import accuracy_against_tokens, accuracy_of_planners
 from sqljudge.report.figures.reliability import reliability_diagram
+from sqljudge.report.figures.steps import curves_over_steps
 from sqljudge.report.figures.style import STYLE
 from sqljudge.report.specs import FIGURES, SPECS, experiment_from
 from sqljudge.report.write import Beside, read_results, write_beside
@@ -32,6 +33,10 @@ DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "pareto": accuracy_against_tokens,
     "planner_costs": accuracy_of_planners,
     "forest": forest_plot,
+    "training_curves": lambda experiment, results: curves_over_steps(SPECS["training"], experiment, results),
+    "generator_training_curves": lambda experiment, results: curves_over_steps(
+        SPECS["trained_generators"], experiment, results
+    ),
 }
 """How each of FIGURES is drawn."""
 ABOUT_SIZE = 6.5
