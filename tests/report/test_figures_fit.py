@@ -1,4 +1,4 @@
-"""Every figure, of every shape that a configuration gives it: its text is inside its picture and on no other text."""
+"""Every figure, of every shape that a configuration gives it: no text lies outside, or on another."""
 
 from __future__ import annotations
 

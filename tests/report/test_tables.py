@@ -120,9 +120,9 @@ def tied(value: float | None, at_random: float, without_verdict: float = 0.0) ->
     [
         (tied(0.5, 0.5), ""),
         (tied(0.5, 0.500049), ""),  # as shown, the same
-        (tied(0.5, 0.417), "ties at random 41.70"),
-        (tied(0.5, 0.417, 0.25), "ties at random 41.70, without a verdict 25.00"),
-        (tied(None, 0.417, 0.5), "ties at random 41.70"),
+        (tied(0.5, 0.417), "shuffled 41.70"),
+        (tied(0.5, 0.417, 0.25), "shuffled 41.70, unjudged 25.00"),
+        (tied(None, 0.417, 0.5), "shuffled 41.70"),
     ],
 )
 def test_a_cell_says_what_equal_scores_do_to_it(hit1: dict[str, Any], shown: str) -> None:
@@ -136,7 +136,7 @@ def test_a_cell_says_what_equal_scores_do_to_it(hit1: dict[str, Any], shown: str
     assert cell.status == ("ok" if hit1["value"] is not None else "no verdict")
     for form in ("md", "html", "tex"):
         cells = render(table, form).partition("In brackets")[0]
-        assert ("ties at random" in cells) == bool(shown), form
+        assert ("shuffled" in cells) == bool(shown), form
         assert ("no verdict" in cells) == (hit1["value"] is None), form
     row = next(row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["metric"] == "Hit@1")
     assert float(row["at_random"]) == pytest.approx(100 * hit1["at_random"], abs=1e-4)
@@ -272,9 +272,9 @@ def test_notes_say_what_the_table_rests_on() -> None:
     table = make("table1", given, intrinsic("distill-r1-1.5b", 0.5, budget=256))
     text = " ".join(table.notes)
     assert "40 questions, 1,221 candidates, 41 pairs" in text
-    assert "95 % interval over questions" in text
-    assert "budget 256 tokens" in text
-    assert "budget 512 tokens (here: budget 256 tokens)" in text
+    assert "95 % interval" in text
+    assert "; responses are cut at 256 tokens; a score is the probability of the verdict (soft)." in text
+    assert "responses are cut at 512 tokens (here: responses are cut at 256 tokens)" in text
     assert "Distill-R1, naive: 25.00 %" in text
 
 

@@ -165,10 +165,11 @@ def _sentence(rows: Sequence[Row], experiment: Experiment, display: Display, dat
 def _notes(found: Sequence[System]) -> tuple[str, ...]:
     counts = {kind: sum(each.kind == kind for each in found) for kind in (REASONS, PLAIN, FREE)}
     return (
-        f"EX of re-ranked choices, as in Table 3. Each best is chosen on the questions that it is measured on (of "
-        f"{counts[REASONS]} that reason, {counts[PLAIN]} that do not, {counts[FREE]} free baselines), which flatters "
-        "it. Interval and verdict allow for that: they are of the truly best of each kind, whichever that is "
-        "(McNemar's exact test of all pairs, Bonferroni over the candidates for the best).",
+        f"EX (execution accuracy): share of questions whose chosen query gives the gold query's result, as in Table 3. "
+        "A question decides if one of the two is right and the other is not. Each best is chosen on the questions "
+        f"that it is measured on (of {counts[REASONS]} that reason, {counts[PLAIN]} that do not, {counts[FREE]} free "
+        "baselines), which flatters it. Interval and verdict allow for that: they are of the truly best of each "
+        "kind, whichever that is (McNemar's exact test of all pairs, Bonferroni over the candidates for the best).",
         "A verdict is about these questions, prompts and models. Models differ in more than size and reasoning.",
     )
 

@@ -138,7 +138,7 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     made = Table(spec.name, spec.title, headers, shown, tuple(rows), spoken_of=spec.spoken_of, about=ABOUT * spec.about)
     citation = results.published.get("citation", "the paper")
     notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)
-    return replace(made, notes=notes)
+    return replace(made, notes=notes, lead=spec.description)
 
 
 def compares_itself(measure: Measure, variant: Variant) -> bool:

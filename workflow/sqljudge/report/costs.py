@@ -111,7 +111,8 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
     ]
     notes: tuple[str, ...] = (
         "Tokens and seconds are of distinct requests, at what they cost when the model answered them; answers from the "
-        "journal count with that cost. Peak memory is of the process in this run, which may have loaded no model.",
+        "journal count with that cost. A job is named by its planner, discriminator, context and candidates. Peak "
+        "memory is of the process in this run, which may have loaded no model.",
         _savings(runs, unshared),
         "By table: " + "; ".join(f"{name} {tokens:,}" for name, tokens in sorted(unshared.items())) + ".",
     )

@@ -214,40 +214,42 @@ BESIDE_RERANKING = {VOTE: ("Majority", "Majority of results, weighed by a discri
 rows of end-to-end tables, and over these rows."""
 
 NOTES = {
-    "PwAcc": "PwAcc: share of the pairs of one question's candidates with different labels whose correct one scores "
-    "higher. F1: mean of the F1 of the classes correct and wrong. Hit@1: share of questions whose highest-scored "
-    "candidate is correct. MRR: mean of 1/rank of the first correct candidate. Equal scores rank as the pool lists "
-    "them, as in the paper's program; 'ties at random': the mean if they are shuffled, where it differs as shown. "
-    "'Without a verdict': the part of Hit@1 or MRR that comes from questions without any verdict, where the order of "
-    "the file alone ranks. A model that gave no verdict at all has neither.",
-    "Failure rate": "Failure rate: mean over questions of the share of candidates that got no verdict.",
-    "Repetition": "Reasoning quality, mean over responses. Repetition: sentences that occur more than once. "
-    "1 − TTR: 1 − distinct sentences / sentences. Repeated bigrams: word bigrams that occur more than once. Entropy: "
-    "of the response's sentences. Diversity: 1 − mean cosine similarity of the sentences' embeddings.",
-    EM: "EM: share of questions whose query's clauses equal the gold query's, by the official evaluator's rules, "
-    "values left out.",
-    "Partial match, all": "Partial match: mean over the evaluator's ten clause components, over all questions. A "
-    "component's F1 is 1 where its accuracy and recall are both 0, as the official program has it.",
+    "PwAcc": "PwAcc (pairwise accuracy): of all pairs of one question's candidates, one right and one wrong, the share "
+    "in which the right one scores higher.",
+    "Hit@1": "F1: of calling each candidate right or wrong at a score of 0.5, the mean of the F1 of both classes. "
+    "Hit@1: share of questions whose highest-scored candidate is right. MRR: mean of 1/rank of the first right one. "
+    "Equal scores rank as the pool lists them, as in the paper's program. 'Shuffled': the mean if they are shuffled. "
+    "'Unjudged': the part of the value from questions without any verdict, which the order of the file alone ranks. "
+    "Both stand where they change what is shown. A model that gave no verdict at all has neither Hit@1 nor MRR.",
+    "Failure rate": "Failure rate: share of a question's candidates that got no readable verdict; mean over questions.",
+    "Repetition": "Reasoning quality: means over responses. Repetition: share of sentences that occur more than once. "
+    "1 − TTR: 1 − distinct sentences / all sentences. Repeated bigrams: share of pairs of words that occur more than "
+    "once. Entropy: how varied the sentences are. Diversity: 1 − mean cosine similarity of the sentences' embeddings; "
+    "it can be above 100 %.",
+    EM: "EM (exact match): share of questions whose query has the clauses of the gold query, by the official "
+    "evaluator's rules; values in conditions do not count.",
+    "Partial match, all": "Partial match: mean over ten kinds of clauses, such as SELECT and WHERE, and all questions. "
+    "The official program gives a clause an F1 of 1 where its accuracy and recall are both 0, so this F1 is high for "
+    "wrong queries, too.",
     "F1 fitted": "F1 at 0.5: as in Table 1. F1 fitted: each database at the threshold that gives the highest macro F1 "
     "on all other databases (of equally good ones, the one nearest to 0.5). Threshold: the median of these.",
-    "AUROC": "AUROC: chance that a correct candidate scores above a wrong one, of any question, a tie counting half; "
-    "0.5 is chance. It ranks all candidates: one without a verdict, or kept from the model, stands at its score, below "
-    "all others.",
+    "AUROC": "AUROC: how likely a right candidate of any question scores above a wrong one, a tie counting half; 0.5 "
+    "is chance. Candidates without a verdict, or kept from the model, rank below all others.",
     "AP": "AP: average precision of the same ranking; the share of correct candidates is chance.",
     "ECE": "Brier: mean squared distance between probability and label. ECE: mean distance between probability and "
     "share of correct candidates, over bins of equal width; weighing questions anew raises it, so it has no interval. "
-    "Both are over candidates with a probability; None given: the share without one (no verdict, or kept from the "
+    "Both are of candidates with a probability. None given: the share without one (no verdict, or kept from the "
     "model).",
     "Temperature": "Temperature scaled: the logit divided by the temperature, between 0.01 and 100, under which the "
     "labels of all other databases are most likely (Temperature: the median of these; at 100 every probability is "
     "near 0.5). It moves no score across 0.5. Intervals keep thresholds and temperatures as fitted.",
     ADAPTIVE: "Full thought: up to the last checkpoint, or its own end; scored by the verdict that the response gives, "
-    "or by one that is forced there. Adaptive: stopped at the first checkpoint where the forced verdict's probability "
-    "is above the confidence, or where it has been the same so many checkpoints in a row (patience), both chosen for "
-    "each database as those that save the most on all other databases at no loss in PwAcc there; the medians are shown "
-    "(a confidence of 1: none). Tokens: new tokens, mean over candidates that the model was asked about; reading a "
-    "verdict writes none. Saved, difference: to the full thought with a forced verdict. Intervals keep what was "
-    "chosen.",
+    "or by one that is forced: the thought is closed and the next token must be true or false. Adaptive: stopped at "
+    "the first checkpoint where the forced verdict's probability is above the confidence, or where it has been the "
+    "same so many checkpoints in a row (patience), both chosen for each database as those that save the most on all "
+    "other databases at no loss in PwAcc there; the medians are shown (a confidence of 1: none). Tokens: new tokens, "
+    "mean over candidates that the model was asked about; reading a verdict writes none. Saved, difference: to the "
+    "full thought with a forced verdict. Intervals keep what was chosen.",
     BESIDE_RERANKING[VOTE][1]: "Majority × discriminator: candidates with equal results are one group, which weighs "
     "the sum of its samples' scores (failures 0); the best candidate of the heaviest group is chosen.",
     CONTRAST: "Difference: to the same discriminator in the first of its contexts, on the same questions, in points "
@@ -263,9 +265,9 @@ NOTES = {
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
     "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",
-    "Both models": "Means over questions of what a planner needs were it run alone, answers from the journal included. "
-    "Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: distinct ones "
-    "that it chose from. Executing queries is not counted.",
+    "Both models": "What a planner needs for a question if it is run alone, on average, answers from the journal "
+    "included. Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: "
+    "distinct ones that it chose from. Executing queries is not counted.",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
     "samples agree on; the highest mean token probability by the generator itself.",
     WITH_GOLD: "Oracle: knows whether a candidate is right and says so with probability p, else the opposite; p = 1 is "

@@ -14,30 +14,31 @@ from sqljudge.report.words import Display, context_key, label, setting_text
 Metric = dict[str, Any]
 
 INTERVALS = (
-    "In brackets: 95 % interval over questions. For a share of questions it is exact (Clopper-Pearson); for all else, "
-    "differences included, questions are weighed at random together with an unseen one that speaks against, or for. In "
-    "simulations of 3 to 400 questions it holds the value in 95 to 100 of 100 samples (docs/method.md#intervals)."
+    "In brackets: 95 % interval, for other questions like these. It is exact (Clopper-Pearson) for a share of "
+    "questions; for all else questions are weighed at random, an unseen one among them. In simulations of 3 to 400 "
+    "questions it holds the true value in 95 to 100 of 100 cases (docs/method.md#intervals)."
 )
 EXECUTION_ACCURACY = {
-    "test_suite": "EX: share of questions whose query gives the gold query's result on the question's "
-    "own database (one database, not the test suite's many; an empty result equals an empty one).",
-    "set": "EX: share of questions whose query gives the same set of rows as the gold query on the question's own "
-    "database (BIRD's rule: the order of rows and how often each occurs do not count, the order of columns does).",
+    "test_suite": "EX (execution accuracy): share of questions whose query gives the gold query's result on the "
+    "question's own database (one database, not the test suite's many; two empty results are equal).",
+    "set": "EX (execution accuracy): share of questions whose query gives the same set of rows as the gold query on "
+    "the question's own database (BIRD's rule: the order of rows and how often each occurs do not count, the order "
+    "of columns does).",
 }
 """What EX means, by the rule that results were compared by."""
 
 TIES = (
-    "Of equally scored candidates the planner takes the smallest SQL text, as the paper says; 'ties at random': the "
-    "mean EX if it drew one, where that differs as shown."
+    "Of equally scored candidates the planner takes the one whose SQL sorts first, as the paper says. 'Shuffled': the "
+    "mean EX if it drew one of them, where that changes what is shown."
 )
 
 COUNTED = {
     "questions": "questions",
     "candidates": "candidates",
-    "correct": "correct ones",
+    "correct": "right ones",
     "databases": "databases",
     "pairs": "pairs with different labels",
-    "bins": "bins",
+    "bins": "bins of probabilities",
     "policies": "policies tried",
     "responses": "responses",
 }
@@ -65,7 +66,7 @@ def table_notes(
     shown = [setting_text(axis, value, display) for axis, value in single.items() if axis != "discriminator"]
     rules = {metric["comparison"] for metric in metrics if "comparison" in metric} or {"test_suite"}
     notes = [
-        f"Settings: {', '.join(shown)}." if shown else "",
+        f"Settings: {'; '.join(shown)}." if shown else "",
         _basis(metrics),
         _left_out(metrics),
         INTERVALS if any(cell.low is not None for _, _, cell in table.cells()) else "",
@@ -90,7 +91,7 @@ def _basis(metrics: Sequence[Metric]) -> str:
     for key, text in COUNTED.items():
         if found := sorted({metric[key] for metric in metrics if metric.get(key) is not None}):
             parts.append(" to ".join(f"{amount:,}" for amount in dict.fromkeys((found[0], found[-1]))) + f" {text}")
-    return f"Rests on {', '.join(parts)}." if metrics else "Nothing of this table was run."
+    return f"Based on {', '.join(parts)}." if metrics else "Nothing of this table was run."
 
 
 def _left_out(metrics: Sequence[Metric]) -> str:

@@ -23,8 +23,8 @@ COLUMNS = (
     Column("Result", "result"),
     Column("Commit", lambda row: (row["commit"] or "none")[:12]),
     Column("Tree", "tree"),
-    Column("Settings", "settings"),
-    Column("Code", "code"),
+    Column("Settings", lambda row: row["settings"][:8]),
+    Column("Code", lambda row: row["code"][:8]),
     Column("Models", "models", "w"),
     Column("Device", "device"),
     Column("Seed", "seed", "r"),
@@ -59,10 +59,13 @@ def provenance_grid(sidecars: Mapping[str, Sidecar]) -> Grid:
     ]
     dirty = [name for name, made in sidecars.items() if made["dirty"]]
     trees = f"{len(dirty)} of {len(sidecars)} results were made from a tree whose files differed from the commit"
+    unknown = sum(made["dirty"] is None for made in sidecars.values())
+    blind = f" Of {unknown} results no commit is known: they were not made in a git checkout." if unknown else ""
     notes = (
-        trees + (f": {', '.join(dirty)}. The commit alone does not make them again." if dirty else "."),
-        "Settings and code are digests of the configuration that a result depends on and of the library modules that "
-        "make it. Tokens and seconds are of the model jobs behind a result, as if it were the only one.",
+        trees + (f": {', '.join(dirty)}. The commit alone does not make them again." if dirty else ".") + blind,
+        "Settings and code are digests (their first eight characters) of the configuration that a result depends on "
+        "and of the library modules that make it. Tokens and seconds are of the model jobs behind a result, as if it "
+        "were the only one.",
         f"Made on: {_machines(sidecars)}. Versions: {_versions(sidecars)}.",
     )
     return Grid("provenance", "What made each result", pd.DataFrame(records, dtype=object), COLUMNS, notes)

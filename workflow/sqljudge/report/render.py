@@ -61,7 +61,7 @@ def _markdown(table: Table) -> str:
     A cell is "ours [interval] (published)"; without the last where the table has no published value at all.
     """
     known = [cell.published is not None for _, _, cell in table.cells()]
-    parts = [f"### {plain(caption(table))}", *([plain(table.origin)] if table.origin else [])]
+    parts = [f"### {plain(caption(table))}", *(plain(text) for text in (table.origin, table.lead) if text)]
     for group, positions in table.groups():
         parts += [f"**{plain(group)}**"] if group else []
         parts.append(_panel(table, positions, any(known)))

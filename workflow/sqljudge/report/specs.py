@@ -32,16 +32,16 @@ from sqljudge.report.published import Lookup, by_budget, by_context, by_mode, by
 class TableSpec:
     """A table: what it takes from its experiment, and what it makes of it.
 
-    `title` stands over it, `description` in `snakemake --list`. `settings`: what its experiment must name, in the
-    singular for one value and in the plural for several; their values multiply to the rows, the first one slowest.
-    `optional`: what it may name. `heads`: how many of the settings have a row header in any case; the others have one
-    where they have several values. `columns`: measures by heading; in their place `across`: the setting whose values
-    are the headings. `against`: the setting whose first value the others are compared with. `planner`: that chooses, in
-    tables of what is chosen. `experiment`: the table whose experiment and published figures it shares. `published`: how
-    a cell's figure is found in the paper's table. `about`: whether rows give the size of the model that judges, and
-    whether it reasons. `spoken_of`: labels of the columns that its findings speak of, if not of the first. `figures`:
-    what each of its figures shows, by name; `drawn`: the metrics that they show beyond the table's cells, each as kind
-    and variant.
+    `title` stands over it, then `description`, what a reader sees in it, which `snakemake --list` gives, too.
+    `settings`: what its experiment must name, in the singular for one value and in the plural for several; their
+    values multiply to the rows, the first one slowest. `optional`: what it may name. `heads`: how many of the settings
+    have a row header in any case; the others have one where they have several values. `columns`: measures by heading;
+    in their place `across`: the setting whose values are the headings. `against`: the setting whose first value the
+    others are compared with. `planner`: that chooses, in tables of what is chosen. `experiment`: the table whose
+    experiment and published figures it shares. `published`: how a cell's figure is found in the paper's table.
+    `about`: whether rows give the size of the model that judges, and whether it reasons. `spoken_of`: labels of the
+    columns that its findings speak of, if not of the first. `figures`: what each of its figures shows, by name;
+    `drawn`: the metrics that they show beyond the table's cells, each as kind and variant.
     """
 
     name: str
@@ -100,7 +100,7 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table1",
             "Discriminators on the labelled pool",
-            "Discriminators, naive and with the executability check, on the labelled pool.",
+            "How well each discriminator tells right SQL from wrong, on candidates of which that is known.",
             settings=("discriminators", "context", "budget", "scoring", "modes"),
             heads=1,
             columns={"": INTRINSIC},
@@ -111,7 +111,8 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table2",
             "Re-ranking end to end, every candidate scored",
-            "Discriminators end to end - a generator's samples, re-ranked, every candidate scored.",
+            "How often the query that a discriminator picks among a generator's samples is right; every sample is "
+            "scored.",
             settings=_END_TO_END,
             optional=_BELOW,
             heads=1,
@@ -123,7 +124,8 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table3",
             "Re-ranking end to end, with the executability check",
-            "The same with the executability check, beside the generator alone.",
+            "How often the query that a discriminator picks is right if queries that do not execute rank last; "
+            "beside it, the generator alone.",
             settings=_END_TO_END,
             optional=_BELOW,
             heads=1,
@@ -136,7 +138,8 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table4",
             "The reasoning discriminator without and with the schema",
-            "One reasoning discriminator with and without the schema in its prompt.",
+            "How one reasoning discriminator judges, and how it writes, without and with the database schema in its "
+            "prompt.",
             settings=("discriminator", "contexts", "mode", "budget", "scoring"),
             columns=QUALITY,
             published=by_context,
@@ -144,7 +147,8 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table5",
             "Soft and hard scores on the labelled pool",
-            "One discriminator with soft and hard scores on the labelled pool.",
+            "How well one discriminator judges with scores that are probabilities (soft) and with scores of 0 or 1 "
+            "(hard).",
             settings=("discriminator", "scorings", "context", "budget", "modes"),
             columns={"": INTRINSIC},
             across="mode",
@@ -153,7 +157,8 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table6",
             "Soft and hard scores, end to end",
-            "One discriminator with soft and hard scores, end to end.",
+            "How often one discriminator's picks are right, with scores that are probabilities (soft) and of 0 or 1 "
+            "(hard).",
             settings=("discriminator", "modes", "scorings", "generator", "decoding", "context", "budget"),
             optional=("baselines",),
             heads=3,
@@ -164,7 +169,7 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table7",
             "Generators on their own, one greedy query per question",
-            "Generators without a discriminator.",
+            "How often the one query that a generator writes for a question is right; no discriminator chooses.",
             settings=("generators", "decoding"),
             heads=1,
             columns={**MATCHES, **PARTIAL_BY_LEVEL},
@@ -175,7 +180,7 @@ SPECS: dict[str, TableSpec] = {
         TableSpec(
             "table8",
             "The reasoning discriminator at several budgets",
-            "One reasoning discriminator at several budgets.",
+            "How well one reasoning discriminator judges, and how it writes, if it may write more or fewer tokens.",
             settings=("discriminator", "budgets", "mode", "context", "scoring"),
             columns=QUALITY,
             published=by_budget,
@@ -183,8 +188,8 @@ SPECS: dict[str, TableSpec] = {
         ),
         TableSpec(
             "thresholds",
-            "Discriminators without the fixed threshold",
-            "Discriminators without the fixed threshold - ranking, F1 at a fitted threshold, calibration.",
+            "Scores without a fixed threshold: ranking and calibration",
+            "How well scores rank candidates, and whether they say how likely a candidate is right, at any threshold.",
             settings=("discriminators", "modes", "context", "budget", "scoring"),
             columns=SCORE_VALUE,
             experiment="table1",
@@ -196,8 +201,9 @@ SPECS: dict[str, TableSpec] = {
         ),
         TableSpec(
             "adaptive",
-            "Thoughts that stop once their verdict is settled",
-            "Thoughts that stop once their verdict is settled, against thinking to the end.",
+            "Stopping a thought once its verdict is settled",
+            "What is saved and what is lost if a thought stops once its verdict is settled, against thinking to the "
+            "end.",
             settings=("discriminators", "modes", "context", "checkpoints"),
             optional=("extra_rows",),
             columns=STOPPED,
@@ -209,15 +215,16 @@ SPECS: dict[str, TableSpec] = {
         ),
         TableSpec(
             "contexts",
-            "What more of a candidate and of others like it is worth in the prompt",
-            "Discriminators that are shown more than the question and the SQL, against the first context.",
+            "Showing the judge more: the candidate's result, or judged examples",
+            "What a discriminator gains if its prompt shows more than the question and the SQL, against the first "
+            "prompt.",
             settings=("discriminators", "contexts", "modes", "budget", "scoring"),
             columns=CONTRASTED,
         ),
         TableSpec(
             "prompts",
-            "What the wording and the frame of a prompt are worth",
-            "The same discriminators under other prompts of the same content, against the first.",
+            "The same prompt in other words and frames",
+            "What a discriminator gains or loses under other prompts that say the same, against the first prompt.",
             settings=("discriminators", "contexts", "modes", "budget", "scoring"),
             columns=CONTRASTED,
         ),
@@ -248,9 +255,8 @@ SPECS: dict[str, TableSpec] = {
         ),
         TableSpec(
             "search",
-            "When is search worth it? Planners and what they need",
-            "When is search worth it - planners that ask models while they plan, beside re-ranking, with what each "
-            "spends.",
+            "When is search worth it? Planners and what they spend",
+            "How often planners that ask models while they plan are right, and what each spends, beside re-ranking.",
             settings=("discriminators", "planners", *_END_TO_END[1:]),
             optional=("greedy_decoding", "baselines"),
             columns=REACHED_AND_NEEDED,

@@ -77,9 +77,9 @@ class Cell:
         """What equal scores do to the value, as far as it shows; "" if nothing."""
         parts = []
         if self.at_random is not None and abs(self.at_random - (self.value or 0.0)) >= 0.5 / 10**decimals:
-            parts.append(f"ties at random {number(self.at_random, decimals)}")
+            parts.append(f"shuffled {number(self.at_random, decimals)}")
         if self.value is not None and self.without_verdict >= 0.5 / 10**decimals:
-            parts.append(f"without a verdict {number(self.without_verdict, decimals)}")
+            parts.append(f"unjudged {number(self.without_verdict, decimals)}")
         return ", ".join(parts)
 
     def interval(self, decimals: int) -> str:
@@ -108,9 +108,9 @@ class Row:
 class Table:
     """A table of values.
 
-    `origin`: what it is of, in a line under its title. `about`: headers of what is said of a row and does not name it,
-    such as a model's size. `notes`: sentences under it. `spoken_of`: labels of the columns that its findings speak of,
-    if not of the first.
+    `origin`: what it is of, in a line under its title. `lead`: what a reader sees, in a sentence under that. `about`:
+    headers of what is said of a row and does not name it, such as a model's size. `notes`: sentences under it.
+    `spoken_of`: labels of the columns that its findings speak of, if not of the first.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Table:
     notes: tuple[str, ...] = ()
     spoken_of: tuple[str, ...] = ()
     origin: str = ""
+    lead: str = ""
     about: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:

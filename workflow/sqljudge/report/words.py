@@ -62,6 +62,16 @@ CONTEXTS = {
 }
 """How captions speak of prompts."""
 
+SETTINGS = {
+    ("mode", "naive"): "every candidate is scored (naive)",
+    ("mode", "check"): "candidates that do not execute rank last (executability check)",
+    ("scoring", "soft"): "a score is the probability of the verdict (soft)",
+    ("scoring", "hard"): "a score is 0 or 1 (hard)",
+    ("decoding", "sample"): "its candidates are sampled",
+    ("decoding", "greedy"): "true greedy decoding (the paper samples one sequence at temperature 0.1)",
+}
+"""How notes speak of a setting's value."""
+
 _NO_SCHEMA = {"none", "no_schema", "no-schema", "noschema", "plain"}
 
 
@@ -77,16 +87,13 @@ def label(setting: str, value: Any, display: Display) -> str:
 
 
 def setting_text(setting: str, value: Any, display: Display) -> str:
-    """A setting in a note, such as "budget 512 tokens" or "without schema"."""
+    """A setting in a note, such as "responses are cut at 512 tokens"."""
     called = display.get(str(value), str(value))
-    if setting == "context":
-        return {"no_schema": "without schema", "schema": "with schema"}.get(context_key(value), f"context {value}")
-    if setting == "decoding" and value == "greedy":
-        return "true greedy decoding (the paper samples one sequence at temperature 0.1)"
-    if setting == "mode":
-        mode = MODES[value]
-        return mode.phrase if mode.phrase == mode.label.lower() else f"{mode.phrase} ({mode.label.lower()})"
-    return {"budget": f"budget {called} tokens", "scoring": f"{called} scores"}.get(setting, f"{setting} {called}")
+    name = context_key(value) if setting == "context" else str(value)
+    known = SETTINGS.get((setting, name))
+    if setting == "context" and name in CONTEXTS:
+        known = f"prompts are {CONTEXTS[name]}"
+    return known or {"budget": f"responses are cut at {called} tokens"}.get(setting, f"{setting} {called}")
 
 
 def phrases(config: Mapping[str, Any], experiment: Experiment, display: Display) -> dict[str, Any]:

@@ -37,7 +37,7 @@ TIE_MARGIN = 2.0
 """Points within which the interval of a difference must lie for "it ties" to hold."""
 
 _LEVEL = round(1 - CONFIDENCE, 9)
-_TOO_FEW = "of {} questions that decide no p below {:.4g} can come"
+_TOO_FEW = "with {} deciding questions no p-value can be below {:.4g}"
 
 UNITS: dict[Form, str] = {"relative": "% relative", "points": "points", "level": "%"}
 _ON_POOL = {**intrinsic.METRICS, **calibration.METRICS}
