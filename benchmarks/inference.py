@@ -5,7 +5,8 @@ vocabulary; for yes/no it takes one forward pass a question. Both sides get the 
 in turns, each run in a process of its own; loading the model is not timed. Questions and candidates are the embedded
 benchmark's; with `--shape` they are random words, for a model of that shape with random weights, and the times are also
 compared with what the machine's measured memory bandwidth (for answers) or matrix products (for one pass) allow. Two
-more sides may be asked for: `generate` in batches, and the library's continuous batching:
+more sides may be asked for: `generate` in batches, and the library's continuous batching. If SQLJUDGE_VLLM_PYTHON names
+an interpreter that has vLLM, it is a side too, through our backend: cold, and again with all prompts in its cache.
 
     python benchmarks/inference.py --shape qwen2-1.5b --device cuda --methods reasoning --budget 512 --questions 341 \
         --sides loop generate continuous ours --loop-questions 2 --batch-questions 86 --repeats 1
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +38,8 @@ TARGETS = {"reasoning": 4, "yes_no": 3}
 BATCH_ROWS = {"cpu": 64, "cuda": 256}
 """Rows of a batch of plain `generate`."""
 SIDES = ("loop", "generate", "continuous", "ours")
+VLLM, CACHED = "vllm", "vllm, prefixes cached"
+VLLM_PYTHON = os.environ.get("SQLJUDGE_VLLM_PYTHON", "")
 VARIANTS = 4
 """Soft and hard scores, every candidate and only the executable ones: the loop is run anew for each."""
 
@@ -51,6 +54,11 @@ def main() -> None:
         options.model = unpacked(options, Path(folder))
         what = f"{options.questions} questions x {options.candidates} candidates, {options.dtype}, {options.device}"
         print(f"{what}, {os.cpu_count()} cores" + (f", shape {options.shape}" if options.shape else ""))
+        if VLLM not in options.sides:
+            why = (
+                "it is not run with --shape" if VLLM_PYTHON else "SQLJUDGE_VLLM_PYTHON names no interpreter that has it"
+            )
+            print(f"vLLM is left out: {why}")
         seconds = {}
         for kind in options.methods:
             seconds[kind] = compare(options, kind, options.budget if kind == "reasoning" else 0)
@@ -90,6 +98,7 @@ def arguments() -> argparse.Namespace:
     options.dtype = options.dtype or ("bfloat16" if options.shape else "float32")
     if options.variants and "reasoning" not in options.methods:
         parser.error("--variants needs reasoning among --methods")
+    options.sides += [VLLM] if VLLM_PYTHON and not options.shape else []
     options.loop_questions = options.loop_questions or (4 if options.shape else options.questions)
     options.batch_questions = options.batch_questions or options.questions
     return options
@@ -103,15 +112,21 @@ def compare(options: argparse.Namespace, kind: str, budget: int) -> dict[str, fl
         timed_on["loop"] = options.loop_questions
     timed_on |= {side: options.batch_questions for side in sides if side in ("generate", "continuous")}
     print(f"\n{kind}" + (f", budget {budget}" if budget else ""))
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    seconds: dict[str, list[float]] = {
+        name: [] for side in sides for name in ([VLLM, CACHED] if side == VLLM else [side])
+    }
     for _ in range(options.repeats):
         for side in sides:
             found = child(options, f"{side}_{kind}", budget)
             seconds[side].append(found["seconds"] * options.questions / timed_on[side])
             note = f", scaled from {timed_on[side]} questions" if timed_on[side] != options.questions else ""
-            print(f"  {side}: {seconds[side][-1]:.1f} s{note}, peak {found['peak_mib']:.0f} MiB", flush=True)
+            if "cached" in found:
+                seconds[CACHED].append(found["cached"])
+                note += f", with its prefixes cached {found['cached']:.1f} s ({found['cached_cpu']:.1f} CPU s)"
+            used = f"{found['cpu']:.1f} CPU s, peak {found['peak_mib']:.0f} MiB"
+            print(f"  {side}: {seconds[side][-1]:.1f} s{note}, {used}", flush=True)
     medians = {side: median(values) for side, values in seconds.items()}
-    for side in sides:
+    for side in seconds:
         if side != "ours" and "ours" in sides:
             wanted = f" (wanted: at least {target(options, kind)})" if side == "loop" else ""
             print(f"  {side} / ours, of medians: {medians[side] / medians['ours']:.1f}{wanted}")
@@ -152,7 +167,8 @@ def all_variants(options: argparse.Namespace, reasoning: dict[str, float]) -> No
 
 def child(options: argparse.Namespace, what: str, budget: int, folder: Path = Path()) -> Any:
     """Run one side once in a process of its own."""
-    command = [sys.executable, __file__, "--child", what, "--budget", str(budget), "--folder", str(folder)]
+    python = VLLM_PYTHON if what.startswith(VLLM) else sys.executable
+    command = [python, __file__, "--child", what, "--budget", str(budget), "--folder", str(folder)]
     shared = ("model", "dtype", "device", "questions", "loop_questions", "batch_questions", "candidates")
     for name in (*shared, "prompt_tokens", "shared_tokens"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
@@ -180,7 +196,7 @@ def unpack(options: argparse.Namespace) -> dict[str, float]:
         shapes.write_model(options.shape, options.dtype, options.device, options.folder)
     else:
         transformers.unpack(ModelSpec("bench", options.model, dtype=options.dtype), options.folder)
-    return measured(0)
+    return measured(now())
 
 
 def bounds(options: argparse.Namespace) -> dict[str, Any]:
@@ -200,7 +216,9 @@ def bounds(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) -> tuple[Any, list[list[Any]]]:
+def backend_and_prompts(
+    options: argparse.Namespace, kind: str, questions: int, engine: str = "transformers"
+) -> tuple[Any, list[list[Any]]]:
     """The loaded model, and each question's prompts, one a candidate."""
     import torch
     from sqljudge.core.records import Question
@@ -209,9 +227,10 @@ def backend_and_prompts(options: argparse.Namespace, kind: str, questions: int) 
     from sqljudge.stages.prompts import Framing, fill, read_template
 
     torch.set_num_threads(os.cpu_count() or 1)
-    backend: Any = load_backend(ModelSpec("bench", options.model, dtype=options.dtype), device=options.device)
+    spec = ModelSpec("bench", options.model, backend=engine, dtype=options.dtype)
+    backend: Any = load_backend(spec, device=options.device)
     backend.tokenizer = shapes.tokenizer(options.shape) if options.shape else backend.tokenizer
-    backend.model  # noqa: B018  (loaded now, not when first needed)
+    backend.engine if engine == VLLM else backend.model  # noqa: B018  (loaded now, not when first needed)
     if options.shape:
         sizes = options.prompt_tokens, options.shared_tokens
         texts = shapes.prompts(options.shape, questions, options.candidates, *sizes)
@@ -241,7 +260,7 @@ def loop_reasoning(options: argparse.Namespace) -> dict[str, float]:
     import torch
 
     backend, questions = backend_and_prompts(options, "reasoning", options.loop_questions)
-    start = time.monotonic()
+    start = now()
     for batch in questions:
         with torch.no_grad():
             inputs = padded(backend, batch)
@@ -256,7 +275,7 @@ def loop_reasoning(options: argparse.Namespace) -> dict[str, float]:
         new = out.sequences[:, inputs["input_ids"].shape[1] :]
         probabilities = torch.stack(out.scores, 1).softmax(-1).gather(2, new[:, :, None])
         backend.tokenizer.batch_decode(new), probabilities.tolist()
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
 def generate_reasoning(options: argparse.Namespace) -> dict[str, float]:
@@ -266,14 +285,14 @@ def generate_reasoning(options: argparse.Namespace) -> dict[str, float]:
     backend, questions = backend_and_prompts(options, "reasoning", options.batch_questions)
     asked = [prompt for batch in questions for prompt in batch]
     rows = min(len(asked), BATCH_ROWS[options.device])
-    start = time.monotonic()
+    start = now()
     for first in range(0, len(asked), rows):
         with torch.no_grad():
             inputs = padded(backend, asked[first : first + rows])
             pad = backend.tokenizer.pad_token_id or 0
             out = backend.model.generate(**inputs, do_sample=False, max_new_tokens=options.budget, pad_token_id=pad)
         backend.tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :])
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
 def continuous_reasoning(options: argparse.Namespace) -> dict[str, float]:
@@ -284,7 +303,7 @@ def continuous_reasoning(options: argparse.Namespace) -> dict[str, float]:
     ids = [backend.encode(prompt) for batch in questions for prompt in batch]
     blocks = len(ids) * (max(map(len, ids)) // 256 + options.budget // 256 + 2)  # on a CPU it would take most memory
     settings = {"num_blocks": blocks} if options.device == "cpu" else {}
-    start = time.monotonic()
+    start = now()
     found = backend.model.generate_batch(
         ids,
         generation_config=GenerationConfig(do_sample=False, max_new_tokens=options.budget, eos_token_id=-1),
@@ -293,7 +312,7 @@ def continuous_reasoning(options: argparse.Namespace) -> dict[str, float]:
     backend.tokenizer.batch_decode([each.generated_tokens for each in found.values()])
     if len(found) != len(ids) or any(each.error for each in found.values()):
         sys.exit(f"continuous batching answered {len(found)} of {len(ids)} requests, or with errors")
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
 def loop_yes_no(options: argparse.Namespace) -> dict[str, float]:
@@ -303,12 +322,12 @@ def loop_yes_no(options: argparse.Namespace) -> dict[str, float]:
     backend, questions = backend_and_prompts(
         options, "yes_no", options.loop_questions if options.shape else options.questions
     )
-    start = time.monotonic()
+    start = now()
     for batch in questions:
         with torch.no_grad():
             logits = backend.model(**padded(backend, batch)).logits
         logits[:, -1].softmax(-1).tolist()
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
 def ours_reasoning(options: argparse.Namespace) -> dict[str, float]:
@@ -317,11 +336,11 @@ def ours_reasoning(options: argparse.Namespace) -> dict[str, float]:
     from sqljudge.models.session import Session
 
     backend, questions = backend_and_prompts(options, "reasoning", options.questions)
-    start = time.monotonic()
+    start = now()
     Session(backend, None, "bench").complete(
         [GenerationRequest(p, options.budget) for batch in questions for p in batch]
     )
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
 def ours_yes_no(options: argparse.Namespace) -> dict[str, float]:
@@ -330,18 +349,54 @@ def ours_yes_no(options: argparse.Namespace) -> dict[str, float]:
     from sqljudge.models.session import Session
 
     backend, questions = backend_and_prompts(options, "yes_no", options.questions)
-    start = time.monotonic()
+    start = now()
     Session(backend, None, "bench").choose([ChoiceRequest(p, ("Yes", "No")) for batch in questions for p in batch])
-    return measured(time.monotonic() - start)
+    return measured(start)
 
 
-def measured(seconds: float) -> dict[str, float]:
-    """A child's answer: seconds, and the most memory that it held at once, of the GPU if that was used."""
+def vllm_reasoning(options: argparse.Namespace) -> dict[str, float]:
+    """vLLM through our backend, all questions in one queue, twice."""
+    from sqljudge.models.engines.base import GenerationRequest
+
+    backend, questions = backend_and_prompts(options, "reasoning", options.questions, VLLM)
+    requests = [GenerationRequest(p, options.budget) for batch in questions for p in batch]
+    return twice(lambda: len([*backend.generate(requests)]) == len(requests))
+
+
+def vllm_yes_no(options: argparse.Namespace) -> dict[str, float]:
+    """As above."""
+    from sqljudge.models.engines.base import ChoiceRequest
+
+    backend, questions = backend_and_prompts(options, "yes_no", options.questions, VLLM)
+    requests = [ChoiceRequest(p, ("Yes", "No")) for batch in questions for p in batch]
+    return twice(lambda: len([*backend.choose(requests)]) == len(requests))
+
+
+def twice(answered: Callable[[], bool]) -> dict[str, float]:
+    """Times the same requests cold, and with all their prompts in the engine's cache."""
+    found = []
+    for _ in range(2):
+        start = now()
+        if not answered():
+            sys.exit("vLLM did not answer all requests")
+        found.append(measured(start))
+    cold, cached = found
+    return {**cold, "cached": cached["seconds"], "cached_cpu": cached["cpu"]}
+
+
+def now() -> tuple[float, float]:
+    """Seconds that have passed, and that this process has computed."""
+    return time.monotonic(), time.process_time()
+
+
+def measured(start: tuple[float, float]) -> dict[str, float]:
+    """A child's answer: seconds and CPU seconds since then, and the most memory it held at once, the GPU's if used."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return {"seconds": seconds, "peak_mib": torch.cuda.max_memory_allocated() / 2**20}
-    return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    passed, cpu = (end - begun for end, begun in zip(now(), start, strict=True))
+    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    peak = gpu / 2**20 if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": passed, "cpu": cpu, "peak_mib": peak}
 
 
 CHILDREN = {
@@ -351,6 +406,8 @@ CHILDREN = {
     "loop_yes_no": loop_yes_no,
     "ours_reasoning": ours_reasoning,
     "ours_yes_no": ours_yes_no,
+    "vllm_reasoning": vllm_reasoning,
+    "vllm_yes_no": vllm_yes_no,
     "unpack": unpack,
     "bounds": bounds,
 }

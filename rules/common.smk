@@ -1,6 +1,7 @@
 # What several files of rules share: the checked configuration, names of files, constraints.
 import dataclasses
 import functools
+import os
 import re
 import sys
 
@@ -27,6 +28,7 @@ from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_
 from sqljudge.experiments.folder import configuration
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.experiments.trained import trainings_of, with_seeds
+from sqljudge.models.device import RUN
 from sqljudge.models.engines import BACKENDS, weights_label
 from sqljudge.models.engines.weights import TRAINED
 from sqljudge.report.specs import SPECS, tables_of
@@ -39,6 +41,7 @@ except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
 config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
+os.environ[RUN] = str(os.getpid())  # what outlives a job ends with this process
 CONFIGURATION = configuration(config, workflow.overwrite_configfiles, workflow.config_settings.config)
 SEED = CONFIG.seed
 STATISTICS = {"seed": SEED, "resamples": CONFIG.resamples}

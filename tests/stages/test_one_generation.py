@@ -14,7 +14,7 @@ from sqljudge.stages.score import MODES, SCORINGS, score_judgments
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGETS = (20, 44)
-PROMPTS = 20
+PROMPTS = 8
 
 
 @pytest.mark.model

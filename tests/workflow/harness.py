@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +123,18 @@ class Project:
 
     def snakemake(self, *arguments: str, gpus: int = 0) -> Run:
         """Call Snakemake and wait for its end."""
-        done = subprocess.run(
-            self.command(*arguments, gpus=gpus),
-            cwd=self.folder,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=HANGS,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout)
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
+            call = {
+                "arguments": self.command(*arguments, gpus=gpus)[3:],
+                "folder": str(self.folder),
+                "environment": {**os.environ, "HF_HUB_OFFLINE": "1"},
+                "output": output.name,
+                "hangs": HANGS,
+            }
+            forks = snakemake_forks()
+            assert forks.stdin and forks.stdout
+            print(json.dumps(call), file=forks.stdin, flush=True)
+            return Run(int(forks.stdout.readline()), output.read())
 
     def refused(self, *arguments: str) -> str:
         """The one line in which a call that must fail says why."""
@@ -140,6 +144,16 @@ class Project:
         assert "Traceback" not in run.output, run.output
         assert lines, run.output
         return lines[0]
+
+
+@cache
+def snakemake_forks() -> subprocess.Popen[str]:
+    """The process that runs Snakemake for this one, until it ends."""
+    command = [sys.executable, str(Path(__file__).with_name("forks.py"))]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    forks = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    atexit.register(forks.communicate)
+    return forks
 
 
 def scripted(folder: Path, root: Path = ROOT) -> Project:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,6 +226,7 @@ def mcnemar_exact(first: Sequence[bool], second: Sequence[bool], *, confidence: 
     return PairedTest((won - lost) / n, low, high, p_value, n, deciding)
 
 
+@cache  # pairs of runs have few different counts
 def _least_gain(won: int, lost: int, equal: int, tail: float) -> float:
     """The lower end, with `tail` below it, of the mean of `won` ones, `lost` minus ones and `equal` zeros.
 

@@ -22,6 +22,8 @@ from sqljudge.core.errors import ModelError, SqljudgeError
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+RUN = "SQLJUDGE_RUN"
+"""The variable that tells a job which process runs it: its id, which the rules set."""
 MEASURED_SECONDS = 0.5
 CPU_INFO = Path("/proc/cpuinfo")
 NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")

@@ -270,10 +270,11 @@ class Session:
 
     def report(self) -> dict[str, Any]:
         """What this job's sidecar records: requests, failed ones, tokens, seconds, memory, model, device."""
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             **asdict(self.usage),
             "failures": self.failures,
-            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_memory_mib": round(getattr(self.backend, "peak_memory_mib", None) or own, 1),
             "model": self.backend.identity(),
             "engine": self.backend.describe(),
         }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.models import standing
 from sqljudge.models.device import check_usable, device_name
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import (
@@ -111,6 +112,7 @@ class TransformersBackend:
             import transformers
 
             check_usable(self.device, self.spec.name)
+            standing.clear(self.device)
             transformers.utils.logging.disable_progress_bar()
             kind = transformers.AutoModelForCausalLM
             model = self._load(kind, dtype=_dtype(self.spec), **self._placement()).eval()

@@ -1,5 +1,7 @@
 """vLLM as a backend, on a GPU, or on a CPU with vLLM's build for it. Knows models and prompts, not SQL or questions.
 
+In a run of the workflow the engine stands in a process beside the jobs, so that those of one model start it once.
+
 vLLM is an optional installation, see `envs/vllm.yaml`. Its samples depend on the seed, sample index and prompt, but it
 promises the same answer again only on the same machine, version and queue of requests: what an answer's last digits
 are depends on what else is computed with it.
@@ -19,6 +21,7 @@ from typing import Any
 import psutil
 
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.models import standing
 from sqljudge.models.device import check_usable, device_name
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.base import (
@@ -64,7 +67,7 @@ def load(spec: ModelSpec, device: str) -> VllmBackend:
     if weights.gguf_file:
         raise ConfigError(f"models: '{spec.name}' is a GGUF file; use the backend transformers for it")
     check_usable(device, spec.name)
-    return VllmBackend(spec, weights, device)
+    return (StandingVllm if standing.possible() else VllmBackend)(spec, weights, device)
 
 
 class VllmBackend:
@@ -286,6 +289,29 @@ class VllmBackend:
     def describe(self) -> dict[str, Any]:
         """Device and versions."""
         return {"device": device_name(self.device), **self.versions}
+
+
+class StandingVllm(VllmBackend):
+    """The same, its engine in a process that the jobs of a run share."""
+
+    peak_memory_mib: float | None = None
+    """Of the process that holds the engine, since it began."""
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], heartbeat: Heartbeat = silent
+    ) -> Iterator[tuple[int, Completion | Failure]]:
+        """Completions as they finish, each with its request's position."""
+        return self._ask("generate", requests, heartbeat)
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> Iterator[tuple[int, Choice | Failure]]:
+        """Next-token probabilities."""
+        return self._ask("choose", requests, silent)
+
+    def _ask(
+        self, kind: str, requests: Sequence[GenerationRequest | ChoiceRequest], heartbeat: Heartbeat
+    ) -> Iterator[tuple[int, Any]]:
+        if requests:
+            self.peak_memory_mib = yield from standing.ask(self.spec, self.device, kind, requests, heartbeat)
 
 
 def _taken(output: Any) -> Any:
