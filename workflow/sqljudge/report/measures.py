@@ -19,7 +19,7 @@ class Measure:
 
     `kind`: a key of PATTERNS. `path`: where the measure stands under "metrics" in such a file. `unit`: "%" where the
     file holds shares, "points" where it holds differences of shares, else what its numbers are. `in_csv`: in the CSV
-    file alone.
+    file alone. `shared`: shown where two models share the work in any row.
     """
 
     kind: str
@@ -29,6 +29,7 @@ class Measure:
     decimals: int = 2
     better: Better = "high"
     in_csv: bool = False
+    shared: bool = False
 
     def column(self, heading: str) -> Column:
         """The column that shows it under a heading."""
@@ -99,9 +100,17 @@ SCORE_VALUE = {
 }
 
 
-def _spent_and_right(policy: str) -> tuple[Measure, Measure]:
-    tokens = Measure("adaptive", (policy, "tokens"), "Tokens", "a candidate", 1, "low")
-    return tokens, Measure("adaptive", (policy, "pwacc"), "PwAcc")
+LARGE_READ = "Large model read"
+
+
+def _tokens(kind: str, *path: str) -> tuple[Measure, Measure]:
+    """New tokens, and what the large of two models read."""
+    measure = Measure(kind, (*path, "tokens"), "Tokens", "a candidate", 1, "low")
+    return measure, replace(measure, path=(*path, "large_tokens"), label=LARGE_READ, shared=True)
+
+
+def _spent_and_right(policy: str) -> tuple[Measure, ...]:
+    return *_tokens("adaptive", policy), Measure("adaptive", (policy, "pwacc"), "PwAcc")
 
 
 ADAPTIVE = "Adaptive, forced verdict"
@@ -132,7 +141,7 @@ TRAINED = {
     "Discrimination": (
         *_of_judge,
         _calibration(("f1_fitted",), "F1 fitted"),
-        Measure("intrinsic", ("tokens",), "Tokens", "a candidate", 1, "low"),
+        *_tokens("intrinsic"),
     ),
     GAIN: tuple(replace(each, kind="training") for each in _of_judge),
 }
@@ -151,6 +160,7 @@ def _of_model(role: str) -> tuple[Measure, ...]:
         _planner(f"{role}_calls", "Calls"),
         _planner(f"{role}_read", "Read", decimals=0),
         _planner(f"{role}_written", "Written", decimals=0),
+        replace(_planner(f"{role}_large", LARGE_READ, decimals=0), shared=True),
     )
 
 
@@ -215,11 +225,13 @@ NOTES = {
     GAIN: "Difference: to the first discriminator, the model before its training, on the same questions, in "
     "points (AUROC: as it is); the interval is paired (Hit@1: exact, by McNemar's test), and says nothing of the noise "
     "of training. Fewer missing verdicts alone raise PwAcc: compare forced verdicts.",
+    LARGE_READ: "Large model read: where a small and a large model share the work, tokens that the large one read, "
+    "prompts and pending tokens included; all others are the small one's, whichever gave them.",
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
     "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",
     "Both models": "Means over questions of what a planner needs were it run alone, answers from the journal included. "
-    "Tokens: read (a prompt once a call) and written, by both models, whatever their sizes. Queries: distinct ones "
+    "Tokens: read (a prompt once a call) and written, by all models, whatever their sizes. Queries: distinct ones "
     "that it chose from. Executing queries is not counted.",
     WITHOUT_MODEL: "No model judges: a draw by seed; the first sampled; the first that executes; the result that most "
     "samples agree on; the highest mean token probability by the generator itself.",
