@@ -1,5 +1,6 @@
 # What has been asked of models, and what is still to be asked. Neither makes a file; both can be asked for at any time.
 from sqljudge.experiments.folder import mark_folder
+from sqljudge.report.words import about_model
 
 
 localrules:
@@ -29,7 +30,7 @@ rule estimate:
         journal=REQUESTS["journal"],
         jobs=lambda wildcards: (check(tuple(TABLES)), model_jobs(NEEDS, CONFIG))[1],
         questions=path("questions", Variant(DATASET)),
-        sizes={name: model.parameters for name, model in MODELS.items()},
+        sizes={name: about_model(model, reasons=False).size for name, model in MODELS.items()},
         gpu=dict(workflow.global_resources.unwrapped_items()).get("gpu") != 0,
         operations_per_second=CONFIG.operations_per_second,
         expected=len(FORMAT.levels) * CONFIG.dataset.per_hardness,

@@ -4,12 +4,12 @@ from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
 from sqljudge.report.specs import FIGURES
-from sqljudge.report.words import About, phrases, question_summary, subject
+from sqljudge.report.words import about_model, phrases, question_summary, subject
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]
 ABOUT = {
-    name: About(MODELS[entry.model].parameters if entry.model in MODELS else "", entry.responds)
+    name: about_model(MODELS[entry.model], reasons=entry.responds)
     for name, entry in CONFIG.discriminators.items()
     if not entry.is_baseline and entry.model in MODELS
 }

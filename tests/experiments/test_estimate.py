@@ -233,3 +233,66 @@ def test_the_journal_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert said.startswith("### What the journal holds\n")
     assert "judge.d.c.pool" in said
+
+
+# Two models that share the work
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> pd.DataFrame:
+    """A routed model's journal: one answer without the large model, one with it, and one yes/no answer of its own."""
+    write(tmp_path / "shared/both", "judge.d.c.pool", answer(100, 20, 1.0), {**answer(100, 20, 2.0), "routed": [3, 11]})
+    write(tmp_path / "shared/both", "force.d.c.pool", {"prompt_tokens": 60, "probabilities": [0.5], "large_tokens": 60})
+    return read_journal(tmp_path / "shared")
+
+
+def test_the_journal_says_what_the_large_model_read(shared: pd.DataFrame, journal: pd.DataFrame) -> None:
+    assert dict(zip(shared["job"], shared["large_tokens"], strict=True)) == {
+        "judge.d.c.pool": 111,
+        "force.d.c.pool": 60,
+    }
+    header = [column.header for column in journal_grid(shared).columns]
+    assert "Large model read" in header
+    assert journal_grid(shared).rows[-1][header.index("Large model read")] == "171"
+    assert "Large model read" not in [column.header for column in journal_grid(journal).columns]
+
+
+def test_what_is_left_counts_both_models(shared: pd.DataFrame) -> None:
+    """Jobs that have begun, that are like one that has, and of which nothing is known."""
+    size = "0.5B + 1.5B"
+    jobs = [
+        Job("judge.d.c.pool", "both", 12, 64, size=size),
+        Job("judge.e.c.pool", "both", 4, 64, size=size),
+        Job("generate.g.sample", "both", 2, 50, size=size),
+        Job("judge.d.c.pool", "both", 12, 64, made=True, size=size),
+    ]
+    left = remainders(jobs, shared)
+    assert list(left["large_tokens"]) == [555, 222, None, 0]
+    assert list(left["most_large"]) == [10 * (100 + 64), 4 * (100 + 64), 2 * (250 + 50), 0]
+    speed = (200 + 40 + 111) / 3.0
+    assert list(left["seconds"]) == [
+        pytest.approx((10 * 120 + 555) / speed),
+        pytest.approx((4 * 120 + 222) / speed),
+        None,
+        0.0,
+    ]
+    assert left["most_seconds"][0] == pytest.approx(2 * 10 * 164 / speed)
+    grid = estimate_grid(left)
+    assert [column.header for column in grid.columns][6:8] == ["Large model reads, expected", "at most"]
+    assert grid.rows[0][6:8] == ["555", "1,640"]
+    assert grid.rows[2][6] == "not known yet"
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"),
+    [
+        ("0.5B + 1.5B", 2 * (0.5e9 + 1.5e9) * 2 * 300 / (0.5 * 1e12)),
+        ("1B + 32B", 2 * (1e9 + 32e9) * 2 * 300 / (0.5 * 1e12)),
+        ("1.5B", 2 * 1.5e9 * 2 * 300 / (0.5 * 1e12)),
+        ("0.5B + –", None),
+    ],
+)
+def test_the_time_of_two_models_is_reckoned_from_both_sizes(shared: pd.DataFrame, size: str, seconds: float) -> None:
+    left = remainders([Job("generate.g.sample", "new", 2, 50, size=size)], shared, lambda: 1e12)
+    assert left["most_seconds"][0] == (None if seconds is None else pytest.approx(seconds))
+    assert left["rough"][0] == (seconds is not None)

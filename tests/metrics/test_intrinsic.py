@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_jsonl
-from sqljudge.metrics.intrinsic import METRICS, compare, intrinsic_metrics, write_intrinsic
+from sqljudge.metrics.intrinsic import METRICS, SPENT, compare, intrinsic_metrics, write_intrinsic
 
 Judged = list[list[tuple[int, float]]]  # a question's candidates as (label, score)
 PAPERS = ("pwacc", "f1", "hit1", "mrr", "failure_rate", "tokens")
@@ -121,7 +121,7 @@ def test_by_hand() -> None:
     assert result["per_question"][0] == {
         "question_id": 0, "candidates": 3, "pairs": 2, "pairs_won": 0, "hit1": 0, "reciprocal_rank": 0.5,
         "hit1_at_random": 0.0, "reciprocal_rank_at_random": 0.5, "no_verdict": 0,
-        "asked": 3, "failures": 0, "tokens": 15, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
+        "asked": 3, "failures": 0, "tokens": 15, "read": 15, "large_tokens": 0, "tp": 1, "fp": 1, "fn": 1, "tn": 0,
     }  # fmt: skip
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
@@ -168,7 +168,8 @@ def test_nothing_at_all() -> None:
 def test_intervals_hold_their_values() -> None:
     questions = [[(1, 0.9), (0, 0.1)], [(0, 0.8), (1, 0.3)]] * 100
     found = intrinsic_metrics(*records(questions), seed=42)["metrics"]
-    assert found.pop("tokens")["low"] is None, "nobody knows how many there could be"
+    for name in SPENT:
+        assert found.pop(name)["low"] is None, "nobody knows how many there could be"
     for metric in found.values():
         assert metric["low"] <= metric["value"] <= metric["high"]
     assert measured(questions)["hit1"] == 0.5
@@ -189,7 +190,7 @@ def test_runs_are_compared_question_by_question() -> None:
     for metric in METRICS:
         test = compare(metric, good, poor[::-1], seed=1, resamples=1000)
         assert test.n == 20
-        assert test.deciding == (0 if metric in ("failure_rate", "tokens") else 10)
+        assert test.deciding == (0 if metric in ("failure_rate", *SPENT) else 10)
     hit = compare("hit1", good, poor, seed=1)
     assert (hit.difference, hit.p_value) == (0.5, pytest.approx(2 / 2**10))
     assert compare("pwacc", good, poor, seed=1).difference == 0.5

@@ -12,6 +12,8 @@ import pytest
 import torch
 from letters import WORDS, save
 from sqljudge.core.errors import ConfigError, ModelError
+from sqljudge.core.parquet import read_judgments, write_judgments
+from sqljudge.core.records import Candidate, CandidateSet, Question
 from sqljudge.experiments.config import read_models
 from sqljudge.models.engines import load_backend, spec_of
 from sqljudge.models.engines.base import ChoiceRequest, Completion, Failure, GenerationRequest, ModelSpec, Prompt
@@ -19,6 +21,10 @@ from sqljudge.models.engines.routed import small_name
 from sqljudge.models.engines.router import Router, Trained, load_router, save_router
 from sqljudge.models.engines.weights import Route, parse_route
 from sqljudge.models.session import Session
+from sqljudge.stages.force import force
+from sqljudge.stages.judge import judge
+from sqljudge.stages.prompts import Framing, PromptTemplate
+from sqljudge.stages.score import score_judgments
 
 TEXTS = ["a:", "abc:", "hello:", "z" * 30 + ":", "b:", "lorem:"]
 
@@ -184,6 +190,42 @@ def test_the_journal_answers_smaller_budgets_and_says_what_each_model_cost(
         assert report["routed_tokens"] == len(whole.routed)
         assert report["large_tokens"] == whole.prompt_tokens + max(whole.routed)
     assert again.usage.from_journal == 1
+
+
+@pytest.mark.parametrize("rule", ["never", "always", "random=0.4", "entropy=2.5"])
+def test_what_the_large_model_read_stands_in_judgments_and_scores(
+    spec: Callable[[str], ModelSpec], tmp_path: Path, rule: str
+) -> None:
+    """At the full budget a job's scores add up to what the job recorded of itself; at smaller ones to no more."""
+    session = Session(load_backend(spec(f"small+large?{rule}"), device="cpu"), None, "job")
+    sets = [CandidateSet(i, (Candidate(text),)) for i, text in enumerate(TEXTS)]
+    pairs = [(Question(i, "db", text, "x", "", "easy"), text) for i, text in enumerate(TEXTS)]
+    template = PromptTemplate("${question}${sql}", "")
+    how: dict[str, Any] = {"method": "reasoning", "template": template, "framing": Framing("raw")}
+    write_judgments(tmp_path / "judgments", judge(session, pairs, budget=12, **how))
+    judgments = read_judgments(tmp_path / "judgments")
+    read = session.usage.large_tokens
+    assert (read > 0) == (rule != "never")
+
+    def large(budget: int) -> int:
+        scores = score_judgments(sets, judgments, budget=budget, scoring="soft", mode="naive", executable=None)
+        return sum(score.large_tokens for score in scores)
+
+    assert large(12) == read
+    assert large(3) == sum(
+        each.prompt_tokens + max(position for position in each.routed if position < 3)
+        for each in judgments
+        if min(each.routed, default=9) < 3
+    )
+    closing = PromptTemplate("z", "z:")
+    verdicts = force(session, pairs, judgments, closing=closing, budgets=[3, 12], **how)
+    for verdict, judgment in zip(verdicts[::2], judgments, strict=True):
+        whole = judgment.prompt_tokens + verdict.tokens  # what a verdict is read after, but for what closes the thought
+        assert verdict.large_tokens == judgment.large_tokens(3) or verdict.large_tokens > whole
+        assert verdict.prompt_tokens == judgment.prompt_tokens
+    if rule in ("never", "always"):
+        asked_large = [verdict.large_tokens > 0 for verdict in verdicts]
+        assert set(asked_large) == {rule == "always"}
 
 
 def test_the_journal_of_another_model_says_nothing_of_routes(spec: Callable[[str], ModelSpec], tmp_path: Path) -> None:

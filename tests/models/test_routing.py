@@ -241,6 +241,53 @@ def test_each_model_is_called_at_most_once_a_step(pair: tuple[Any, Any], monkeyp
     assert {rows for name, rows, _ in calls if name == "large"} - {3}, "rows that are not routed are not computed"
 
 
+@pytest.mark.parametrize(
+    ("shared", "own", "slots", "most"),
+    [
+        (200, 6, 6, 200 + 6 * 6),  # all begin at once: what they share is read once, in a call of its own
+        (200, 6, 1, 6 * 206),  # one at a time: none is there whose keys could be copied
+        (20, 6, 6, 6 * 26),  # too little is shared for a call of its own
+        (0, 30, 6, 6 * 30),
+    ],
+)
+def test_what_prompts_share_the_large_model_reads_once(
+    pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, shared: int, own: int, slots: int, most: int
+) -> None:
+    read: list[int] = []
+    forward = pair[1].forward
+
+    def watched(**inputs: Any) -> Any:
+        read.append(inputs["input_ids"].numel())
+        return forward(**inputs)
+
+    monkeypatch.setattr(pair[1], "forward", watched)
+    (stem,) = prompts_of(shared)
+    prompts = [[*stem, *prompts_of(own, seed=9 + i)[0]] for i in range(6)]
+    requests = asked(prompts, [1] * 6)
+    found = answers(decoder(pair, always, slots), requests, prompts)
+    assert sum(read) == most
+    monkeypatch.undo()
+    for i, each in enumerate(found):
+        same(each, plain(pair, always, requests[i], prompts[i]))
+
+
+@pytest.mark.parametrize("rule", ["rarely", "half", "entropy"])
+def test_rows_that_join_late_begin_with_what_others_hold(pair: tuple[Any, Any], rule: str) -> None:
+    """Prompts of one question, of another, and of none, routed one after the other, while rows leave and join."""
+    stem, other = prompts_of(120, 90)
+    prompts = [
+        *([*stem, *prompts_of(3 + i, seed=i)[0]] for i in range(5)),
+        *([*stem[:60], *other, *prompts_of(2 + i, seed=20 + i)[0]] for i in range(4)),
+        stem,
+        stem,
+        *prompts_of(5, 17),
+    ]
+    requests = asked(prompts, [5 + 3 * (i % 4) for i in range(len(prompts))])
+    for slots in (2, 5, 32):
+        for i, each in enumerate(answers(decoder(pair, RULES[rule], slots), requests, prompts)):
+            same(each, plain(pair, RULES[rule], requests[i], prompts[i]))
+
+
 def test_what_is_routed_at_random_depends_on_the_request_alone(pair: tuple[Any, Any]) -> None:
     prompts = prompts_of(5, 11, 3, 8)
     requests = asked(prompts, [15] * 4, temperature=0.7, seed=3)

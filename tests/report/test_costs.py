@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqljudge.core.parquet import write_judgments
-from sqljudge.core.provenance import made_line
+from sqljudge.core.provenance import made_line, sidecar
 from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
 from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
 from sqljudge.report.costs import cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
@@ -107,6 +107,25 @@ def test_tokens_of_two_models_are_shown_where_they_share_the_work() -> None:
     cells = [[cell.strip() for cell in line.split("|")][where : where + 2] for line in (first, second)]
     assert cells == [["none", "none"], ["871", "6"]]
     assert "pending tokens included" in page
+
+
+@pytest.mark.parametrize("large", [0, 1, 871])
+def test_sums_count_what_both_of_two_models_read(large: int) -> None:
+    run = {**RUN, "large_tokens": large, "routed_tokens": min(large, 6)}
+    runs = [("judge", "both", run), ("judge", "thinker", RUN)]
+    grid = costs_grid(runs, {})
+    assert grid.data["tokens_per_second"][0] == round((163 + large) / 2, 1)
+    assert f"Judgments took {2 * 163 + large:,} tokens" in grid.notes[1]
+    said = costs_summary(runs, {})
+    assert (f"300 tokens read (and {large:,} by the large of two models), 26 written" in said) == bool(large)
+    found = sidecar(inputs=(), settings={}, code="", seed=1, configuration={}, runs=[run, RUN])
+    assert found["tokens"] == 2 * 163 + large
+
+
+@pytest.mark.parametrize(("routed", "budget", "large"), [((), 5, 0), ((2, 4), 3, 12), ((2, 4), 9, 14), ((4,), 3, 0)])
+def test_asking_alone_costs_what_both_models_read(routed: tuple[int, ...], budget: int, large: int) -> None:
+    judgment = Judgment(0, "a;", token_ids=(1,) * 6, prompt_tokens=10, routed=routed)
+    assert cost_alone([judgment], budget=budget, executable=None) == 10 + min(6, budget) + large
 
 
 def test_the_caption_says_what_was_spent_and_saved() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import Candidate, CandidateSet, Cost, Judgment, Score, read_jsonl, write_json, write_jsonl
+from sqljudge.metrics.planner import tokens
 from sqljudge.stages.score import score_judgments
 from sqljudge.stages.search.cost import cost_pool, of_choosing, of_judging
 
@@ -57,7 +58,39 @@ def test_a_pools_costs_are_written(tmp_path: Path, judgments: list[Judgment], sc
 def test_a_forced_verdict_reads_the_thought_once_more() -> None:
     judgment, silent = Judgment(0, "a;", prompt_tokens=10), Judgment(0, "a;", p_yes=0.5, prompt_tokens=10)
     score = Score(0, "a;", 0.5, None, failure=False, tokens=4)
-    assert of_judging(judgment, score, "forced") == (2, 24, 4)
-    assert of_judging(judgment, replace(score, tokens=0), "forced") == (1, 10, 0)
-    assert of_judging(silent, replace(score, tokens=0), "forced") == (1, 10, 0)
-    assert of_judging(judgment, score, "hard") == (1, 10, 4)
+    assert of_judging(judgment, score, "forced") == (2, 24, 4, 0)
+    assert of_judging(judgment, replace(score, tokens=0), "forced") == (1, 10, 0, 0)
+    assert of_judging(silent, replace(score, tokens=0), "forced") == (1, 10, 0, 0)
+    assert of_judging(judgment, score, "hard") == (1, 10, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("routed", "verdict", "own", "forced"),
+    [
+        ((), 0, 0, 0),  # the small model alone
+        ((), 18, 0, 18),  # the large one gave the forced verdict alone, and read everything for it
+        ((1, 3), 0, 13, 13),  # it gave tokens of the thought, the last at position 3
+        ((1, 3), 18, 13, 13 + 18),  # and the verdict, for which the thought is read once more
+        ((1, 3, 9), 0, 13, 13),  # what it gave beyond the budget costs nothing
+    ],
+)
+def test_what_the_large_of_two_models_read_is_booked(
+    routed: tuple[int, ...], verdict: int, own: int, forced: int
+) -> None:
+    judgment = Judgment(0, "a;", prompt_tokens=10, routed=routed)
+    score = Score(0, "a;", 0.5, None, failure=False, tokens=4, prompt_tokens=10, large_tokens=own)
+    assert judgment.large_tokens(4) == own
+    assert of_judging(judgment, score, "soft") == (1, 10, 4, own)
+    read_on = replace(score, large_tokens=max(own, verdict))  # as a forced verdict says it
+    assert of_judging(judgment, read_on, "forced") == (2, 24, 4, forced)
+
+
+def test_a_pools_share_of_what_two_models_read_is_booked() -> None:
+    (first, *_) = found = of_choosing(SETS, {**RUN, "large_tokens": 90})
+    assert (first.generator_large, first.discriminator_large) == (30, 0)
+    judgment = Judgment(0, "SELECT a;", p_yes=0.5, prompt_tokens=10, routed=(0,))
+    score = Score(0, "SELECT a;", 0.5, True, failure=False, prompt_tokens=10, large_tokens=judgment.large_tokens(0))
+    (first, *_) = of_choosing(SETS, RUN, [score], [judgment], "soft")
+    assert (first.generator_large, first.discriminator_large) == (0, 10)
+    assert tokens(found[0]) == sum(SHARE[1:]) + 30
+    assert tokens(first) == sum(SHARE[1:]) + 10 + 10

@@ -36,6 +36,7 @@ def _schema() -> Any:
             ("finish_reason", pa.string()),
             ("budget", pa.int32()),
             ("prompt_tokens", pa.int32()),
+            ("routed", pa.list_(pa.int32())),
         ]
     )
 
@@ -76,7 +77,7 @@ def iter_judgments(path: str | Path) -> Iterator[Judgment]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    lists = ("token_ids", "logprobs", "token_ends")
+    lists = ("token_ids", "logprobs", "token_ends", "routed")
     try:
         with pq.ParquetFile(path) as file:
             if file.schema_arrow.names != _schema().names:

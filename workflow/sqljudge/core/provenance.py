@@ -156,9 +156,14 @@ def sidecar(
         "versions": versions(),
         "machine": machine(),
         "runs": list(runs),
-        "tokens": sum(run["prompt_tokens"] + run["new_tokens"] for run in runs),
+        "tokens": sum(map(all_tokens, runs)),
         "seconds": round(sum(run["seconds"] for run in runs), 3),
     }
+
+
+def all_tokens(run: Mapping[str, Any]) -> int:
+    """Tokens that a model job read and wrote, by what it recorded; of two models that share the work, by both."""
+    return int(run["prompt_tokens"] + run["new_tokens"] + run.get("large_tokens", 0))
 
 
 def machine() -> dict[str, Any]:

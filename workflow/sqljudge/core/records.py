@@ -132,7 +132,8 @@ class Judgment:
     logarithm of the probability that the model gave the chosen token, and `token_ends`: the character position in
     `response` at which the decoded text of tokens 0..i ends (non-decreasing, last = len(response)).
     `finish_reason`: "stop" (the model ended), "length" (the budget did) or UNANSWERED (the request failed: all else is
-    empty). `budget`: new tokens allowed.
+    empty). `budget`: new tokens allowed. `routed`: of two models that share the work, the positions of the tokens that
+    the large one gave; a yes/no discriminator's one is 0 where the large one answered.
     """
 
     question_id: int
@@ -145,6 +146,15 @@ class Judgment:
     finish_reason: str = ""
     budget: int = 0
     prompt_tokens: int = 0
+    routed: tuple[int, ...] = ()
+
+    def large_tokens(self, budget: int) -> int:
+        """Tokens that the large of two models read for the first `budget` new ones: all before the last that it gave.
+
+        The prompt is among them; a yes/no judgment counts whatever the budget.
+        """
+        given = [position for position in self.routed if position < budget or self.p_yes is not None]
+        return self.prompt_tokens + given[-1] if given else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,9 @@ class ForcedVerdict:
 
     `tokens`: new tokens of the thought that were kept, at most `budget`. `probability`: of true, as a share of what
     true and false have together; None where the request failed. `mass`: what they have together, of the whole
-    vocabulary (None where no verdict was forced: a yes/no discriminator's is its own).
+    vocabulary (None where no verdict was forced: a yes/no discriminator's is its own). `prompt_tokens`: of the
+    thought's prompt. `large_tokens`: of two models that share the work, what the large one read, for the thought or for
+    the verdict, whichever is more: what it has read of the thought need not be read again.
     """
 
     question_id: int
@@ -162,6 +174,8 @@ class ForcedVerdict:
     tokens: int = 0
     probability: float | None = None
     mass: float | None = None
+    prompt_tokens: int = 0
+    large_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +184,8 @@ class Score:
 
     `failure`: the model was asked and gave no verdict. `asked` is False for a candidate that the executability check
     kept from the model. `answered` is False where the request failed: its question is left out, the score says nothing.
-    `tokens`: new tokens that the model wrote for it.
+    `tokens`: new tokens that the model wrote for it. `prompt_tokens`: those of its prompt. `large_tokens`: of two
+    models that share the work, what the large one read for it, prompt and pending tokens; the small one reads all.
     """
 
     question_id: int
@@ -181,6 +196,8 @@ class Score:
     asked: bool = True
     answered: bool = True
     tokens: int = 0
+    prompt_tokens: int = 0
+    large_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +220,8 @@ class Cost:
     """What a planner needs for one question, were it run alone: calls of each model, tokens that they read and wrote.
 
     Answers that came from the journal count like others. Where a job records its sum alone, a question's share of it.
-    `queries`: distinct ones that it chose from.
+    `queries`: distinct ones that it chose from. `*_large`: where two models share the work of a role, what the large
+    one read; what is read and written is then the small one's.
     """
 
     question_id: int
@@ -214,6 +232,8 @@ class Cost:
     discriminator_read: float = 0
     discriminator_written: float = 0
     queries: int = 0
+    generator_large: float = 0
+    discriminator_large: float = 0
 
 
 _HALF = re.compile("[\ud800-\udfff]")

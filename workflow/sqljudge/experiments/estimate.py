@@ -15,27 +15,31 @@ from sqljudge.core.records import CandidateSet, read_jsonl
 from sqljudge.experiments.folder import Configuration, folder_of, made_since
 from sqljudge.models.device import operations
 from sqljudge.models.journal import read_batches
+from sqljudge.models.session import note_of
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import number
+from sqljudge.report.words import PLUS, parameters
 
 ATTAINED = 0.5
 """Share of a machine's arithmetic that answering in batches is taken to attain, where nothing was measured."""
 PROMPT_TOKENS = 250
 """Tokens of a prompt, where no prompt of the model has been counted yet."""
 
-COUNTS = ["requests", "prompt_tokens", "new_tokens"]
+COUNTS = ["requests", "prompt_tokens", "new_tokens", "large_tokens"]
 SUMS = [*COUNTS, "seconds", "size"]
+SPENT = ["prompt_tokens", "new_tokens", "large_tokens"]
 
 
 def read_journal(folder: str | Path) -> pd.DataFrame:
     """What a folder of journals holds ("" for none): a row for each model and job, whose shards are added up.
 
-    `seconds`: wall seconds that the model took; `size`: bytes on disk.
+    `seconds`: wall seconds that the model took; `size`: bytes on disk. `large_tokens`: of two models that share the
+    work, what the large one read.
     """
     rows = []
     for path in sorted(Path(folder).glob("*/*.jsonl")) if folder else ():
         answers = (place.note for _, batch in read_batches(path, _spent) for _, place in batch)
-        spent = [sum(column) for column in zip((0, 0, 0, 0.0), *answers, strict=True)]
+        spent = [sum(column) for column in zip((0, 0, 0, 0, 0.0), *answers, strict=True)]
         job = re.sub(r"\.[^.]*-of-[^.]*$", "", path.stem)
         rows.append((path.parent.name, job, *spent, path.stat().st_size))
     types = {"model": str, "job": str, **dict.fromkeys(SUMS, int), "seconds": float}
@@ -43,9 +47,10 @@ def read_journal(folder: str | Path) -> pd.DataFrame:
     return found.groupby(["model", "job"], as_index=False, sort=False).sum()
 
 
-def _spent(answer: Mapping[str, Any]) -> tuple[int, int, int, float]:
+def _spent(answer: Mapping[str, Any]) -> tuple[int, int, int, int, float]:
     """One request, its tokens, and its seconds."""
-    return 1, answer.get("prompt_tokens", 0), len(answer.get("token_ids", ())), answer.get("seconds", 0.0)
+    note = note_of(answer)
+    return 1, note.prompt_tokens, note.new_tokens, note.large_tokens, note.seconds
 
 
 def journal_grid(journal: pd.DataFrame) -> Grid:
@@ -57,6 +62,7 @@ def journal_grid(journal: pd.DataFrame) -> Grid:
         Column("Requests", "requests", "r"),
         Column("Tokens in", "prompt_tokens", "r"),
         Column("Tokens out", "new_tokens", "r"),
+        *([Column("Large model read", "large_tokens", "r")] if total["large_tokens"].any() else []),
         Column("Seconds", "seconds", "r"),
         Column("MiB", lambda row: number(row["size"] / 2**20, 1), "r"),
     )
@@ -73,7 +79,8 @@ class Job:
     """A model job to come. `requests`: how many it has at most; `new_tokens`: most of one answer.
 
     `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have. `size`:
-    of its model, such as "1.5B"; by the model's name where it is "".
+    of its model, such as "1.5B"; by the model's name where it is "". Of two models that share the work, the sizes of
+    both, the small one's first, with `PLUS` between.
     """
 
     name: str
@@ -84,6 +91,11 @@ class Job:
     extra_tokens: int = 0
     size: str = ""
 
+    @property
+    def shared(self) -> bool:
+        """Whether two models share the work."""
+        return PLUS in self.size
+
 
 def remainders(
     jobs: Sequence[Job], journal: pd.DataFrame, measure: Callable[[], float | None] | None = None
@@ -91,14 +103,15 @@ def remainders(
     """What each job still has to ask, by what the journal says of its model's prompts, answers and speed.
 
     `measure`: floating-point operations a second of the device that models run on, None where nobody knows; called for
-    a model that has not run here yet. `new_tokens`, `seconds`: what is to be expected, None where nothing says it;
-    `most_tokens`, `most_seconds`: the most that it can be. `rough`: the speed is reckoned from the model's size.
+    a model that has not run here yet. `new_tokens`, `large_tokens`, `seconds`: what is to be expected, None where
+    nothing says it; `most_tokens`, `most_large`, `most_seconds`: the most that it can be. `rough`: the speed is
+    reckoned from the model's size.
 
     A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its extras. An
     answer is expected to be as long as those so far: the job's own, else of its model and stage. Answers that one job
     takes from another one's part of the journal are not foreseen.
     """
-    columns = ["job", "model", *COUNTS, "most_tokens", "seconds", "most_seconds", "rough"]
+    columns = ["job", "model", *COUNTS, "most_tokens", "most_large", "seconds", "most_seconds", "rough"]
     return pd.DataFrame([_remainder(job, journal, measure) for job in jobs], columns=columns, dtype=object)
 
 
@@ -117,32 +130,37 @@ def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float | No
         min(job.new_tokens, known.new_tokens / known.requests) if known.requests else 0 if not job.new_tokens else None
     )
     written = None if answer is None else round(left * answer)
+    large: int | None = 0
+    most_large = read + most if job.shared else 0
+    if job.shared and left:
+        large = round(left * known.large_tokens / known.requests) if known.requests else None
     timed = own if own.seconds else stage
-    speed = (timed.prompt_tokens + timed.new_tokens) / timed.seconds if timed.seconds else None
+    sizes = [parameters(size) for size in (job.size or job.model).split(PLUS)]
+    weights = [1.0, 1.0]
+    speed = sum(timed[SPENT]) / timed.seconds if timed.seconds else None
     rough = bool(left and not speed)
-    size = parameters(job.size or job.model)
-    power = measure() if rough and size and measure else None
-    if power and size:
-        speed = ATTAINED * power / (2 * size)
+    power = measure() if rough and all(sizes) and measure else None
+    if power:
+        weights = [size for size in sizes if size]
+        speed = ATTAINED * power / 2
 
-    def time(tokens: int | None) -> float | None:
-        return 0.0 if not left else None if tokens is None or not speed else (read + tokens) / speed
+    def time(tokens: int | None, by_large: int | None) -> float | None:
+        if not left:
+            return 0.0
+        if tokens is None or by_large is None or not speed:
+            return None
+        return float((weights[0] * (read + tokens) + weights[-1] * by_large) / speed)
 
     counts = {"requests": left, "prompt_tokens": read, "new_tokens": written, "most_tokens": most}
-    times = {"seconds": time(written), "most_seconds": time(most)}
+    counts |= {"large_tokens": large, "most_large": most_large}
+    times = {"seconds": time(written, large), "most_seconds": time(most, most_large)}
     return {"job": job.name, "model": job.model, **counts, **times, "rough": rough and bool(speed)}
-
-
-def parameters(model: str) -> float | None:
-    """How many parameters a model has by its size or name: `1.5b` is 1.5 thousand million."""
-    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([tbm])(?![a-z0-9])", model.lower())
-    return float(found[1]) * {"t": 1e12, "b": 1e9, "m": 1e6}[found[2]] if found else None
 
 
 def estimate_grid(left: pd.DataFrame) -> Grid:
     """What is left to ask (see `remainders`) as a table, and its sums of what is known."""
     sums: dict[str, Any] = {"job": "all", "model": "", "rough": bool(left["rough"].any())}
-    for column in (*COUNTS, "most_tokens", "seconds", "most_seconds"):
+    for column in (*COUNTS, "most_tokens", "most_large", "seconds", "most_seconds"):
         known = left[column].dropna()
         sums[column] = known.sum() if len(known) == len(left) else None
     columns = (
@@ -152,6 +170,7 @@ def estimate_grid(left: pd.DataFrame) -> Grid:
         Column("Tokens in", "prompt_tokens", "r"),
         Column("Tokens out, expected", "new_tokens", "r", missing=UNKNOWN),
         Column("at most", "most_tokens", "r"),
+        *(LARGE if left["most_large"].any() else ()),
         Column("Time, expected", lambda row: _time(row["seconds"], row["rough"]), "r"),
         Column("at most", lambda row: _time(row["most_seconds"], row["rough"]), "r"),
     )
@@ -160,6 +179,11 @@ def estimate_grid(left: pd.DataFrame) -> Grid:
 
 
 UNKNOWN = "not known yet"
+LARGE = (
+    Column("Large model reads, expected", "large_tokens", "r", missing=UNKNOWN),
+    Column("at most", "most_large", "r"),
+)
+"""Shown where two models share the work in any job."""
 
 
 def _time(seconds: float | None, rough: bool) -> str:
@@ -203,6 +227,11 @@ def print_estimate(
         "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
     )
     print("as long as it may be. Answers that are in the journal are taken off.")
+    if left["most_large"].any():
+        print(
+            "'Large model': where two models share the work, the small one reads tokens in and out, and the large one"
+        )
+        print("at most all of them; how many it does depends on the rule and on what is said.")
     if any(job["name"].startswith("search.") for job in jobs):
         print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
     if left["rough"].any():

@@ -26,7 +26,7 @@ from sqljudge.core.records import (
 )
 from sqljudge.metrics.fitting import across_groups
 from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, bootstrap, mean_between, paired_test, ratio
-from sqljudge.metrics.intrinsic import METRICS, question_rows
+from sqljudge.metrics.intrinsic import METRICS, SPENT, question_rows
 from sqljudge.stages.score import Executable, read_executable, score_forced
 
 Rows = Sequence[Mapping[str, Any]]
@@ -85,7 +85,7 @@ def adaptive_metrics(
     tokens on all others at no loss in PwAcc there (of equal ones the most accurate, then the most patient).
 
     JSON-able: counts, `checkpoints`, `folds` (the policy of each database) and `metrics`: `own`, `full` and `adaptive`,
-    each with `tokens` (new tokens of a candidate that the model was asked about) and `pwacc`; `adaptive` also with
+    each with `SPENT` (of a candidate that the model was asked about) and `pwacc`; `adaptive` also with
     `saved` (share of the full thought's tokens), `difference` (in PwAcc, to `full`) and the medians of what was fitted.
     Intervals are over questions with the policies as fitted. With a single database there is nothing to fit on, and all
     of `adaptive` is None. Raises DataError if a label, verdict or database is missing.
@@ -137,7 +137,7 @@ def _metrics(
     how = {"seed": seed, "resamples": resamples}
     ways = {"own": own, "full": full, "adaptive": mixed}
     found = {
-        way: {name: _interval(name, rows, most, **how) for name in ("tokens", "pwacc")} for way, rows in ways.items()
+        way: {name: _interval(name, rows, most, **how) for name in (*SPENT, "pwacc")} for way, rows in ways.items()
     }
     found["adaptive"] |= {
         "saved": _saved(mixed, full, **how),

@@ -12,9 +12,9 @@ from typing import Any
 from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
 from sqljudge.metrics.calibration import auroc, level_counts, ranking_ends
 from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_test
-from sqljudge.metrics.intrinsic import METRICS, compare, question_rows
+from sqljudge.metrics.intrinsic import METRICS, SPENT, compare, question_rows
 
-COMPARED = tuple(name for name in METRICS if name != "tokens")
+COMPARED = tuple(name for name in METRICS if name not in SPENT)
 """The intrinsic metrics that are compared; AUROC comes beside them."""
 
 

@@ -77,6 +77,14 @@ def _share_of_failures(row: Row) -> tuple[float, float]:
     return (row["failures"] / row["asked"], 1.0) if row["asked"] else (0.0, 0.0)
 
 
+def _mean_of(name: str) -> Callable[[Row], tuple[float, float]]:
+    return lambda row: (row[name], row["asked"])
+
+
+SPENT = ("tokens", "read", "large_tokens")
+"""What is spent on a candidate that the model was asked about: new tokens; those and the prompt's, which the model (of
+two that share the work, the small one) reads; what the large one of two reads."""
+
 METRICS: dict[str, IntrinsicMetric] = {
     "pwacc": IntrinsicMetric(lambda row: (row["pairs_won"], row["pairs"]), ratio, lambda row: row["pairs"] > 0),
     "f1": IntrinsicMetric(
@@ -92,7 +100,7 @@ METRICS: dict[str, IntrinsicMetric] = {
         lambda row: (row["reciprocal_rank"], 1), ratio, lambda row: True, at_random="reciprocal_rank_at_random"
     ),
     "failure_rate": IntrinsicMetric(_share_of_failures, ratio, lambda row: row["asked"] > 0),
-    "tokens": IntrinsicMetric(lambda row: (row["tokens"], row["asked"]), ratio, lambda row: row["asked"] > 0, None),
+    **{name: IntrinsicMetric(_mean_of(name), ratio, lambda row: row["asked"] > 0, None) for name in SPENT},
 }
 """The metrics by name; the formulas are of the paper, section 6."""
 
@@ -100,7 +108,7 @@ METRICS: dict[str, IntrinsicMetric] = {
 def intrinsic_metrics(
     candidates: Sequence[CandidateSet], scores: Sequence[Score], *, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Any]:
-    """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals; and tokens.
+    """PwAcc, macro F1, Hit@1, MRR and failure rate of a labelled pool, as fractions, with 95 % intervals; and `SPENT`.
 
     JSON-able: the counts `questions`, `left_out` (questions of which a request failed; they count nowhere else),
     `candidates`, `pairs` (of one question's candidates with different labels), `no_verdict` (questions whose candidates
@@ -215,6 +223,8 @@ def _question_row(group: CandidateSet, known: Mapping[tuple[int, str], Score]) -
         "failures": failures,
         "no_verdict": int(0 < asked == failures),
         "tokens": sum(score.tokens for _, score in judged),
+        "read": sum(score.prompt_tokens + score.tokens for _, score in judged),
+        "large_tokens": sum(score.large_tokens for _, score in judged),
         "tp": sum(score > CORRECT_THRESHOLD for score in right),
         "fp": sum(score > CORRECT_THRESHOLD for score in wrong),
         "fn": sum(score <= CORRECT_THRESHOLD for score in right),

@@ -49,8 +49,9 @@ def planned_metrics(
 
 
 def tokens(cost: Cost) -> float:
-    """All tokens that a question needs: read and written, of both models."""
-    return cost.generator_read + cost.generator_written + cost.discriminator_read + cost.discriminator_written
+    """All tokens that a question needs: read and written, of both roles, and of both models where two share one."""
+    generator = cost.generator_read + cost.generator_written + cost.generator_large
+    return generator + cost.discriminator_read + cost.discriminator_written + cost.discriminator_large
 
 
 def _right(evaluated: Evaluated) -> dict[int, bool]:
@@ -69,6 +70,7 @@ def _means(costs: Sequence[Cost]) -> dict[str, Any]:
 COUNTED = (
     *("generator_calls", "generator_read", "generator_written"),
     *("discriminator_calls", "discriminator_read", "discriminator_written", "queries"),
+    *("generator_large", "discriminator_large"),
 )
 """What is counted of each question."""
 

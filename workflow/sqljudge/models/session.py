@@ -224,7 +224,7 @@ class Session:
                         progress.add(0, 0)
                     else:
                         failed, new = 0, len(answer.token_ids) if isinstance(answer, Completion) else 0
-                        self._spent(_note({**_parts(answer), SECONDS: seconds}))
+                        self._spent(note_of({**_parts(answer), SECONDS: seconds}))
                         progress.add(answer.prompt_tokens, new)
         return failures
 
@@ -309,7 +309,7 @@ def reader_of(folder: Path) -> JournalReader[Note]:
 
     Of several answers to a request it takes one that ended by itself, which serves every budget, else the longest.
     """
-    return JournalReader(folder, _note, lambda new, old: new[:2] > old[:2])
+    return JournalReader(folder, note_of, lambda new, old: new[:2] > old[:2])
 
 
 def _temporary() -> JournalReader[Note]:
@@ -328,7 +328,8 @@ def _parts(answer: Completion | Choice) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part or name not in ("routed", "large_tokens")}
 
 
-def _note(answer: Mapping[str, Any]) -> Note:
+def note_of(answer: Mapping[str, Any]) -> Note:
+    """What a journalled answer says of itself."""
     ended, new = answer.get("finish_reason") == "stop", len(answer.get("token_ids", ()))
     read, routed = answer.get("prompt_tokens", 0), answer.get("routed", ())
     large = read + routed[-1] if routed else answer.get("large_tokens", 0)

@@ -101,6 +101,7 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     """
     axes, display = _axes(spec, experiment), results.display
     columns = _columns(spec, experiment, levels_of(results.metrics.values()), display)
+    columns = [each for each in columns if not each[1].shared or _is_shared(each[1], results)]
     lines = _lines(spec, experiment, display, results.uses_gold)
     if spec.about:
         lines = [replace(line, about=_about(line, results.about)) for line in lines]
@@ -139,6 +140,14 @@ def build_table(spec: TableSpec, experiment: Experiment, results: Results) -> Ta
     citation = results.published.get("citation", "the paper")
     notes = table_notes(made, axes, list(used.values()), settings, citation, experiment.left_out, display)
     return replace(made, notes=notes, lead=spec.description)
+
+
+def _is_shared(measure: Measure, results: Results) -> bool:
+    """Whether the large of two models read anything for any row."""
+    found: list[Any] = [metric.get("metrics", {}) for metric in results.metrics.values()]
+    for step in measure.path:
+        found = [each.get(step) or {} for each in found]
+    return any(each.get("value") for each in found)
 
 
 def compares_itself(measure: Measure, variant: Variant) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import pandas as pd
 
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.provenance import made_line
+from sqljudge.core.provenance import all_tokens, made_line
 from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl
 from sqljudge.core.variants import NONE, Experiment, Variant, only, parse
 from sqljudge.report.grid import Column, Grid
@@ -28,12 +28,12 @@ Executable = Mapping[tuple[int, str], bool]
 
 
 def cost_alone(judgments: Sequence[Judgment], *, budget: int, executable: Executable | None) -> int:
-    """Tokens, read and written, that asking for these judgments on their own at one budget costs.
+    """Tokens, read and written, that asking for these judgments on their own at one budget costs, of both models.
 
     `executable`: with the executability check, candidates that do not run are not asked about; None: all are.
     """
     return sum(
-        judgment.prompt_tokens + min(len(judgment.token_ids), budget)
+        judgment.prompt_tokens + min(len(judgment.token_ids), budget) + judgment.large_tokens(budget)
         for judgment in judgments
         if executable is None or executable.get((judgment.question_id, judgment.sql), True)
     )
@@ -72,7 +72,8 @@ def job_name(path: str) -> tuple[str, str]:
 LARGE = (Column("Large model read", "large_tokens", "r"), Column("Large model gave", "routed_tokens", "r"))
 SHARED = (
     "Where a small and a large model share the work, the small one reads the tokens in and out; the large one's tokens "
-    "are those that it read, prompts and pending tokens included, and of the tokens out those that it gave."
+    "are those that it read, prompts and pending tokens included, and of the tokens out those that it gave. Tokens/s "
+    "and sums count what each of the two read."
 )
 """Shown where two models share the work in any job."""
 COLUMNS = (
@@ -103,7 +104,7 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
             "stage": stage,
             "job": name,
             "seconds": round(run["seconds"], 1),
-            "tokens_per_second": round(_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
+            "tokens_per_second": round(all_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
             "device": device(run),
             **{key: run.get(key) for key in ("large_tokens", "routed_tokens")},
         }
@@ -123,12 +124,8 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
     return Grid("costs", "What the model jobs cost", data, columns, notes)
 
 
-def _tokens(run: Mapping[str, Any]) -> int:
-    return int(run["prompt_tokens"] + run["new_tokens"])
-
-
 def _savings(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
-    spent = sum(_tokens(run) for stage, _, run in runs if stage == STAGES["judgments_run"])
+    spent = sum(all_tokens(run) for stage, _, run in runs if stage == STAGES["judgments_run"])
     total = sum(unshared.values())
     times = f", {total / spent:.1f} times as many" if spent else ""
     return (
@@ -141,14 +138,15 @@ def costs_summary(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
     """What a run's model jobs cost and what sharing saved, in two sentences of reStructuredText; as `costs_grid`."""
 
     def total(key: str) -> int:
-        return sum(run[key] for _, _, run in runs)
+        return sum(run.get(key, 0) for _, _, run in runs)
 
+    large = f" (and {total('large_tokens'):,} by the large of two models)" if total("large_tokens") else ""
     devices = ", ".join(dict.fromkeys(rst(device(run)) for _, _, run in runs))
     return (
         f"In this run {len(runs)} model jobs on {devices or 'nothing'} asked {total('requests'):,} requests "
         f"({total('distinct'):,} distinct, {total('from_journal'):,} of these from the journal): "
-        f"{total('prompt_tokens'):,} tokens read, {total('new_tokens'):,} written, {total('seconds'):,.0f} seconds. "
-        f"{_savings(runs, unshared)}"
+        f"{total('prompt_tokens'):,} tokens read{large}, {total('new_tokens'):,} written, "
+        f"{total('seconds'):,.0f} seconds. {_savings(runs, unshared)}"
     )
 
 

@@ -19,7 +19,7 @@ class Measure:
 
     `kind`: a key of PATTERNS. `path`: where the measure stands under "metrics" in such a file. `unit`: "%" where the
     file holds shares, "points" where it holds differences of shares, else what its numbers are. `in_csv`: in the CSV
-    file alone.
+    file alone. `shared`: shown where two models share the work in any row.
     """
 
     kind: str
@@ -29,6 +29,7 @@ class Measure:
     decimals: int = 2
     better: Better = "high"
     in_csv: bool = False
+    shared: bool = False
 
     def column(self, heading: str) -> Column:
         """The column that shows it under a heading."""
@@ -99,9 +100,17 @@ SCORE_VALUE = {
 }
 
 
-def _spent_and_right(policy: str) -> tuple[Measure, Measure]:
-    tokens = Measure("adaptive", (policy, "tokens"), "Tokens", "a candidate", 1, "low")
-    return tokens, Measure("adaptive", (policy, "pwacc"), "PwAcc")
+LARGE_READ = "Large model read"
+
+
+def _tokens(kind: str, *path: str) -> tuple[Measure, Measure]:
+    """New tokens, and what the large of two models read."""
+    measure = Measure(kind, (*path, "tokens"), "Tokens", "a candidate", 1, "low")
+    return measure, replace(measure, path=(*path, "large_tokens"), label=LARGE_READ, shared=True)
+
+
+def _spent_and_right(policy: str) -> tuple[Measure, ...]:
+    return *_tokens("adaptive", policy), Measure("adaptive", (policy, "pwacc"), "PwAcc")
 
 
 ADAPTIVE = "Adaptive, forced verdict"
@@ -191,6 +200,7 @@ def _of_model(role: str) -> tuple[Measure, ...]:
         _planner(f"{role}_calls", "Calls"),
         _planner(f"{role}_read", "Read", decimals=0),
         _planner(f"{role}_written", "Written", decimals=0),
+        replace(_planner(f"{role}_large", LARGE_READ, decimals=0), shared=True),
     )
 
 
@@ -262,6 +272,8 @@ NOTES = {
     SPREAD: "Spread: standard deviation of the difference over the seeds of a training, each on all questions.",
     COST: "One training: mean over its seeds, of all stages from the model before training on; memory: the most of "
     "any. Time is of the machine that it ran on.",
+    LARGE_READ: "Large model read: where a small and a large model share the work, tokens that the large one read, "
+    "prompts and pending tokens included; all others are the small one's, whichever gave them.",
     AGAINST: "Against re-ranking the first samples by the same discriminator. Difference: in EX, p value: McNemar's "
     "exact test. Extra tokens: beyond those of re-ranking. Gain: points of EX for every thousand of them (none where a "
     "planner needs no more). Re-ranking itself and the generator alone have nothing to be compared with.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sqljudge.core.provenance import made_line, model_name, tree_name
+from sqljudge.core.provenance import all_tokens, made_line, model_name, tree_name
 from sqljudge.core.records import read_json, write_text
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import rst
@@ -102,7 +102,7 @@ def run_facts(sidecars: Mapping[str, Sidecar], runs: Sequence[Mapping[str, Any]]
 
     `runs`: what each model job recorded of itself, each job once.
     """
-    tokens = sum(run["prompt_tokens"] + run["new_tokens"] for run in runs)
+    tokens = sum(map(all_tokens, runs))
     times = sorted(made["made"] for made in sidecars.values())
     rows = {
         "Models": _listed(map(model_name, runs)),

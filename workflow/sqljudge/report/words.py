@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqljudge.core.variants import RERANK, VOTE, Experiment
 from sqljudge.data.datasets import FORMATS
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import parse_route
 
+PLUS = " + "
+"""Between two models that share the work, and between their sizes."""
 Display = Mapping[str, str]
 """What generators, discriminators and planners are called, by name."""
 
 
 class About(NamedTuple):
-    """What tables say of a discriminator that asks a model: its size ("" if unknown), and whether it reasons."""
+    """What tables say of a discriminator that asks a model: its size ("" if unknown), and whether it reasons.
+
+    Of two models that share the work, `size` names both, the small one's first, `pair` the models, `rule` which gives a
+    token, and `threshold` from where the large one does ("" where a rule has none of its own).
+    """
 
     size: str
     reasons: bool
+    pair: str = ""
+    rule: str = ""
+    threshold: str = ""
 
     @property
     def texts(self) -> tuple[str, str]:
         """As the cells of a row."""
         return self.size or "–", "yes" if self.reasons else "no"
+
+    @property
+    def sizes(self) -> tuple[float | None, ...]:
+        """Parameters of the model, or of the small and the large one; None where they are not known."""
+        return tuple(map(parameters, self.size.split(PLUS)))
+
+
+def about_model(spec: ModelSpec | None, *, reasons: bool) -> About:
+    """What tables say of a discriminator that asks this model. Raises ConfigError as `parse_route` does."""
+    if spec is None or not spec.parts:
+        return About(spec.parameters if spec else "", reasons)
+    route = parse_route(spec)
+    size = PLUS.join(part.parameters or "–" for part in spec.parts)
+    threshold = "" if route.threshold is None else f"{route.threshold:g}"
+    return About(size, reasons, PLUS.join(part.name for part in spec.parts), route.rule, threshold)
+
+
+def parameters(model: str) -> float | None:
+    """How many parameters a model has by its size or name: `1.5b` is 1.5 thousand million."""
+    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([tbm])(?![a-z0-9])", model.lower())
+    return float(found[1]) * {"t": 1e12, "b": 1e9, "m": 1e6}[found[2]] if found else None
 
 
 class Mode(NamedTuple):

@@ -85,12 +85,32 @@ def read_closing(path: str | Path) -> PromptTemplate:
     return template
 
 
-def _verdict(key: tuple[int, str, int], tokens: int, choice: Choice | Failure) -> ForcedVerdict:
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A thought that is cut and closed: the prompt that asks for its verdict, and what it took to write it.
+
+    `tokens`, `prompt_tokens`, `large_tokens`: as in `ForcedVerdict`, the last for the thought alone.
+    """
+
+    asked: Prompt
+    tokens: int
+    prompt_tokens: int
+    large_tokens: int
+
+
+def _cut(thought: Thought, budget: int) -> _Cut:
+    asked, tokens = thought.forced(budget)
+    judgment = thought.judgment
+    return _Cut(asked, tokens, judgment.prompt_tokens, judgment.large_tokens(tokens))
+
+
+def _verdict(key: tuple[int, str, int], cut: _Cut, choice: Choice | Failure) -> ForcedVerdict:
     if isinstance(choice, Failure):
-        return ForcedVerdict(*key, tokens)
+        return ForcedVerdict(*key, cut.tokens)
     true, false = choice.probabilities
     mass = true + false
-    return ForcedVerdict(*key, tokens, true / mass if mass else CORRECT_THRESHOLD, mass)
+    value, large = true / mass if mass else CORRECT_THRESHOLD, max(cut.large_tokens, choice.large_tokens)
+    return ForcedVerdict(*key, cut.tokens, value, mass, cut.prompt_tokens, large)
 
 
 def read_thoughts(
@@ -145,29 +165,33 @@ def force(
     prompts = build_prompts(session, pairs, template=template, framing=framing, extras=extras)
     asked = {key: (question, prompt) for key, (question, _), prompt in zip(keys, pairs, prompts, strict=True)}
 
-    def cuts(key: tuple[int, str], judgment: Judgment) -> list[tuple[Prompt, int]]:
+    def cuts(key: tuple[int, str], judgment: Judgment) -> list[_Cut]:
         if judgment.finish_reason == UNANSWERED:
             return []
         question, prompt = asked[key]
         thought = _thought(session, question, prompt, judgment, closing)
-        return [thought.forced(budget) for budget in budgets]
+        return [_cut(thought, budget) for budget in budgets]
 
-    thoughts: dict[tuple[int, str], list[tuple[Prompt, int]]] = {}
-    given: dict[tuple[int, str], float | None] = {}
+    thoughts: dict[tuple[int, str], list[_Cut]] = {}
+    given: dict[tuple[int, str], dict[str, Any]] = {}
     for key, judgment in keyed(judgments, "judgments"):
         if key in asked:
-            given[key], thoughts[key] = judgment.p_yes, cuts(key, judgment) if responds else []
+            spent = {"prompt_tokens": judgment.prompt_tokens, "large_tokens": judgment.large_tokens(0)}
+            given[key] = {"probability": judgment.p_yes, **spent}
+            thoughts[key] = cuts(key, judgment) if responds else []
     for key in keys:
         if key not in given:
             raise DataError(f"question {key[0]}: no judgment of candidate {key[1]!r}; run the discriminator again")
     if not responds:  # P(Yes) at every budget: there is no thought to cut, and nothing is asked
-        return [ForcedVerdict(*key, budget, 0, given[key]) for key in keys for budget in budgets]
-    choices = iter(session.choose([ChoiceRequest(cut, WORDS, SPELLINGS) for key in keys for cut, _ in thoughts[key]]))
+        return [ForcedVerdict(*key, budget, **given[key]) for key in keys for budget in budgets]
+    choices = iter(
+        session.choose([ChoiceRequest(cut.asked, WORDS, SPELLINGS) for key in keys for cut in thoughts[key]])
+    )
     found = []
     for key in keys:
         cut = thoughts[key]
         for at, budget in enumerate(budgets):
-            found.append(_verdict((*key, budget), cut[at][1], next(choices)) if cut else ForcedVerdict(*key, budget))
+            found.append(_verdict((*key, budget), cut[at], next(choices)) if cut else ForcedVerdict(*key, budget))
     return found
 
 

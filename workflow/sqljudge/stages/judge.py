@@ -39,7 +39,9 @@ def yes_no(
         (question, sql), choice = pairs[i], choices[i]
         if isinstance(choice, Failure):
             return Judgment(question.id, sql, finish_reason=UNANSWERED)
-        return Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=choice.prompt_tokens)
+        routed = (0,) if choice.large_tokens else ()
+        read = choice.prompt_tokens
+        return Judgment(question.id, sql, p_yes=choice.probabilities[0], prompt_tokens=read, routed=routed)
 
     return Lazy(len(pairs), judgment)
 
@@ -69,6 +71,7 @@ def reasoning(
             finish_reason=completion.finish_reason,
             budget=budget,
             prompt_tokens=completion.prompt_tokens,
+            routed=completion.routed,
         )
 
     return Lazy(len(pairs), judgment)

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.parquet import iter_judgments
@@ -212,7 +212,12 @@ def score_judgments(
         if judgment.finish_reason == UNANSWERED:
             return Score(*key, 0.0, verdict=None, failure=False, answered=False)
         reading, tokens = read_verdict(judgment, budget, rules), min(budget, len(judgment.token_ids))
-        return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, tokens=tokens)
+        spent: dict[str, Any] = {
+            "tokens": tokens,
+            "prompt_tokens": judgment.prompt_tokens,
+            "large_tokens": judgment.large_tokens(budget),
+        }
+        return Score(*key, rule(judgment, reading), reading.value, failure=reading.value is None, **spent)
 
     asked = {key for key in wanted if asks(executable, *key)}
     known = {key: score(key, judgment) for key, judgment in keyed(judgments, "judgments") if key in asked}
@@ -235,8 +240,8 @@ def score_forced(
     def score(key: Key, verdict: ForcedVerdict) -> Score:
         if verdict.probability is None:
             return Score(*key, 0.0, verdict=None, failure=False, answered=False)
-        is_correct = verdict.probability > CORRECT_THRESHOLD
-        return Score(*key, verdict.probability, is_correct, failure=False, tokens=verdict.tokens)
+        spent: dict[str, Any] = {name: getattr(verdict, name) for name in ("tokens", "prompt_tokens", "large_tokens")}
+        return Score(*key, verdict.probability, verdict.probability > CORRECT_THRESHOLD, failure=False, **spent)
 
     asked = {key for key in wanted if asks(executable, *key)}
     known = {key: score(key, verdict) for key, verdict in keyed(verdicts, "forced verdicts") if key in asked}

@@ -10,8 +10,11 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from sqljudge.models.engines.cache import GROWTH
-from sqljudge.models.engines.prefill import forward, left_padded
+from sqljudge.models.engines.prefill import forward, left_padded, shared_prefix
 from sqljudge.models.engines.rows import Row
+
+SHARED_PAYS = 256
+"""Tokens that a call must save which reads what several rows begin with."""
 
 
 class Places:
@@ -53,6 +56,12 @@ class LaggingLayer(DynamicLayer):  # type: ignore[misc]
         rows = slice(len(places.slots)) if places.whole else places.slots
         return self.keys[rows, :, : places.width], self.values[rows, :, : places.width]
 
+    def copy(self, one: int, other: int, positions: int) -> None:
+        """Give another slot the first positions of one."""
+        self.keys, self.values = (_roomy(each, other + 1, positions) for each in (self.keys, self.values))
+        for held in (self.keys, self.values):
+            held[other, :, :positions] = held[one, :, :positions]
+
 
 def _roomy(held: torch.Tensor, slots: int, width: int) -> torch.Tensor:
     """The same keys or values with room for so many slots and positions, and some to spare if it must grow."""
@@ -70,6 +79,8 @@ class LaggingModel:
     """A model and, of each row that it was ever asked about, how many tokens of prompt and answer it has read.
 
     It reads the rest (pending tokens) when it is asked again: rows that lag by different numbers are read in one call.
+    What a new row begins with is copied where another row holds it. Where several new rows begin alike and none holds
+    it, one more call reads it, if that saves many tokens.
     """
 
     def __init__(self, model: Any, pad_id: int) -> None:
@@ -79,21 +90,23 @@ class LaggingModel:
         self.cache.layers = [LaggingLayer() for _ in self.cache.layers]
         self._slots: dict[int, int] = {}
         self._read: dict[int, int] = {}
+        self._rows: dict[int, Row] = {}
 
     def next_logits(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Logits of each row's next token, float32 [rows, vocabulary], in one call of the model."""
-        for row in rows:
-            if row.position not in self._slots:
-                taken = set(self._slots.values())
-                self._slots[row.position] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-                self._read[row.position] = 0
+        """Logits of each row's next token, float32 [rows, vocabulary]."""
+        self._admit([row for row in rows if row.position not in self._slots])
         order = sorted(range(len(rows)), key=lambda i: self._slots[rows[i].position])
-        sorted_rows = [rows[i] for i in order]
-        pending = [_text(row, self._read[row.position]) for row in sorted_rows]
+        logits = self._read_on([(rows[i], len(_text(rows[i], 0))) for i in order])
+        return logits[torch.tensor(order, device=self.device).argsort()]
+
+    def _read_on(self, wanted: Sequence[tuple[Row, int]]) -> torch.Tensor:
+        """Read each row, in the order of their slots, up to so many of its tokens, in one call; logits of the next."""
+        rows = [row for row, _ in wanted]
+        pending = [_text(row, self._read[row.position])[: end - self._read[row.position]] for row, end in wanted]
         ids, mask = left_padded(pending, self.pad_id, self.device)
-        before = torch.tensor([self._read[row.position] for row in sorted_rows], device=self.device)
+        before = torch.tensor([self._read[row.position] for row in rows], device=self.device)
         positions = (before[:, None] + mask.cumsum(1) - 1).masked_fill(mask == 0, -1)
-        places = Places(torch.tensor([self._slots[row.position] for row in sorted_rows], device=self.device), positions)
+        places = Places(torch.tensor([self._slots[row.position] for row in rows], device=self.device), positions)
         for layer in self.cache.layers:
             layer.places = places
         shown = positions.clamp(min=0)
@@ -103,16 +116,45 @@ class LaggingModel:
         logits = forward(
             self.model, self.cache, 1, input_ids=ids, attention_mask=attention[:, None], position_ids=shown
         )[:, -1]
-        for row, tokens in zip(sorted_rows, pending, strict=True):
-            self._read[row.position] += len(tokens)
-        back = torch.tensor(order, device=self.device).argsort()
-        return logits[back]
+        for row, end in wanted:
+            self._read[row.position] = end
+        return logits
+
+    def _admit(self, new: Sequence[Row]) -> None:
+        """Give new rows slots, and there what they begin with, if it was read for another."""
+        if not new:
+            return
+        texts = sorted(_text(row, 0) for row in new)
+        alike = min(shared_prefix(texts[0], texts[-1]), len(texts[0]) - 1)
+        first, known = new[0], self._enter(new[0])
+        if (len(new) - 1) * (alike - known) >= SHARED_PAYS:
+            self._read_on([(first, alike)])
+        for row in new[1:]:
+            self._enter(row)
+
+    def _enter(self, row: Row) -> int:
+        """Give a row a slot, and there what it and another begin with; how many tokens that is."""
+        text = _text(row, 0)
+        shared = {
+            other: min(shared_prefix(text, _text(self._rows[other], 0)), read, len(text) - 1)
+            for other, read in self._read.items()
+        }
+        other = max(shared, key=lambda one: shared[one], default=None)
+        taken = set(self._slots.values())
+        slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        self._slots[row.position], self._rows[row.position] = slot, row
+        self._read[row.position] = shared[other] if other is not None else 0
+        if other is not None and shared[other]:
+            for layer in self.cache.layers:
+                layer.copy(self._slots[other], slot, shared[other])
+        return self._read[row.position]
 
     def forget(self, rows: Sequence[Row]) -> None:
         """Free what rows hold that have left."""
         for row in rows:
             self._slots.pop(row.position, None)
             self._read.pop(row.position, None)
+            self._rows.pop(row.position, None)
 
 
 def _text(row: Row, start: int) -> list[int]:

@@ -10,8 +10,8 @@ from sqljudge.core.records import CandidateSet, Cost, Judgment, Score, read_json
 from sqljudge.models.engines.base import Completion
 from sqljudge.stages.score import SCORINGS
 
-Spent = tuple[float, float, float]
-"""Calls, tokens read, tokens written."""
+Spent = tuple[float, float, float, float]
+"""Calls, tokens read, tokens written, and of two models that share the work, tokens that the large one read."""
 
 
 class Ledger:
@@ -19,7 +19,7 @@ class Ledger:
 
     def __init__(self, question_ids: Iterable[int]) -> None:
         self._spent: dict[int, dict[str, list[float]]] = {
-            question_id: {"generator": [0, 0, 0], "discriminator": [0, 0, 0]} for question_id in question_ids
+            question_id: {"generator": [0, 0, 0, 0], "discriminator": [0, 0, 0, 0]} for question_id in question_ids
         }
 
     def add(self, question_id: int, role: str, spent: Spent) -> None:
@@ -31,15 +31,18 @@ class Ledger:
         """The cost of each question, in the order of what was tried for it."""
         costs = []
         for each in tried:
-            (asked, read, written), judged = self._spent[each.question_id].values()
-            queries = len(each.candidates)
-            costs.append(Cost(each.question_id, asked, read, written, judged[0], judged[1], judged[2], queries))
+            spent = {
+                f"{role}_{name}": amount
+                for role, booked in self._spent[each.question_id].items()
+                for name, amount in zip(("calls", "read", "written", "large"), booked, strict=True)
+            }
+            costs.append(Cost(each.question_id, queries=len(each.candidates), **spent))
         return costs
 
 
 def of_completion(completion: Completion) -> Spent:
     """What one completion costs."""
-    return 1, completion.prompt_tokens, len(completion.token_ids)
+    return 1, completion.prompt_tokens, len(completion.token_ids), completion.large_tokens
 
 
 def of_judging(judgment: Judgment, score: Score, scoring: str) -> Spent:
@@ -49,9 +52,13 @@ def of_judging(judgment: Judgment, score: Score, scoring: str) -> Spent:
     before the first token nothing else is asked. A yes/no discriminator's is its own.
     """
     if scoring in SCORINGS or judgment.p_yes is not None:
-        return 1, judgment.prompt_tokens, score.tokens
-    forced = (1, judgment.prompt_tokens + score.tokens, 0)
-    return (1 + forced[0], judgment.prompt_tokens + forced[1], score.tokens) if score.tokens else forced
+        return 1, judgment.prompt_tokens, score.tokens, score.large_tokens
+    thought = judgment.large_tokens(score.tokens)
+    anew = score.large_tokens if score.large_tokens > thought else 0  # else the small model gave the verdict
+    forced = (1, judgment.prompt_tokens + score.tokens, 0, anew)
+    if not score.tokens:
+        return forced
+    return 1 + forced[0], judgment.prompt_tokens + forced[1], score.tokens, thought + anew
 
 
 def of_choosing(
@@ -72,9 +79,10 @@ def of_choosing(
         score = known.pop((judgment.question_id, judgment.sql), None)
         if score is not None and score.asked:
             ledger.add(score.question_id, "discriminator", of_judging(judgment, score, scoring))
-    asked, read, written = (run[key] / len(candidates) for key in ("requests", "prompt_tokens", "new_tokens"))
+    keys = ("requests", "prompt_tokens", "new_tokens", "large_tokens")
+    asked, read, written, large = (run.get(key, 0) / len(candidates) for key in keys)
     for group in candidates:
-        ledger.add(group.question_id, "generator", (asked, read, written))
+        ledger.add(group.question_id, "generator", (asked, read, written, large))
     return ledger.costs(candidates)
 
 
