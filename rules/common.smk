@@ -1,9 +1,13 @@
 # What several files of rules share: the checked configuration, names of files, constraints.
 import dataclasses
 import functools
+import io
 import os
 import re
 import sys
+from contextlib import redirect_stderr
+
+from snakemake.cli import parse_args
 
 from sqljudge.core.errors import SqljudgeError
 from sqljudge.core.provenance import code_digest
@@ -25,7 +29,7 @@ from sqljudge.core.variants import (
 from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.checks import check_models, check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
-from sqljudge.experiments.folder import configuration
+from sqljudge.experiments.folder import configuration, model_rows
 from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of
 from sqljudge.experiments.trained import trainings_of, with_seeds
 from sqljudge.models.device import RUN
@@ -40,7 +44,8 @@ try:
 except SqljudgeError as error:
     sys.exit(f"Error: {error}")
 
-config = CONFIG.model_dump(by_alias=True)  # with its defaults, for `lookup` and the report's captions
+# With its defaults, for `lookup` and the report's captions; with the models table, wherever its weights lie.
+config = {**CONFIG.model_dump(by_alias=True), "models": model_rows(read_models(resolve(CONFIG.models_table)))}
 os.environ[RUN] = str(os.getpid())  # what outlives a job ends with this process
 CONFIGURATION = configuration(config, workflow.overwrite_configfiles, workflow.config_settings.config)
 SEED = CONFIG.seed
@@ -68,6 +73,17 @@ LABELS = {
         for name, entry in {**CONFIG.generators, **CONFIG.discriminators}.items()
     },
 }
+
+
+def command_line():
+    """The options of this call, those of its profiles included; None within a job, or called from Python."""
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py") or workflow.exec_mode.name != "DEFAULT":
+        return None
+    with redirect_stderr(io.StringIO()):  # Snakemake has said already which profiles it uses
+        return parse_args(sys.argv[1:])[1]
+
+
+OPTIONS = command_line()
 
 
 @functools.cache

@@ -1,5 +1,5 @@
 # What people look at: tables, figures, claims, costs, provenance, the explorer. Each table and figure is a target.
-from sqljudge.experiments.folder import check_shown, of_table, shows_only
+from sqljudge.experiments.folder import check_shown, of_table
 from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
@@ -212,9 +212,9 @@ RESULTS = {
 }
 SIDECARS = {f"results/{name}.provenance.json": recorded for name, recorded in RESULTS.items()}
 
-if shows_only(sys.argv):
+if OPTIONS and (OPTIONS.report or OPTIONS.reporter) and not OPTIONS.report_after_run:
     try:
-        check_shown(SIDECARS, sys.argv, CONFIGURATION)
+        check_shown(SIDECARS, OPTIONS.targets, CONFIGURATION)
     except SqljudgeError as error:
         sys.exit(f"Error: {error}")
 

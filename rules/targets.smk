@@ -1,16 +1,13 @@
 # What is asked for and cannot be made: Snakemake says so, and this names the nearest target that can.
-from snakemake.cli import get_argument_parser
-
 from sqljudge.experiments.parts import nearest
 
 
 def asked_for():
     """The targets that a person names on the command line; none within a job, as a module, or called from Python."""
     own = {ROOT / "Snakefile", ROOT / "workflow/Snakefile"}
-    by_hand = Path(sys.argv[0]).name in ("snakemake", "__main__.py") and workflow.exec_mode.name == "DEFAULT"
-    if not by_hand or Path(workflow.main_snakefile).resolve() not in own:
+    if OPTIONS is None or Path(workflow.main_snakefile).resolve() not in own:
         return []
-    return get_argument_parser().parse_args(sys.argv[1:]).targets
+    return OPTIONS.targets
 
 
 FIXED = [each for each in workflow.rules if not each.has_wildcards()]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import Project, Run
-from sqljudge.experiments.folder import shows_only
+from harness import Project, Run, scripted
+from sqljudge.core.records import write_json
 from test_recorded import project
 
 
@@ -68,8 +68,33 @@ def test_results_are_shown_and_counted_by_the_configuration_that_made_them(tmp_p
     assert "Dataset mini_spider" in (made.folder / page[0]).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("option", ["--report", "--report=x.html", "--reporter"])
-def test_commands_that_show(option: str) -> None:
-    assert shows_only(["snakemake", option, "x.html"])
-    assert not shows_only(["snakemake", "table1", "--reported"])
-    assert not shows_only(["snakemake", option, "--report-after-run"])
+PROFILES = {
+    "an option": ("", ["--report", "shown.html"], {}),
+    "another way to report": ("", ["--reporter", "html"], {}),
+    "the environment": ("report: shown.html", [], {"SNAKEMAKE_PROFILE": "shows"}),
+    "a profile": ("report: shown.html", ["--profile", "shows"], {}),
+    "a workflow profile": ("reporter: html", ["--workflow-profile", "shows"], {}),
+    "one of two profiles": ("report: shown.html", ["--profile", "quiet", "--profile", "shows"], {}),
+}
+
+
+@pytest.mark.parametrize("how", [*PROFILES, "none"])
+def test_a_report_is_refused_however_it_is_asked_for(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder whose Table 1 is another configuration's; a run that shows nothing is not refused."""
+    made = scripted(tmp_path / "run")
+    sidecar = made.folder / "results/tables/table1.provenance.json"
+    write_json(sidecar, {"configuration": {"digest": "another", "options": "--configfile first.yaml"}})
+    text, arguments, environment = PROFILES.get(how, ("printshellcmds: true", ["--profile", "shows", "-n"], {}))
+    for name, lines in (("shows", text), ("quiet", "printshellcmds: true")):
+        (made.folder / name).mkdir()
+        (made.folder / name / "config.yaml").write_text(f"{lines}\n", encoding="utf-8")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    run = call(made, "table1", *arguments, "--configfile", "config.yaml")
+    lines = [line for line in run.output.splitlines() if line.startswith("Error: ")]
+    if how == "none":
+        assert (run.code, lines) == (0, []), run.output
+    else:
+        assert run.code != 0 and len(lines) == 1, run.output
+        assert "results/ has table1 of --configfile first.yaml" in lines[0]
+    assert not (made.folder / "shown.html").exists()

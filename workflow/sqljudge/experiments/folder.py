@@ -15,6 +15,8 @@ from sqljudge.core.errors import ConfigError
 from sqljudge.core.provenance import text_digest
 from sqljudge.core.records import read_json, write_json
 from sqljudge.core.variants import Experiment
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import TRAINED
 from sqljudge.report.cells import cells
 from sqljudge.report.specs import SPECS
 
@@ -26,19 +28,51 @@ SHARED = ("seed", "dataset", "pool", "resamples", "verdicts", "execution", "demo
 """Keys that every table depends on."""
 OF_KINDS = {"calibration": "calibration", "adaptive": "forced", "reasoning": "embedder"}
 """Keys that a table depends on if it has this kind of metric."""
-REPORTS = ("--report", "--reporter")
-"""Options of Snakemake that show results without making them."""
 
 Configuration = Mapping[str, str]
 """`digest`: of all settings that matter; `options`: those of Snakemake that name it, "" for the default."""
 
 
+def model_rows(models: Mapping[str, ModelSpec]) -> dict[str, dict[str, Any]]:
+    """The rows of the models table, by name, as far as they say what a model is, not where it runs."""
+    rows = {name: dataclasses.asdict(spec) for name, spec in models.items()}
+    return {
+        name: {**row, "parts": [part["name"] for part in row["parts"]], "placement": ""} for name, row in rows.items()
+    }
+
+
+def _models(settings: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
+    """The rows of some models and of those that they are made of; of one that is trained, its training, too."""
+    left = [name for name in names if name]
+    found: dict[str, Any] = {}
+    while left:
+        name = left.pop()
+        row = settings["models"].get(name)
+        if row is None or name in found:
+            continue
+        found[name] = row
+        left += row["parts"]
+        if row["source"].startswith(TRAINED):
+            training = settings["trainings"][row["source"].removeprefix(TRAINED)]
+            found[row["source"]] = [training, settings["training_data"].get(training["data"])]
+            left.append(training["model"])
+    return found
+
+
+def _asked(*entries: Mapping[str, Mapping[str, Any]]) -> list[str | None]:
+    return [entry.get("model") for some in entries for entry in some.values()]
+
+
 def configuration(settings: Mapping[str, Any], files: Iterable[Path], overrides: Mapping[str, Any]) -> Configuration:
     """What a folder records of the configuration that is run in it.
 
-    `settings`: checked, with its defaults. `files`: given as `--configfile`; `overrides`: given as `--config`.
+    `settings`: checked, with its defaults, and as `models` the rows of the models table. `files`: given as
+    `--configfile`; `overrides`: given as `--config`.
     """
     known = {key: value for key, value in settings.items() if key not in WHERE}
+    known["models"] = _models(
+        settings, (*_asked(settings["generators"], settings["discriminators"]), known["embedder"])
+    )
     parts = []
     if names := [shlex.quote(_name(Path(file))) for file in files]:
         parts += ["--configfile", *names]
@@ -62,6 +96,7 @@ def of_table(whole: Configuration, settings: Mapping[str, Any], name: str, exper
         known[role] = {each: settings[role][each] for each in sorted(set(names)) if each in settings[role]}
     kinds = {kind for kind, _ in cells(SPECS[name], experiment)}
     known |= {key: settings[key] for kind, key in OF_KINDS.items() if kind in kinds}
+    known["models"] = _models(settings, (*_asked(known["generators"], known["discriminators"]), known.get("embedder")))
     return {**whole, "digest": _digest({"experiment": dataclasses.asdict(experiment), **known})}
 
 
@@ -84,23 +119,15 @@ def named(made: Configuration | None) -> str:
     return made["options"] or "the default configuration (no --configfile)"
 
 
-def shows_only(arguments: Sequence[str]) -> bool:
-    """Whether a command line of Snakemake shows results and makes none."""
-    options = {argument.partition("=")[0] for argument in arguments}
-    return not options.isdisjoint(REPORTS) and "--report-after-run" not in options
-
-
-def check_shown(results: Mapping[str, Configuration], arguments: Sequence[str], own: Configuration) -> None:
+def check_shown(results: Mapping[str, Configuration], asked: Sequence[str], own: Configuration) -> None:
     """Refuse to show results that were made under another configuration than `own`.
 
     `results`: by the path of its sidecar, what each would record now; those that are not there are left out.
-    `arguments`: the command line; names of results on it, or of their files, are all that is shown. Raises ConfigError,
-    which names the options to show them by.
+    `asked`: the targets; if names of results or of their files are among them, these are all that is shown. Raises
+    ConfigError, which names the options to show them by.
     """
     found = {Path(path).name.partition(".")[0]: Path(path) for path in results}
-    values = {place + 1 for place, word in enumerate(arguments) if word in REPORTS}
-    words = [word for place, word in enumerate(arguments) if place not in values]
-    targets = {Path(word).name.partition(".")[0] if word.startswith("results/") else word for word in words}
+    targets = {Path(word).name.partition(".")[0] if word.startswith("results/") else word for word in asked}
     shown = targets & found.keys() or found.keys()
     others: dict[str, list[str]] = {}
     for name in sorted(shown):
