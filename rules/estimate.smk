@@ -28,7 +28,10 @@ rule estimate:
         CPU_ENV
     params:
         journal=REQUESTS["journal"],
-        jobs=lambda wildcards: (check(tuple(TABLES)), model_jobs(NEEDS, CONFIG))[1],
+        jobs=lambda wildcards: (check(tuple(TABLES)), [router_job(name, CONFIG) for name in needed_routers()])[1]
+        + model_jobs(NEEDS, CONFIG),
+        trainings=lambda wildcards: [training_row(name) for name in needed_trainings()],
+        store=STORE,
         questions=path("questions", Variant(DATASET)),
         sizes={name: about_model(model, reasons=False).size for name, model in MODELS.items()},
         gpu=dict(workflow.global_resources.unwrapped_items()).get("gpu") != 0,

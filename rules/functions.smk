@@ -317,6 +317,49 @@ def seeds_files(kind, role, before=False):
     return found
 
 
+def seed_of(training):
+    """The seed of a training."""
+    return SEED if training.seed is None else training.seed
+
+
+def prompts_of_training(training):
+    """A training's templates: of its prompts, and what closes a thought where it forces verdicts; at most one each."""
+    closes = training.closes or method_of(training.method).forced
+    files = {
+        "prompt": [training.prompt] if training.prompt else [],
+        "closing": [CONFIG.forced.prompt] if closes else [],
+    }
+    return {role: [str(resolve(file)) for file in some] for role, some in files.items()}
+
+
+def code_of_training(training):
+    """The digest of the code of a training's method."""
+    return own_digest(*TRAINED_BY[method_of(training.method).trainer])
+
+
+def needed_models():
+    """The rows of all models that the tables ask."""
+    check(tuple(TABLES))
+    return [MODELS[name] for name in dict.fromkeys(job["model"] for job in model_jobs(NEEDS, CONFIG))]
+
+
+def needed_routers():
+    """The routers behind these."""
+    return list(dict.fromkeys(name for model in needed_models() for name in routers_of(model, CONFIG)))
+
+
+def needed_trainings():
+    """The trainings behind these."""
+    return list(dict.fromkeys(name for model in needed_models() for name in trainings_of(model, CONFIG, MODELS)))
+
+
+def training_row(name):
+    """A training as an estimate takes it."""
+    training = CONFIG.trainings[name]
+    prompts = [file for some in prompts_of_training(training).values() for file in some]
+    return training_job(name, training, seed=seed_of(training), prompts=prompts, code=code_of_training(training))
+
+
 def data_of(wildcards):
     """The configuration of a training's data."""
     return CONFIG.training_data[wildcards.get("data") or training_of(wildcards).data]

@@ -182,6 +182,8 @@ rule costs:
     """Requests, tokens, seconds and memory of every model job, and what sharing saved."""
     input:
         runs=needed(TABLES, NEEDS.runs()),
+        trainings=lambda wildcards: [f"results/training/{name}/run.json" for name in needed_trainings()],
+        routers=lambda wildcards: [f"results/routers/{name}.run.json" for name in needed_routers()],
         judgments=[path("judgments", job) for job in sorted(NEEDS.budgets())],
         executions=sorted({path("executions", job) for job in NEEDS.budgets()}),
     output:

@@ -1,6 +1,9 @@
 # Models that are trained: their data, the training, and the weights as a folder that any engine loads.
 
 
+STORE = "results/training/store"
+
+
 rule prepare_training:
     """Make the items that models are trained on; refuse what is evaluated."""
     input:
@@ -28,12 +31,8 @@ rule train:
         data=lambda wildcards: f"results/training/data/{training_of(wildcards).data}.jsonl",
         note=lambda wildcards: f"results/training/data/{training_of(wildcards).data}.jsonl.note.json",
         weights=lambda wildcards: folder_of(training_of(wildcards).model),
-        prompt=lambda wildcards: [str(resolve(file)) for file in [training_of(wildcards).prompt] if file],
-        closing=lambda wildcards: [
-            str(resolve(CONFIG.forced.prompt))
-            for training in [training_of(wildcards)]
-            if training.closes or method_of(training.method).forced
-        ],
+        prompt=lambda wildcards: prompts_of_training(training_of(wildcards))["prompt"],
+        closing=lambda wildcards: prompts_of_training(training_of(wildcards))["closing"],
         databases=lambda wildcards: [
             str(resolve(folder)) for folder in [getattr(data_of(wildcards), "databases", "")] if folder
         ],
@@ -59,15 +58,15 @@ rule train:
         method=lambda wildcards: training_of(wildcards).method,
         settings=lambda wildcards: training_of(wildcards).settings,
         steps=lambda wildcards: training_of(wildcards).steps,
-        seed=lambda wildcards: SEED if training_of(wildcards).seed is None else training_of(wildcards).seed,
+        seed=lambda wildcards: seed_of(training_of(wildcards)),
         framing=lambda wildcards: {
             "prompt_format": training_of(wildcards).prompt_format,
             "special_tokens": training_of(wildcards).special_tokens,
         },
         extraction=lambda wildcards: training_of(wildcards).extraction,
-        store="results/training/store",
+        store=STORE,
         checkpoints="results/training/checkpoints",
-        method_code=lambda wildcards: own_digest(*TRAINED_BY[method_of(training_of(wildcards).method).trainer]),
+        method_code=lambda wildcards: code_of_training(training_of(wildcards)),
     script:
         "../scripts/train.py"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from sqljudge.core.records import Candidate, CandidateSet, write_jsonl
+from sqljudge.core.provenance import file_digest, text_digest
+from sqljudge.core.records import Candidate, CandidateSet, write_json, write_jsonl
 from sqljudge.experiments import estimate
 from sqljudge.experiments.estimate import (
     Job,
@@ -22,6 +23,8 @@ from sqljudge.experiments.estimate import (
     remainders,
 )
 from sqljudge.experiments.folder import mark_folder
+from sqljudge.experiments.parts import Training
+from sqljudge.experiments.training_estimate import asked_of, read_records, training_job, training_remainder
 from sqljudge.models.journal import JournalWriter
 
 
@@ -296,3 +299,108 @@ def test_the_time_of_two_models_is_reckoned_from_both_sizes(shared: pd.DataFrame
     left = remainders([Job("generate.g.sample", "new", 2, 50, size=size)], shared, lambda: 1e12)
     assert left["most_seconds"][0] == (None if seconds is None else pytest.approx(seconds))
     assert left["rough"][0] == (seconds is not None)
+
+
+# --- trainings --------------------------------------------------------------------------------------------------------
+
+
+def trained(tmp_path: Path, method: str = "hapo", **given: Any) -> dict[str, Any]:
+    """A training as an estimate takes it, its data and prompt as files."""
+    (tmp_path / "prompt.txt").write_text("${question}")
+    training = Training(model="m-1b", method=method, data="pairs", **{"steps": 10, **given})
+    job = training_job("one", training, seed=7, prompts=[str(tmp_path / "prompt.txt")], code="c")
+    return {**job, "data": str(tmp_path / "items.jsonl")}
+
+
+def finish(store: Path, job: dict[str, Any], tokens: dict[str, int], seconds: float) -> None:
+    """The record of a finished training, as `training.run` writes it."""
+    known = {key: job[key] for key in ("model", "method", "settings", "steps", "seed")}
+    digests = {key: job[key] for key in ("framing", "extraction", "code")}
+    digests |= {"prompts": [text_digest("${question}")], "data": file_digest(job["data"])}
+    place = store / f"{job['method']}{job['steps']}" / "run.json"
+    place.parent.mkdir(parents=True)
+    write_json(place, {**known, "digests": digests, "tokens": tokens, "seconds": seconds})
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "steps", "expected"),
+    [
+        ("hapo", {"prompts": 2, "generations": 4, "budget": 64}, 10, (80, 80, 64)),
+        ("laser", {"prompts": 2, "generations": 4, "budget": 64, "updates": 2}, 10, (40, 40, 64)),
+        ("adapt_think", {"prompts": 1, "generations": 4, "budget": 64, "skip_budget": 16}, 5, (20, 20, 40)),
+        ("sft", {"batch": 8}, 10, (80, 0, 0)),
+        ("redi", {"batch": 8}, 10, (160, 0, 0)),
+        ("probe", {}, 10, (0, 0, 0)),
+    ],
+)
+def test_a_training_goes_through_steps_times_completions(
+    tmp_path: Path, method: str, settings: dict[str, Any], steps: int, expected: tuple[int, int, float]
+) -> None:
+    job = trained(tmp_path, method, settings=settings, steps=steps)
+    assert asked_of(method, job["settings"], steps) == expected
+
+
+def test_what_a_training_takes_follows_finished_ones_of_the_same_model(tmp_path: Path) -> None:
+    settings = {"prompts": 1, "generations": 4, "budget": 64}
+    job = trained(tmp_path, settings=settings, steps=10)
+    cold = training_remainder(job, [], 1e9, lambda: 8e12, 0.5)
+    assert (cold["requests"], cold["new_tokens"], cold["most_tokens"]) == (40, None, 40 * 64)
+    assert cold["most_seconds"] == pytest.approx((40 * 250 + (1 + 3) * 40 * 64) / 2000)
+    assert cold["rough"]
+    Path(job["data"]).write_text("{}")
+    finish(tmp_path / "store", {**job, "steps": 5}, {"prompted": 200, "generated": 600, "trained": 600}, 26.0)
+    records = read_records(str(tmp_path / "store"))
+    warm = training_remainder(job, records, 1e9, lambda: None, 0.5)
+    assert (warm["new_tokens"], warm["prompt_tokens"], warm["rough"]) == (1200, 400 + 1200, False)
+    assert warm["seconds"] == pytest.approx(52.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [({}, 0), ({"seed": 8}, 40), ({"code": "d"}, 40), ({"steps": 20}, 80), ({"extraction": "x"}, 40)],
+)
+def test_a_finished_training_is_not_counted_and_a_changed_one_is(
+    tmp_path: Path, change: dict[str, Any], left: int
+) -> None:
+    job = trained(tmp_path, settings={"prompts": 1, "generations": 4, "budget": 64})
+    Path(job["data"]).write_text("{}")
+    finish(tmp_path / "store", job, {"prompted": 400, "generated": 600, "trained": 600}, 26.0)
+    records = read_records(str(tmp_path / "store"))
+    assert training_remainder({**job, **change}, records, None, lambda: None, 0.5)["requests"] == left
+    if not change:
+        Path(job["data"]).write_text("{}{}")
+        assert training_remainder(job, records, None, lambda: None, 0.5)["requests"] == 40
+        (tmp_path / "prompt.txt").write_text("other")
+        Path(job["data"]).unlink()
+        assert training_remainder(job, records, None, lambda: None, 0.5)["requests"] == 40
+
+
+def test_the_estimate_shows_trainings_and_routers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "operations", lambda gpu: 1e12)
+    route = {"name": "route.r", "model": "m-1b", "result": "gone", "candidates": "", "new_tokens": 11, "times": 1}
+    route |= {"requests": 300, "samples": 0, "extra_tokens": 0}
+    job = trained(tmp_path, settings={"prompts": 1, "generations": 4, "budget": 64})
+    print_estimate(
+        [route],
+        "",
+        "q.jsonl",
+        expected=5,
+        sizes={},
+        gpu=False,
+        operations_per_second=None,
+        configuration={"label": "l", "digest": "d"},
+        trainings=[job],
+        store=str(tmp_path / "store"),
+    )
+    said = capsys.readouterr().out
+    rows = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:]]
+        for line in said.splitlines()
+        if line.startswith("|")
+    }
+    assert rows["train.one"][:5] == ["m-1b", "40", "12,560", "not known yet", "2,560"]
+    assert rows["route.r"][:2] == ["m-1b", "300"]
+    assert "Finished trainings are not counted" in said
+    assert "'route.'" in said

@@ -10,7 +10,15 @@ from sqljudge.core.parquet import write_judgments
 from sqljudge.core.provenance import made_line, sidecar
 from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
 from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
-from sqljudge.report.costs import cost_alone, cost_unshared, costs_grid, costs_summary, job_name, write_costs
+from sqljudge.report.costs import (
+    cost_alone,
+    cost_unshared,
+    costs_grid,
+    costs_summary,
+    job_name,
+    training_run,
+    write_costs,
+)
 from sqljudge.report.text import FORMATS
 
 JOB = Variant("pool", "thinker", "no_schema")
@@ -183,3 +191,32 @@ def test_the_page_is_made_from_the_files_of_a_run(tmp_path: Path, monkeypatch: p
     made = read_json("costs.provenance.json")
     assert (made["settings"], made["seed"], made["code"], made["tokens"]) == (experiments, 42, "c0de", 163)
     assert set(made["inputs"]) == {runs, judgments, executions}
+
+
+TRAINING = {
+    "training": "hapo-seed1",
+    "tokens": {"prompted": 100, "generated": 500, "trained": 400},
+    "seconds": 4.0,
+    "peak_memory_mib": 900.5,
+    "device": "cpu",
+}
+
+
+def test_a_training_has_a_row_with_what_it_was_trained_on() -> None:
+    grid = costs_grid([training_run(TRAINING), ("judge", "thinker / pool", RUN)], {})
+    headers = [column.header for column in grid.columns]
+    assert "Tokens trained on" in headers
+    one, other = (dict(zip(headers, row, strict=True)) for row in grid.rows)
+    assert (one["Stage"], one["Job"], one["Tokens in"], one["Tokens out"], one["Tokens trained on"]) == (
+        "train",
+        "hapo-seed1",
+        "100",
+        "500",
+        "400",
+    )
+    assert (one["Requests"], one["Tokens/s"], one["Peak memory (MiB)"]) == ("none", "250.0", "900.5")
+    assert other["Tokens trained on"] == "none"
+    said = costs_summary([training_run(TRAINING), ("judge", "thinker / pool", RUN)], {})
+    assert "In this run 1 model jobs on cpu asked 9 requests" in said
+    assert "1 training drew 500 tokens, trained on 400, and took 4 seconds." in said
+    assert "Tokens trained on" not in [column.header for column in costs_grid([("judge", "t", RUN)], {}).columns]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from sqljudge.core.errors import DataError
+from sqljudge.core.errors import DataError, ModelError
 from sqljudge.models.engines.base import ModelSpec, Prompt
 from sqljudge.stages.prompts import Framing, PromptTemplate
 from sqljudge.training import losses
@@ -91,11 +93,18 @@ class Stopped(BaseException):
     """What stands for a kill."""
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["killed", "asked to end"])
 @pytest.mark.parametrize(
     ("method", "items", "rank"), [("verdict", CANDIDATES, 0), ("redi", TRACES, 0), ("sft", TRACES, 4)]
 )
 def test_a_run_that_is_killed_ends_as_one_that_is_not(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, items: list[Item], rank: int
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    items: list[Item],
+    rank: int,
+    asked: bool,
 ) -> None:
     if rank:
         pytest.importorskip("peft", reason="peft is not installed (requirements-train.txt)")
@@ -106,12 +115,14 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
     def killed(*given: Any) -> Any:
         calls.append(1)
         if len(calls) > 20 if method == "verdict" else len(calls) > 10:
-            raise Stopped
+            if not asked:
+                raise Stopped
+            os.kill(os.getpid(), signal.SIGTERM)
         return real(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(losses, real.__name__, killed)
-        with pytest.raises(Stopped):
+        with pytest.raises(ModelError if asked else Stopped, match="goes on from there" if asked else ""):
             run(tiny_folder, tmp_path / "killed", method, items, rank=rank)
     assert list((tmp_path / "killed").glob("checkpoint-*"))
     resumed = run(tiny_folder, tmp_path / "killed", method, items, rank=rank)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from toys import Echo, rollouts, save_tiny
 pytest.importorskip("trl", reason="TRL is not installed (requirements-train.txt)")
 pytest.importorskip("peft", reason="peft is not installed (requirements-train.txt)")
 
+from sqljudge.core.errors import ModelError
+from sqljudge.training.checkpoints import last_checkpoint
 from sqljudge.training.online import online_trainer, train_online
 
 
@@ -71,6 +75,46 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
         for t in (resumed, trained)
     ]
     assert steps[0] == steps[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("hapo", {}),
+        ("laser", {"updates": 2, "target": 4}),
+        ("laser_d", {"lower": 2, "upper": 8, "step": 1, "every": 3, "monitored": 4}),
+        ("one_shot", {"rank": 4}),
+    ],
+)
+@pytest.mark.parametrize("at", [2, 4])
+def test_a_run_that_is_asked_to_end_saves_where_it_is_and_ends_as_one_that_is_not(
+    tiny_folder: Path, tmp_path: Path, method: str, given: dict[str, Any], at: int
+) -> None:
+    given = {"prompts": 2, "generations": 4, "learning_rate": 1e-2, "save_every": 10**6, **given}
+    whole = rollouts(tiny_folder, method, **given)
+    trained = train_online(whole, steps=8, folder=tmp_path / "whole", device="cpu")
+
+    first = rollouts(tiny_folder, method, **given)
+    answer = first.batch
+
+    def ended(numbers: Any, step: int) -> Any:
+        if step >= at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return answer(numbers, step)
+
+    first.batch = ended  # type: ignore[method-assign]
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ModelError, match=r"after step \d of 8; its checkpoint is whole: run the same command again"):
+        train_online(first, steps=8, folder=tmp_path / "ended", device="cpu")
+    assert signal.getsignal(signal.SIGTERM) == before
+    saved = last_checkpoint(tmp_path / "ended")
+    assert saved is not None
+    assert int(saved.name.rpartition("-")[2]) in (at + 1, at + 2), "the step under way, or the last one of its batch"
+    second = rollouts(tiny_folder, method, **given)
+    resumed = train_online(second, steps=8, folder=tmp_path / "ended", device="cpu")
+
+    assert equal(weights(resumed), weights(trained))
+    assert second.state() == whole.state()
 
 
 # --- traps ------------------------------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ def train(project: Project) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_and_ends_as_a_whole_one(project: Project) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_training_goes_on_and_ends_as_a_whole_one(project: Project, sent: signal.Signals) -> None:
     project.change("trainings.verdicts.steps", 40)
     whole = train(project)
     shutil.rmtree(project.folder / "results/training")
@@ -155,8 +156,11 @@ def test_a_killed_training_goes_on_and_ends_as_a_whole_one(project: Project) -> 
         assert time.monotonic() < deadline
         assert job.poll() is None, "it ended before it was killed"
         time.sleep(0.01)
-    os.killpg(job.pid, signal.SIGKILL)
-    job.wait()
+    os.killpg(job.pid, sent)
+    assert job.wait(HANGS) != 0
+    if sent == signal.SIGTERM:
+        said = (project.folder / "logs/training/verdicts.log").read_text(encoding="utf-8")
+        assert "its checkpoint is whole: run the same command again" in said
     project.snakemake("--unlock")
     steps = {int(path.name.rpartition("-")[2]) for path in folder.glob("*/checkpoint-*")}
     assert steps

@@ -162,8 +162,8 @@ def sidecar(
 
 
 def all_tokens(run: Mapping[str, Any]) -> int:
-    """Tokens that a model job read and wrote, by what it recorded; of two models that share the work, by both."""
-    return int(run["prompt_tokens"] + run["new_tokens"] + run.get("large_tokens", 0))
+    """Tokens that a model job read, wrote and trained on, by what it recorded; of two that share the work, by both."""
+    return int(run["prompt_tokens"] + run["new_tokens"] + run.get("large_tokens", 0) + run.get("trained_tokens", 0))
 
 
 def machine() -> dict[str, Any]:

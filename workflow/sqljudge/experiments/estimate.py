@@ -13,6 +13,7 @@ import pandas as pd
 
 from sqljudge.core.records import CandidateSet, read_jsonl
 from sqljudge.experiments.folder import Configuration, folder_of, made_since
+from sqljudge.experiments.training_estimate import PROMPT_TOKENS, read_records, training_remainder
 from sqljudge.models.device import operations
 from sqljudge.models.journal import read_batches
 from sqljudge.models.session import note_of
@@ -22,8 +23,6 @@ from sqljudge.report.words import PLUS, parameters
 
 ATTAINED = 0.5
 """Share of a machine's arithmetic that answering in batches is taken to attain, where nothing was measured."""
-PROMPT_TOKENS = 250
-"""Tokens of a prompt, where no prompt of the model has been counted yet."""
 
 COUNTS = ["requests", "prompt_tokens", "new_tokens", "large_tokens"]
 SUMS = [*COUNTS, "seconds", "size"]
@@ -207,9 +206,12 @@ def print_estimate(
     gpu: bool,
     operations_per_second: float | None,
     configuration: Configuration,
+    trainings: Sequence[Mapping[str, Any]] = (),
+    store: str = "",
 ) -> None:
-    """Print what model jobs still have to ask, as a table.
+    """Print what model jobs and trainings still have to do, as a table.
 
+    `trainings`: each as `training_estimate.training_job` describes it; `store`: the folder of finished ones.
     `jobs`: each as `experiments.jobs` describes it. `journal`: its folder, "" for none. `questions`: the file of the
     dataset's questions; `expected`: how many there will be, where it is not there yet. `sizes`: of models, by name.
     `gpu`: whether models run on one; `operations_per_second`: of the device, None to measure it here. Files that were
@@ -222,6 +224,12 @@ def print_estimate(
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
     power = cache(lambda: operations_per_second or operations(gpu=gpu))
     left = remainders([_counted(job, expected, sizes, since) for job in jobs], read_journal(journal), power)
+    if trainings:
+        records = read_records(store)
+        sized = [(each, parameters(sizes.get(each["model"], "") or each["model"])) for each in trainings]
+        alone = {"large_tokens": 0, "most_large": 0}
+        rows = [alone | training_remainder(each, records, size, power, ATTAINED) for each, size in sized]
+        left = pd.concat([pd.DataFrame(rows, columns=left.columns, dtype=object), left], ignore_index=True)
     print(estimate_grid(left).render("md").replace("\\_", "_"))
     print(
         "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
@@ -232,6 +240,11 @@ def print_estimate(
             "'Large model': where two models share the work, the small one reads tokens in and out, and the large one"
         )
         print("at most all of them; how many it does depends on the rule and on what is said.")
+    if trainings:
+        print("'train.': steps x prompts x generations responses, or sequences; in: prompts and what is trained on.")
+        print("Finished trainings are not counted; one that was cut short counts whole.")
+    if any(job["name"].startswith("route.") for job in jobs):
+        print("'route.': the most that it can ask: the large model goes on wherever the small one's token differs.")
     if any(job["name"].startswith("search.") for job in jobs):
         print("'search.': the most that it can ask; what it does ask depends on the answers that it gets.")
     if left["rough"].any():
@@ -247,7 +260,7 @@ def _is_made(path: str, since: float) -> bool:
 
 def _counted(job: Mapping[str, Any], questions: int, sizes: Mapping[str, str], since: float) -> Job:
     """A job with its requests: its candidates, where they are made; else so many samples of every question."""
-    requests = questions * job["samples"]
+    requests = job.get("requests", questions * job["samples"])
     if job["candidates"] and _is_made(job["candidates"], since):
         requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
     made = _is_made(job["result"], since)

@@ -5,10 +5,12 @@ All of it follows from the files of the tables' cells: a cell's variant says whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqljudge.core.parquet import read_judgments
 from sqljudge.core.variants import (
     CHOOSERS,
     FORCED,
@@ -22,7 +24,7 @@ from sqljudge.core.variants import (
     path,
     reference,
 )
-from sqljudge.experiments.config import Config
+from sqljudge.experiments.config import Config, resolve
 from sqljudge.report.cells import cells
 from sqljudge.report.specs import SPECS
 from sqljudge.stages.extras import extra_tokens
@@ -153,6 +155,24 @@ def _model_job(run: str, needs: Needs, config: Config) -> dict[str, Any]:
     if kind == "forced_run":
         job["times"] = len(needs.checkpoints()[variant])
     return job
+
+
+def router_job(name: str, config: Config) -> dict[str, Any]:
+    """The job that labels for a router and trains it, as `model_jobs` has the others, with `requests` at most.
+
+    Wherever the small model's token differs, the large one goes on once, up to the router's span, and is asked for two
+    forced verdicts: three requests a token, of which one in three writes. None where the judgments are not there yet.
+    """
+    router = config.routers[name]
+    file = resolve(router.judgments)
+    tokens = sum(len(judgment.token_ids) for judgment in read_judgments(file)) if file.is_file() else 0
+    job: dict[str, Any] = {
+        "name": f"route.{name}",
+        "model": config.discriminators[router.discriminator].model,
+        "candidates": "",
+    }
+    job |= {"result": f"results/routers/{name}.safetensors", "new_tokens": math.ceil(router.span / 3)}
+    return {**job, "requests": 3 * tokens, "extra_tokens": 0, "times": 1, "samples": 0}
 
 
 def framing_of(config: Config, *, generator: str = "", discriminator: str = "", context: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Unpack
 
 import pandas as pd
@@ -70,6 +71,12 @@ def job_name(path: str) -> tuple[str, str]:
 
 
 LARGE = (Column("Large model read", "large_tokens", "r"), Column("Large model gave", "routed_tokens", "r"))
+TRAINED_ON = Column("Tokens trained on", "trained_tokens", "r")
+"""Shown where there was any training."""
+TRAINING = (
+    "A training's tokens in are those of its prompts, its tokens out those that it drew; offline it draws none. Its "
+    "seconds are those of all its jobs, if it was cut short."
+)
 SHARED = (
     "Where a small and a large model share the work, the small one reads the tokens in and out; the large one's tokens "
     "are those that it read, prompts and pending tokens included, and of the tokens out those that it gave. Tokens/s "
@@ -84,6 +91,7 @@ COLUMNS = (
     Column("From journal", "from_journal", "r"),
     Column("Tokens in", "prompt_tokens", "r"),
     Column("Tokens out", "new_tokens", "r"),
+    TRAINED_ON,
     *LARGE,
     Column("Seconds", "seconds", "r"),
     Column("Tokens/s", "tokens_per_second", "r", missing="not timed"),
@@ -105,8 +113,8 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
             "job": name,
             "seconds": round(run["seconds"], 1),
             "tokens_per_second": round(all_tokens(run) / run["seconds"], 1) if run["seconds"] > 0 else None,
-            "device": device(run),
-            **{key: run.get(key) for key in ("large_tokens", "routed_tokens")},
+            "device": device(run) if "engine" in run else run["device"],
+            **{key: run.get(key) for key in ("large_tokens", "routed_tokens", "trained_tokens")},
         }
         for stage, name, run in runs
     ]
@@ -118,10 +126,21 @@ def costs_grid(runs: Sequence[Run], unshared: Mapping[str, int]) -> Grid:
         "By table: " + "; ".join(f"{name} {tokens:,}" for name, tokens in sorted(unshared.items())) + ".",
     )
     shared = any(run.get("large_tokens") for _, _, run in runs)
-    columns = tuple(column for column in COLUMNS if shared or column not in LARGE)
-    notes += (SHARED,) if shared else ()
+    trained = any("trained_tokens" in run for _, _, run in runs)
+    left_out = (*(() if shared else LARGE), *(() if trained else (TRAINED_ON,)))
+    columns = tuple(column for column in COLUMNS if column not in left_out)
+    notes += ((SHARED,) if shared else ()) + ((TRAINING,) if trained else ())
     data = pd.DataFrame(records, columns=[column.value for column in columns], dtype=object)
     return Grid("costs", "What the model jobs cost", data, columns, notes)
+
+
+def training_run(record: Mapping[str, Any]) -> Run:
+    """A training as the other jobs are: requests are none, since no journal answers them."""
+    tokens = record["tokens"]
+    run = {"requests": None, "distinct": None, "from_journal": None, "trained_tokens": tokens["trained"]}
+    run |= {"prompt_tokens": tokens["prompted"], "new_tokens": tokens["generated"]}
+    run |= {key: record[key] for key in ("seconds", "peak_memory_mib", "device")}
+    return "train", record["training"], run
 
 
 def _savings(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
@@ -137,16 +156,23 @@ def _savings(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
 def costs_summary(runs: Sequence[Run], unshared: Mapping[str, int]) -> str:
     """What a run's model jobs cost and what sharing saved, in two sentences of reStructuredText; as `costs_grid`."""
 
-    def total(key: str) -> int:
-        return sum(run.get(key, 0) for _, _, run in runs)
+    trainings = [run for _, _, run in runs if "trained_tokens" in run]
+    asked = [run for _, _, run in runs if "trained_tokens" not in run]
+
+    def total(key: str, some: Sequence[Mapping[str, Any]] = asked) -> int:
+        return sum(run.get(key, 0) for run in some)
 
     large = f" (and {total('large_tokens'):,} by the large of two models)" if total("large_tokens") else ""
-    devices = ", ".join(dict.fromkeys(rst(device(run)) for _, _, run in runs))
+    devices = ", ".join(dict.fromkeys(rst(device(run)) for run in asked))
+    spent = (
+        f"{len(trainings)} training{'s' * (len(trainings) != 1)} drew {total('new_tokens', trainings):,} tokens, "
+        f"trained on {total('trained_tokens', trainings):,}, and took {total('seconds', trainings):,.0f} seconds. "
+    )
     return (
-        f"In this run {len(runs)} model jobs on {devices or 'nothing'} asked {total('requests'):,} requests "
+        f"In this run {len(asked)} model jobs on {devices or 'nothing'} asked {total('requests'):,} requests "
         f"({total('distinct'):,} distinct, {total('from_journal'):,} of these from the journal): "
         f"{total('prompt_tokens'):,} tokens read{large}, {total('new_tokens'):,} written, "
-        f"{total('seconds'):,.0f} seconds. {_savings(runs, unshared)}"
+        f"{total('seconds'):,.0f} seconds. {spent if trainings else ''}{_savings(runs, unshared)}"
     )
 
 
@@ -155,6 +181,8 @@ def write_costs(
     judgments: Sequence[str],
     executions: Sequence[str],
     *,
+    trainings: Sequence[str] = (),
+    routers: Sequence[str] = (),
     experiments: Mapping[str, Mapping[str, Any]],
     html: str,
     csv: str,
@@ -165,15 +193,18 @@ def write_costs(
 ) -> None:
     """Read what model jobs recorded of themselves, and write the table of costs, its sidecar and its caption.
 
+    `trainings`, `routers`: the records of the trainings and routers behind the models that were asked.
     `experiments`: by table, the fields of its `Experiment` as plain values. `judgments`, `executions`: all behind them.
     """
     executable = {parse(path)[1].pool: which_execute(read_jsonl(path, Execution)) for path in executions}
     judged = {parse(path)[1]: read_judgments(path) for path in judgments}
     costs = {name: cost_unshared(experiment_from(one), judged, executable) for name, one in experiments.items()}
     unshared = {name: tokens for name, tokens in costs.items() if tokens}
-    jobs: list[Run] = [(*job_name(path), read_json(path)) for path in runs]
+    jobs: list[Run] = [training_run(read_json(path)) for path in trainings]
+    jobs += [("route", Path(path).name.removesuffix(".run.json"), read_json(path)) for path in routers]
+    jobs += [(*job_name(path), read_json(path)) for path in runs]
     replace(costs_grid(jobs, unshared), origin=made_line(subject)).write(html=html, csv=csv, md=md, tex=tex)
-    inputs = [*runs, *judgments, *executions]
+    inputs = [*trainings, *routers, *runs, *judgments, *executions]
     text = costs_summary(jobs, unshared)
     write_beside(
         text,

@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.errors import ModelError
 from sqljudge.core.records import parse_json, write_json
 
 MARK = "whole.json"
@@ -54,6 +58,46 @@ def stopwatch(folder: Path) -> Callable[[], float]:
     before = _marked(checkpoint)["seconds"] if checkpoint else 0.0
     start = time.monotonic()
     return lambda: before + time.monotonic() - start
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Callable[[], bool]]:
+    """A function that says whether the process was asked to end (SIGTERM), which does not end it meanwhile.
+
+    In another thread than the main one nothing is caught, and nothing ever asked.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def train_from(trainer: Any, folder: Path, *, updates: int = 1) -> None:
+    """Let a trainer train from the last whole checkpoint of its folder on.
+
+    A process that is asked to end saves one more after the step that it is at, or, where a batch serves several
+    `updates`, after the last of these. Raises ModelError then, which says how to go on.
+    """
+    from transformers import TrainerCallback
+
+    class Ends(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if asked() and state.global_step % updates == 0:
+                control.should_save = control.should_training_stop = True
+
+    checkpoint = last_checkpoint(folder)
+    with asked_to_end() as asked:
+        trainer.add_callback(Ends())
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        done, steps = trainer.state.global_step, trainer.args.max_steps
+        if done < steps:
+            what = f"the training was asked to end (SIGTERM, such as at a time limit) after step {done} of {steps}"
+            raise ModelError(f"{what}; its checkpoint is whole: run the same command again, and it goes on from there")
 
 
 def training_key(**parts: Any) -> str:

@@ -18,7 +18,7 @@ from sqljudge.models.engines.base import ChoiceRequest
 from sqljudge.stages.force import WORDS
 from sqljudge.stages.prompts import ANSWERS
 from sqljudge.training import losses
-from sqljudge.training.checkpoints import last_checkpoint, mark, marked_state, stopwatch
+from sqljudge.training.checkpoints import last_checkpoint, mark, marked_state, stopwatch, train_from
 from sqljudge.training.items import Item
 from sqljudge.training.methods import Settings
 from sqljudge.training.online import arguments_of, shuffled
@@ -227,10 +227,9 @@ def train_offline(
     trainer.said = {}
     trainer.model_accepts_loss_kwargs = False  # a step's loss is the mean over its micro-batches
     trainer.remove_callback(PrinterCallback)
-    checkpoint = last_checkpoint(folder)
-    if checkpoint:
+    if checkpoint := last_checkpoint(folder):
         counts.update(marked_state(checkpoint)["counts"])
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    train_from(trainer, folder)
     trainer.counts, trainer.spent = counts, spent
     return trainer
 

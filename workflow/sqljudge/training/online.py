@@ -19,7 +19,7 @@ import torch
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.records import parse_json, write_json
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
-from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state, stopwatch
+from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state, stopwatch, train_from
 from sqljudge.training.curricula import Ladder, one_shot
 from sqljudge.training.items import Item
 from sqljudge.training.methods import Settings, method_of
@@ -433,8 +433,7 @@ def train_online(rollouts: Rollouts, *, steps: int, folder: Path, device: str) -
         folder.mkdir(parents=True, exist_ok=True)
         rollouts.measure_references(folder / "references.json")
     trainer = online_trainer(rollouts, steps=steps, folder=folder, device=device)
-    checkpoint = last_checkpoint(folder)
-    if checkpoint:
+    if checkpoint := last_checkpoint(folder):
         rollouts.restore(marked_state(checkpoint))
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    train_from(trainer, folder, updates=rollouts.settings.updates)
     return trainer

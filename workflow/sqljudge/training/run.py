@@ -67,18 +67,18 @@ def train(
         from sqljudge.training.policy import Policy
 
         policy = Policy(base, device)
-        key = training_key(
-            data=file_digest(data),
-            base=policy.backend.identity(),
-            method=method,
-            settings=asdict(known),
-            steps=steps,
-            seed=seed,
-            prompts=[text_digest(read_text(file)) for file in (*prompt, *closing)],
-            framing=dict(framing),
-            extraction=extraction,
-            code=method_code,
-        )
+        recipe = {
+            "data": file_digest(data),
+            "method": method,
+            "settings": asdict(known),
+            "steps": steps,
+            "seed": seed,
+            "prompts": [text_digest(read_text(file)) for file in (*prompt, *closing)],
+            "framing": dict(framing),
+            "extraction": extraction,
+            "code": method_code,
+        }
+        key = training_key(base=policy.backend.identity(), **recipe)
         kept = stored(Path(store), key)
         if kept is None:
             folder = Path(checkpoints) / f"{name}-{key}"
@@ -91,7 +91,7 @@ def train(
                 databases=Path(databases[0]) if databases else None,
             )
             made = folder / "made"
-            _train(policy, task, items, note, made, folder, method, known, steps, seed, device, key, name)
+            _train(policy, task, items, note, made, folder, recipe, known, device, key, name)
             kept = keep(Path(store), key, made)
             shutil.rmtree(folder)
     shutil.copytree(kept / ADAPTER, adapter, dirs_exist_ok=True)
@@ -117,18 +117,18 @@ def _train(
     note: Mapping[str, Any],
     made: Path,
     folder: Path,
-    method: str,
+    recipe: Mapping[str, Any],
     settings: Settings,
-    steps: int,
-    seed: int,
     device: str,
     key: str,
     name: str,
 ) -> None:
+    """`recipe`: all that decides the training but the base model; its digests are in the record, for an estimate."""
     from sqljudge.training.offline import train_offline
     from sqljudge.training.online import Rollouts, train_online
     from sqljudge.training.probe import train_probe
 
+    method, steps, seed = recipe["method"], recipe["steps"], recipe["seed"]
     shutil.rmtree(made, ignore_errors=True)
     training = [item for item in items if not item.validation]
     if method_of(method).trainer == ONLINE:
@@ -163,10 +163,12 @@ def _train(
     record = {
         "training": name,
         "key": key,
+        "model": policy.spec.name,
         "method": method,
         "settings": asdict(settings),
         "steps": steps,
         "seed": seed,
+        "digests": {name: recipe[name] for name in ("data", "prompts", "framing", "extraction", "code")},
         "base": policy.backend.identity(),
         "data": dict(note),
         "tokens": counts,
