@@ -14,6 +14,7 @@ from conftest import TINY_VOCABULARY, tiny_model
 from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
 from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.cache import GROWTH
+from sqljudge.models.engines.lagging import PACKING_PAYS
 from sqljudge.models.engines.routing import (
     Proposals,
     RoutedDecoder,
@@ -269,6 +270,42 @@ def test_what_prompts_share_the_large_model_reads_once(
     monkeypatch.undo()
     for i, each in enumerate(found):
         same(each, plain(pair, always, requests[i], prompts[i]))
+
+
+def late(after: Sequence[int]) -> Rule:
+    """A rule that routes each row's token at a position of its own, and every token from there on by threes."""
+
+    def rule(proposals: Proposals) -> torch.Tensor:
+        starts = [after[len(row.prompt_ids) % len(after)] for row in proposals.rows]
+        at = [len(row.token_ids) for row in proposals.rows]
+        return torch.tensor([here >= start and (here - start) % 3 == 0 for here, start in zip(at, starts, strict=True)])
+
+    return rule
+
+
+@pytest.mark.parametrize("after", [(0,), (0, 7, 13), (1, 20)])
+def test_rows_that_lag_by_different_numbers_are_read_without_padding(
+    pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, after: Sequence[int]
+) -> None:
+    """Where most of a padded call were padding, the large model reads what is pending and nothing else."""
+    read: list[tuple[int, int]] = []
+    forward = pair[1].forward
+
+    def watched(**inputs: Any) -> Any:
+        read.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    monkeypatch.setattr(pair[1], "forward", watched)
+    prompts = prompts_of(40, 41, 2, 3, 60, 5, 1, 77)
+    requests = asked(prompts, [25] * 8)
+    found = answers(decoder(pair, late(after), 8), requests, prompts)
+    needed = sum(one.large_tokens for one in found)
+    assert sum(rows * width for rows, width in read) <= PACKING_PAYS * needed
+    assert len(read) <= 25, "one call a step"
+    assert any(rows == 1 and width > 60 for rows, width in read), "several in one sequence"
+    monkeypatch.undo()
+    for i, each in enumerate(found):
+        same(each, plain(pair, late(after), requests[i], prompts[i]))
 
 
 @pytest.mark.parametrize("rule", ["rarely", "half", "entropy"])

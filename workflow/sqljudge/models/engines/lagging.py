@@ -13,6 +13,8 @@ from sqljudge.models.engines.cache import GROWTH
 from sqljudge.models.engines.prefill import forward, left_padded, shared_prefix
 from sqljudge.models.engines.rows import Row
 
+PACKING_PAYS = 1.5
+"""How many times the tokens that are pending a padded call must compute for them to be packed into one sequence."""
 SHARED_PAYS = 256
 """Tokens that a call must save which reads what several rows begin with."""
 
@@ -21,13 +23,25 @@ class Places:
     """Where a call writes and what it attends to, for all layers of a cache.
 
     `slots`: of each row [rows]. `positions`: of each token read, [rows, tokens]; -1 at padding. `whole`: whether the
-    rows are the first slots in order, so that nothing need be picked out.
+    rows are the first slots in order, so that nothing need be picked out. `packed`: whether the rows' tokens stand one
+    after the other in one sequence; `positions` is by row all the same. `rows`, `columns`: where each stands in them.
     """
 
-    def __init__(self, slots: torch.Tensor, positions: torch.Tensor) -> None:
-        self.slots, self.positions = slots, positions
+    def __init__(self, slots: torch.Tensor, positions: torch.Tensor, *, packed: bool) -> None:
+        self.slots, self.positions, self.packed = slots, positions, packed
         self.width = int(positions.max()) + 1
         self.whole = slots.tolist() == list(range(len(slots)))
+        self.rows, self.columns = (positions >= 0).nonzero(as_tuple=True)
+
+    def unseen(self) -> torch.Tensor:
+        """Which positions each token must not attend to: [rows, tokens, width], or of packed rows [1, tokens, all]."""
+        keys = torch.arange(self.width, device=self.positions.device)
+        unseen = keys > self.positions.clamp(min=0)[:, :, None]
+        if not self.packed:
+            return unseen
+        own = torch.arange(len(self.slots), device=self.rows.device) == self.rows[:, None]
+        hidden = unseen[self.rows, self.columns][:, None] | ~own[:, :, None]
+        return hidden.flatten(1)[None]
 
 
 class LaggingLayer(DynamicLayer):  # type: ignore[misc]
@@ -43,7 +57,10 @@ class LaggingLayer(DynamicLayer):  # type: ignore[misc]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new positions of some rows, [rows, heads, tokens, size], and return all that these rows hold."""
+        """Write the new positions of some rows, [rows, heads, tokens, size], and return all that these rows hold.
+
+        Of packed rows both are one row: [1, heads, all tokens, size], one row after the other.
+        """
         places = self.places
         assert places is not None, "the model is called by LaggingModel.read alone"
         if not self.is_initialized:
@@ -52,9 +69,16 @@ class LaggingLayer(DynamicLayer):  # type: ignore[misc]
         slots = int(places.slots.max()) + 1
         self.keys, self.values = (_roomy(each, slots, places.width) for each in (self.keys, self.values))
         for held, new in ((self.keys, key_states), (self.values, value_states)):
-            held[places.slots[:, None], :, places.positions] = new.transpose(1, 2)
+            if places.packed:
+                where = places.positions[places.rows, places.columns]
+                held[places.slots[places.rows], :, where] = new[0].transpose(0, 1)
+            else:
+                held[places.slots[:, None], :, places.positions] = new.transpose(1, 2)
         rows = slice(len(places.slots)) if places.whole else places.slots
-        return self.keys[rows, :, : places.width], self.values[rows, :, : places.width]
+        keys, values = (held[rows, :, : places.width] for held in (self.keys, self.values))
+        if places.packed:
+            keys, values = (each.transpose(0, 1).flatten(1, 2)[None] for each in (keys, values))
+        return keys, values
 
     def copy(self, one: int, other: int, positions: int) -> None:
         """Give another slot the first positions of one."""
@@ -78,7 +102,8 @@ def _roomy(held: torch.Tensor, slots: int, width: int) -> torch.Tensor:
 class LaggingModel:
     """A model and, of each row that it was ever asked about, how many tokens of prompt and answer it has read.
 
-    It reads the rest (pending tokens) when it is asked again: rows that lag by different numbers are read in one call.
+    It reads the rest (pending tokens) when it is asked again: rows that lag by different numbers are read in one call,
+    padded to the longest, or one after the other in one sequence where padding would be most of the work.
     What a new row begins with is copied where another row holds it. Where several new rows begin alike and none holds
     it, one more call reads it, if that saves many tokens.
     """
@@ -106,16 +131,21 @@ class LaggingModel:
         ids, mask = left_padded(pending, self.pad_id, self.device)
         before = torch.tensor([self._read[row.position] for row in rows], device=self.device)
         positions = (before[:, None] + mask.cumsum(1) - 1).masked_fill(mask == 0, -1)
-        places = Places(torch.tensor([self._slots[row.position] for row in rows], device=self.device), positions)
+        slots = torch.tensor([self._slots[row.position] for row in rows], device=self.device)
+        places = Places(slots, positions, packed=mask.numel() > PACKING_PAYS * int(mask.sum()))
         for layer in self.cache.layers:
             layer.places = places
-        shown = positions.clamp(min=0)
-        unseen = torch.arange(places.width, device=self.device) > shown[:, :, None]
+        unseen, shown = places.unseen(), positions.clamp(min=0)
+        last: int | torch.Tensor = 1
+        if places.packed:
+            ids, shown = (each[places.rows, places.columns][None] for each in (ids, shown))
+            last = mask.sum(1).cumsum(0) - 1
         attention = torch.zeros(unseen.shape, dtype=self.model.dtype, device=self.device)
         attention.masked_fill_(unseen, torch.finfo(self.model.dtype).min)
         logits = forward(
-            self.model, self.cache, 1, input_ids=ids, attention_mask=attention[:, None], position_ids=shown
-        )[:, -1]
+            self.model, self.cache, last, input_ids=ids, attention_mask=attention[:, None], position_ids=shown
+        )
+        logits = logits[0] if places.packed else logits[:, -1]
         for row, end in wanted:
             self._read[row.position] = end
         return logits
