@@ -11,7 +11,7 @@ from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.models.engines.base import ChoiceRequest, ModelSpec
 from sqljudge.models.engines.transformers import load
 from sqljudge.training.methods import settings_of
-from sqljudge.training.probe import area, fit, train_probe
+from sqljudge.training.probe import area, cut, features, fit, train_probe
 from test_offline import CANDIDATES, TASK, tiny_policy
 from toys import save_tiny
 
@@ -39,6 +39,34 @@ def test_the_saved_model_says_yes_as_the_head_does(tiny_folder: Path, tmp_path: 
     training = [ok for ok, item in zip(right, items, strict=True) if not item.validation]
     assert sum(training) / len(training) == pytest.approx(said["accuracy"])
     assert min(chances) < 0.5 < max(chances)
+
+
+def test_states_are_those_of_each_prompt_alone(tiny_folder: Path) -> None:
+    policy = tiny_policy(tiny_folder)
+    model = cut(policy.copy(), 2)
+    sequences = [policy.encode(TASK.prompt(item)) for item in CANDIDATES]
+    sequences += [sequences[0][:3], sequences[0][:5], sequences[0]]
+    found = features(model, sequences)
+    for sequence, state in zip(sequences, found, strict=True):
+        alone = model.model(input_ids=torch.tensor([sequence])).last_hidden_state[0, -1]
+        assert torch.allclose(state.float(), alone, atol=1e-4)
+
+
+def test_bfloat16_makes_no_ties(tiny_folder: Path, tmp_path: Path) -> None:
+    policy = tiny_policy(tiny_folder)
+    model, _, _ = train_probe(policy, TASK, CANDIDATES, settings_of("probe", {"layer": 2}))
+    model.save_pretrained(tmp_path / "made")
+    policy.backend.tokenizer.save_pretrained(tmp_path / "made")
+    requests = [ChoiceRequest(TASK.prompt(item), ("Yes", "No")) for item in CANDIDATES]
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        judge = load(ModelSpec("made", str(tmp_path / "made"), dtype=dtype), "cpu")
+        choices = dict(judge.choose(requests))
+        found.append([choices[i].probabilities for i in range(len(requests))])  # type: ignore[union-attr]
+    for exact, rounded in zip(*found, strict=True):
+        assert sum(exact) == pytest.approx(1, abs=1e-4), "Yes and No are all that it says"
+        assert rounded[0] == pytest.approx(exact[0], abs=0.03)
+    assert len({yes for yes, _ in found[1]}) >= 0.8 * len({yes for yes, _ in found[0]})
 
 
 def test_the_weights_are_those_of_a_logistic_regression_with_a_constant() -> None:
