@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from conftest import EMBEDDED, ROOT
+from sqljudge.models.device import RUN
 from sqljudge.models.engines import transformers as module
 from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest, ModelSpec, Prompt
 from sqljudge.models.engines.rows import Row
@@ -86,6 +89,69 @@ def said(plain: TransformersBackend, tmp_path_factory: pytest.TempPathFactory) -
     found["journalled"] = sum(len(path.read_text().splitlines()) for path in folder.glob("journal/*/*.jsonl"))
     print("seconds:", found["seconds"], "report:", found["report"])
     return found
+
+
+JOB = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from sqljudge.models import standing
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.session import model_session
+from vllm_answers import request
+from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest
+
+given = json.load(sys.stdin)
+spec = asdict(ModelSpec("embedded", given["folder"], "-", "vllm", "float32", context=given["context"]))
+with model_session(spec, [], gpu=0, journal="", label="job", failures_tolerated=1.0) as session:
+    said = session.complete([request(GenerationRequest, each) for each in given["generate"]])
+    chosen = session.choose([request(ChoiceRequest, each) for each in given["choose"]])
+    found = {"completions": [asdict(each) for each in said], "choices": [asdict(each) for each in chosen]}
+    assert "vllm" not in sys.modules, "the engine is not in the job"
+    pids = [file.read_text() for file in standing.lock_folder().glob(f"cpu{given['run']}+*.pid")]
+    Path(given["answers"]).write_text(json.dumps({**found, "engines": pids, "report": session.report()}))
+"""
+
+
+def test_two_jobs_of_a_run_share_one_start(plain: TransformersBackend, said: dict[str, Any], tmp_path: Path) -> None:
+    """And what it says is what an engine in the job's own process says, within what vLLM promises."""
+    run = subprocess.Popen(["sleep", "infinity"])
+    paths = os.pathsep.join(map(str, (ROOT / "workflow", ROOT / "tests/models")))
+    own = {"PYTHONPATH": paths, "VLLM_CPU_KVCACHE_SPACE": "2", RUN: str(run.pid)}
+    found = []
+    try:
+        for job in range(2):
+            answers = tmp_path / f"{job}.json"
+            given = {"folder": plain.weights.location, "context": CONTEXT, "run": run.pid, "answers": str(answers)}
+            given["generate"], given["choose"] = ([asdict(one) for one in some] for some in (GREEDY, CHOICES))
+            begun = time.monotonic()
+            ended = subprocess.run(
+                [PYTHON, "-c", JOB],
+                input=json.dumps(given),
+                env={**os.environ, **own},
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            assert ended.returncode == 0, ended.stderr[-3000:]
+            found.append(json.loads(answers.read_text(encoding="utf-8")))
+            print("seconds of a job:", time.monotonic() - begun, "report:", found[-1]["report"])
+    finally:
+        run.kill()
+        run.wait()
+    first, second = found
+    assert first["engines"] == second["engines"]
+    assert len(first["engines"]) == 1
+    for one in found:
+        for mine, its in zip(one["completions"], said["completions"], strict=False):
+            assert (mine["text"], mine["token_ids"]) == (its["text"], its["token_ids"])
+            assert mine["logprobs"] == pytest.approx(its["logprobs"], abs=1e-3)
+        for mine, its in zip(one["choices"], said["choices"], strict=True):
+            assert mine.get("probabilities") == pytest.approx(its.get("probabilities"), abs=1e-3)
+        assert one["report"]["peak_memory_mib"] > 2500, "that of the engine's process"
+    engine = int(first["engines"][0].split()[0])
+    while psutil.pid_exists(engine):
+        time.sleep(0.1)
 
 
 def forward(plain: TransformersBackend, ids: list[int]) -> torch.Tensor:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
 from sqljudge.models.engines.cache import all_growing, join, new_cache, select_positions
 
 PAYS_BELOW = {"cpu": 0.75, "cuda": 0.5}
 """Share of the prompts' tokens that must be left in the trees for them to be used: attention in a tree costs more."""
 TREE_TOKENS = {"cpu": 1024, "cuda": 4096}
+TREE_ROWS = 64
+"""Nodes of a tree whose attention is computed together on a CPU."""
 ANY_SHAPE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """Attention for inputs of ever new shapes: cuDNN's builds a program for each, which took a second on an H200."""
 
@@ -56,35 +61,72 @@ def last_states(model: Any, prompts: Sequence[Sequence[int]]) -> Iterator[torch.
     """
     whole = all_growing(new_cache(model))
     for tree in trees(prompts, TREE_TOKENS[model.device.type]):
-        if whole:
-            inputs = _tree_inputs(model, tree)
-        else:
-            ids, mask = left_padded([[tree.tokens[node] for node in path] for path in tree.paths], 0, model.device)
-            inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
-        with sdpa_kernel(ANY_SHAPE):
-            states = model.model(**inputs, use_cache=False).last_hidden_state
+        with _tree_inputs(model, tree) if whole else nullcontext(_padded_inputs(model, tree)) as inputs:
+            with sdpa_kernel(ANY_SHAPE):
+                states = model.model(**inputs, use_cache=False).last_hidden_state
         yield states[0, [path[-1] for path in tree.paths]] if whole else states[:, -1]
 
 
-def _tree_inputs(model: Any, tree: Tree) -> dict[str, torch.Tensor]:
+@contextmanager
+def _tree_inputs(model: Any, tree: Tree) -> Iterator[dict[str, torch.Tensor]]:
+    """What the model is given for a tree; until the end its attention is, on a CPU, computed in blocks."""
     seen = tree.attention(model.device)
     attention = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
     attention.masked_fill_(~seen, torch.finfo(model.dtype).min)
-    return {
-        "input_ids": torch.tensor([tree.tokens], device=model.device),
-        "attention_mask": attention[None, None],
-        "position_ids": torch.tensor([tree.depths], device=model.device),
-    }
+    with InBlocks(seen, attention) if model.device.type == "cpu" else nullcontext():
+        yield {
+            "input_ids": torch.tensor([tree.tokens], device=model.device),
+            "attention_mask": attention[None, None],
+            "position_ids": torch.tensor([tree.depths], device=model.device),
+        }
+
+
+def _padded_inputs(model: Any, tree: Tree) -> dict[str, torch.Tensor]:
+    ids, mask = left_padded([[tree.tokens[node] for node in path] for path in tree.paths], 0, model.device)
+    return {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
 
 
 def _prefill_tree(model: Any, tree: Tree, *, keep: bool) -> Prefilled:
     cache = new_cache(model) if keep else None
     last = torch.tensor([path[-1] for path in tree.paths], device=model.device)
-    logits = forward(model, cache, last, **_tree_inputs(model, tree))
+    with _tree_inputs(model, tree) as inputs:
+        logits = forward(model, cache, last, **inputs)
     paths, mask = left_padded(tree.paths, 0, model.device)
     if cache is not None:
         select_positions(cache, paths)
     return Prefilled(logits[0], cache, mask)
+
+
+class InBlocks(TorchFunctionMode):
+    """Computes attention with a tree's mask in blocks of nodes, each with the keys alone that one of its nodes attends to.
+
+    Those are few: a tree holds many prompts, and a node's ancestors are of one. `seen`: boolean [n, n]; `mask`: the same
+    as the model is given it.
+    """
+
+    def __init__(self, seen: torch.Tensor, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.mask = mask
+        self.blocks = []
+        for first in range(0, len(seen), TREE_ROWS):
+            rows = slice(first, first + TREE_ROWS)
+            keys = seen[rows].any(0).nonzero().flatten()
+            self.blocks.append((rows, keys, mask[rows, keys][None, None]))
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """What `func` gives, attention with this mask as said above."""
+        kwargs = kwargs or {}
+        mask = kwargs.get("attn_mask")
+        if func is not scaled_dot_product_attention or mask is None or mask.data_ptr() != self.mask.data_ptr():
+            return func(*args, **kwargs)
+        query, key, value = args
+        parts = (
+            func(query[:, :, rows], key[:, :, keys], value[:, :, keys], **{**kwargs, "attn_mask": part})
+            for rows, keys, part in self.blocks
+        )
+        return torch.cat([*parts], dim=2)
 
 
 def forward(model: Any, cache: Any, last: int | torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
