@@ -64,6 +64,7 @@ rule train:
             "special_tokens": training_of(wildcards).special_tokens,
         },
         extraction=lambda wildcards: training_of(wildcards).extraction,
+        journal=REQUESTS["journal"],
         store=STORE,
         checkpoints="results/training/checkpoints",
         method_code=lambda wildcards: code_of_training(training_of(wildcards)),

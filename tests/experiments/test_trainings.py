@@ -203,6 +203,8 @@ def test_a_training_of_several_seeds_is_as_many_models_and_judges_that_one_row_p
     assert {job.discriminator for job in needs.budgets()} == {"before", *names}
     writers = {variant.generator for kind, variant in needs.cells if kind == "end_to_end"}
     assert writers == {"writes", *(f"wrote-seed{seed}" for seed in seeds)}
+    asked = {each.discriminator for each in found["training"].variants()}
+    assert asked == {"before", *names}, "the table of costs reads the judgments of each"
     assert all("after/" not in run and "/wrote." not in run for run in needs.runs())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sqljudge.training.tasks import Task
 from toys import Echo, letters, rollouts, save_tiny
 
 SIZE = {"hidden": 64, "layers": 2}
+Claim = Callable[[int, Path], dict[str, float]]
+"""From a seed and a folder to what was measured."""
 
 
 @dataclass(frozen=True)
@@ -310,36 +313,84 @@ def adaptive(ratio: str, seed: int, folder: Path, steps: int = 150, **more: Any)
     return before, look()
 
 
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def _shorter(method: str) -> Claim:
+    def found(seed: int, folder: Path) -> dict[str, float]:
+        before, after = shorter(method, seed, folder)
+        return {
+            "tokens before": before.length,
+            "tokens after": after.length,
+            "accuracy before": before.accuracy,
+            "accuracy after": after.accuracy,
+        }
+
+    return found
+
+
+def _quality(kind: str) -> Claim:
+    return lambda seed, folder: dict(zip(("before", "after"), dense_against_sparse(kind, seed, folder), strict=True))
+
+
+def _curriculum(seed: int, folder: Path) -> dict[str, float]:
+    (before, _), (after, _), levels = curriculum(seed, folder)
+    return {"solved before": before, "solved after": after, "level at the end": levels[-1]}
+
+
+def _redi(seed: int, folder: Path) -> dict[str, float]:
+    found = redi_against_sft(seed, folder)
+    (sft, sft_other), (redi, redi_other) = found["sft"], found["redi"]
+    return {
+        "before, traced letters": found["before"][0],
+        "SFT, traced letters": sft,
+        "REDI less SFT, traced letters": redi - sft,
+        "SFT, other letters": sft_other,
+        "REDI less SFT, other letters": redi_other - sft_other,
+    }
+
+
+def _adaptive(ratio: str, steps: int) -> Claim:
+    def found(seed: int, folder: Path) -> dict[str, float]:
+        _, after = adaptive(ratio, seed, folder, steps=steps)
+        return {"skips, easy": after.easy, "skips, hard": after.hard, "right, hard": after.hard_right}
+
+    return found
+
+
+CLAIMS: dict[str, Claim] = {
+    "hapo": _shorter("hapo"),
+    "laser": _shorter("laser"),
+    "dense": _quality("dense"),
+    "sparse": _quality("sparse"),
+    "one_shot": lambda seed, folder: dict(zip(("before", "after"), one_shot_on_others(seed, folder), strict=True)),
+    "saturn": _curriculum,
+    "redi": _redi,
+    **{f"{ratio}-{steps}": _adaptive(ratio, steps) for ratio in ("sequence", "token") for steps in (50, 150)},
+}
+
+
+def with_interval(values: Sequence[float]) -> str:
+    """The mean over seeds with its 95 % interval by Student's t."""
+    mean, number = statistics.fmean(values), len(values)
+    if number < 2:
+        return f"{mean:.2f}"
+    from scipy.stats import t
+
+    reach = float(t.ppf(0.975, number - 1)) * statistics.stdev(values) / number**0.5
+    return f"{mean:.2f} [{mean - reach:.2f}, {mean + reach:.2f}]"
+
+
 if __name__ == "__main__":
     import sys
     import time
 
-    start = time.monotonic()
-    for seed in range(int(sys.argv[2]) if len(sys.argv) > 2 else 1):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            match sys.argv[1]:
-                case "hapo" | "laser":
-                    print(sys.argv[1], seed, *shorter(sys.argv[1], seed, folder))
-                case "one_shot":
-                    print(sys.argv[1], seed, *one_shot_on_others(seed, folder), flush=True)
-                case "saturn":
-                    before, after, levels = curriculum(seed, folder)
-                    print(
-                        sys.argv[1],
-                        seed,
-                        before,
-                        after,
-                        "level 1 from batch",
-                        levels.index(1) if 1 in levels else None,
-                        flush=True,
-                    )
-                    before, after, levels = curriculum(seed, folder / "still", 1e-12)
-                    print("untrained", seed, before, after, max(levels), flush=True)
-                case "redi":
-                    print(sys.argv[1], seed, redi_against_sft(seed, folder), flush=True)
-                case "sequence" | "token":
-                    print(sys.argv[1], seed, *adaptive(sys.argv[1], seed, folder), flush=True)
-                case "dense" | "sparse":
-                    print(sys.argv[1], seed, *dense_against_sparse(sys.argv[1], seed, folder))
-    print(f"{time.monotonic() - start:.0f} s")
+    seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    for name in CLAIMS if sys.argv[1] == "all" else [sys.argv[1]]:
+        start, found = time.process_time(), []
+        for seed in range(seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(CLAIMS[name](seed, Path(folder)))
+        for what in found[0]:
+            print(f"{name}: {what}: {with_interval([each[what] for each in found])}", flush=True)
+        print(f"{name}: {time.process_time() - start:.0f} CPU s", flush=True)

@@ -17,6 +17,8 @@ pytest.importorskip("trl", reason="TRL is not installed (requirements-train.txt)
 pytest.importorskip("peft", reason="peft is not installed (requirements-train.txt)")
 
 from sqljudge.core.errors import ModelError
+from sqljudge.models.engines.transformers import TransformersBackend
+from sqljudge.models.session import Session
 from sqljudge.training.checkpoints import last_checkpoint
 from sqljudge.training.online import online_trainer, train_online
 
@@ -273,6 +275,59 @@ def test_references_are_measured_once_and_read_after_a_resume(tiny_folder: Path,
     again.policy.generate = lambda requests: pytest.fail("they are known")  # type: ignore[method-assign]
     again.measure_references(tmp_path / "references.json")
     assert again.references == made.references
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "asked"),
+    [
+        ("adapt_think", ADAPTIVE, 8 * 4),
+        ("laser_d", {"lower": 2, "upper": 8, "step": 1, "monitored": 8, "prompts": 2, "generations": 4}, 8 * 4),
+    ],
+)
+def test_what_is_asked_before_the_first_step_is_not_asked_again_after_a_kill(
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    given: dict[str, Any],
+    asked: int,
+) -> None:
+    monkeypatch.setattr(TransformersBackend, "batch", 4)
+
+    def made(journal: Path | None, most: int = 10**6) -> tuple[Any, list[int]]:
+        """Rollouts whose engine gives so many answers; and which it gave."""
+        own = rollouts(tiny_folder, method, task=Echo("<think>"), **given)
+        answer, given_answers = own.policy.backend.generate, []
+
+        def some(*told: Any, **more: Any) -> Any:
+            for found in answer(*told, **more):
+                if len(given_answers) >= most:
+                    raise Stopped
+                given_answers.append(found[0])
+                yield found
+
+        own.policy.backend.generate = some
+        own.journalled = Session(own.policy.backend, journal, "train.one").complete if journal else None
+        return own, given_answers
+
+    def look(own: Any, folder: Path) -> Any:
+        folder.mkdir(exist_ok=True)
+        if method == "adapt_think":
+            own.measure_references(folder / "references.json")
+        else:
+            own._look_around(0)
+        return own.references, own.state()["reward"]
+
+    whole = look(made(None)[0], tmp_path / "whole")
+    first, _ = made(tmp_path / "journal", 5)
+    with pytest.raises(Stopped):
+        look(first, tmp_path / "killed")
+    second, gave = made(tmp_path / "journal")
+    assert look(second, tmp_path / "killed") == whole
+    assert len(gave) == asked - 4, "the answers of the last whole batch are kept"
+    third, gave = made(tmp_path / "journal")
+    assert look(third, tmp_path / "again") == whole
+    assert gave == []
 
 
 # --- SATURN -----------------------------------------------------------------------------------------------------------

@@ -215,12 +215,12 @@ class Experiment:
         return dict(self.seeds).get(name, (name,))
 
     def variants(self) -> Iterator[Variant]:
-        """Every discriminator in every context that it is asked in, at every budget, scoring and mode."""
+        """Every discriminator, of each seed, in every context that it is asked in, at every budget, scoring, mode."""
         axes = ("discriminator", "context", "budget", "scoring", "mode")
         for values in product(*(self.values(axis) or (getattr(Variant(), axis),) for axis in axes)):
             found = Variant(self.pool, **dict(zip(axes, values, strict=True)))
             if (found.discriminator, found.context) not in self.left_out:
-                yield found
+                yield from (replace(found, discriminator=name) for name in self.members(found.discriminator))
 
 
 def of_seed(name: str, seed: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ import torch
 
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.records import parse_json, write_json
-from sqljudge.models.engines.base import Completion, GenerationRequest, Prompt
+from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
 from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state, stopwatch, train_from
 from sqljudge.training.curricula import Ladder, one_shot
 from sqljudge.training.items import Item
 from sqljudge.training.methods import Settings, method_of
-from sqljudge.training.policy import Policy, lora
+from sqljudge.training.policy import Policy, answered, lora
 from sqljudge.training.rewards import (
     THOUGHT,
     Laser,
@@ -64,7 +64,8 @@ class Rollouts:
 
     `items`: those to train on. `validation`: of a curriculum, the tasks that decide on its level. Call it with the
     numbers that the trainer's data holds (see `numbers`), each repeated for a group. `references`: of AdaptThink, the
-    mean accuracy of the model before training for each item.
+    mean accuracy of the model before training for each item. `journalled`: asks what is asked before the first step
+    and keeps the answers; None: nothing keeps them.
     """
 
     policy: Policy
@@ -78,6 +79,7 @@ class Rollouts:
     ladder: Ladder | None = None
     counts: dict[str, int] = field(default_factory=lambda: {"generated": 0, "prompted": 0, "trained": 0})
     references: dict[str, float] = field(default_factory=dict)
+    journalled: Callable[[Sequence[GenerationRequest]], Iterable[Completion | Failure]] | None = None
     monitored_at: int = -1
 
     def __post_init__(self) -> None:
@@ -166,8 +168,11 @@ class Rollouts:
             )
         ]
 
-    def _generated(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
-        completions = self.policy.generate(requests)
+    def _generated(self, requests: Sequence[GenerationRequest], journalled: bool = False) -> list[Completion]:
+        if journalled and self.journalled:
+            completions = [answered(each) for each in self.journalled(requests)]
+        else:
+            completions = self.policy.generate(requests)
         self.counts["generated"] += sum(len(each.token_ids) for each in completions)
         self.counts["prompted"] += sum(each.prompt_tokens for each in completions)
         return completions
@@ -212,7 +217,7 @@ class Rollouts:
             self.monitored_at = step
 
     def _aside(self, items: Sequence[Item], samples: int, step: int, temperature: float) -> list[Response]:
-        """Responses that nothing is trained on."""
+        """Responses that nothing is trained on; those of the model before its first step go through the journal."""
         asked = [item for item in items for _ in range(samples)]
         requests = [
             GenerationRequest(
@@ -224,7 +229,7 @@ class Rollouts:
             )
             for place, item in enumerate(asked)
         ]
-        return self.task.responses(asked, self._generated(requests))
+        return self.task.responses(asked, self._generated(requests, journalled=step == 0))
 
     def measure_references(self, known: Path) -> None:
         """Measure, or read where they were, the mean accuracy of thinking responses of the model before training."""

@@ -99,12 +99,12 @@ class Policy:
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
         """One completion a request, in order. Raises ModelError where a prompt does not fit the model's context."""
         found = dict(self.backend.generate(requests))
-        return [_answered(found[i]) for i in range(len(requests))]
+        return [answered(found[i]) for i in range(len(requests))]
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Next-token probabilities, in order; raises as `generate`."""
         found = dict(self.backend.choose(requests))
-        return [_answered(found[i]) for i in range(len(requests))]
+        return [answered(found[i]) for i in range(len(requests))]
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt."""
@@ -116,7 +116,8 @@ class Policy:
         return tuple(ids[0] for ids in found)
 
 
-def _answered(answer: Any) -> Any:
+def answered(answer: Any) -> Any:
+    """An engine's answer. Raises ModelError where it is none."""
     if isinstance(answer, Failure):
         raise ModelError(f"a training prompt got no answer: {answer.reason}; leave its item out, or lower the budget")
     return answer

@@ -17,6 +17,7 @@ from sqljudge.core.provenance import file_digest, text_digest
 from sqljudge.core.records import parse_json, read_text, write_json, write_text
 from sqljudge.models.device import device_name, own_device
 from sqljudge.models.engines import spec_of
+from sqljudge.models.session import Session
 from sqljudge.stages.force import read_closing
 from sqljudge.stages.prompts import Framing, read_template
 from sqljudge.training.checkpoints import keep, stopwatch, stored, training_key
@@ -51,13 +52,15 @@ def train(
     method_code: str,
     store: str,
     checkpoints: str,
+    journal: str = "",
     gpu: int = 0,
 ) -> None:
     """Train, unless that is done already, and write the adapter (or weights), the log of steps, and the record.
 
     `data`: a file of items, its note beside it. `weights`: the folder of the base model, or nothing. `prompt`,
     `closing`, `databases`: at most one each. `store`: the folder of finished trainings, `checkpoints`: of those under
-    way; neither is an output, so that Snakemake deletes neither.
+    way; neither is an output, so that Snakemake deletes neither. `journal`: the folder of journals, which keeps what
+    is asked of the base model before the first step, or "".
     """
     items, note = read_items(data), read_note(data)
     known = settings_of(method, settings)
@@ -91,7 +94,8 @@ def train(
                 databases=Path(databases[0]) if databases else None,
             )
             made = folder / "made"
-            _train(policy, task, items, note, made, folder, recipe, known, device, key, name)
+            asked = Session(policy.backend, Path(journal) / base.name, f"train.{name}").complete if journal else None
+            _train(policy, task, items, note, made, folder, recipe, known, device, key, name, asked)
             kept = keep(Path(store), key, made)
             shutil.rmtree(folder)
     shutil.copytree(kept / ADAPTER, adapter, dirs_exist_ok=True)
@@ -122,6 +126,7 @@ def _train(
     device: str,
     key: str,
     name: str,
+    journalled: Any,
 ) -> None:
     """`recipe`: all that decides the training but the base model; its digests are in the record, for an estimate."""
     from sqljudge.training.offline import train_offline
@@ -134,6 +139,7 @@ def _train(
     if method_of(method).trainer == ONLINE:
         validation = [item for item in items if item.validation]
         rollouts = Rollouts(policy, task, training, validation, method, settings, seed)
+        rollouts.journalled = journalled
         trainer = train_online(rollouts, steps=steps, folder=folder, device=device)
         counts = rollouts.counts
         model, logged, spent = _of_trainer(trainer)
