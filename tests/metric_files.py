@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from sqljudge.core.records import HARDNESS
 from sqljudge.core.variants import (
     GREEDY,
@@ -20,10 +22,9 @@ from sqljudge.report.cells import cells
 from sqljudge.report.measures import EACH_LEVEL
 from sqljudge.report.specs import SPECS, TableSpec
 
+ROOT = Path(__file__).resolve().parents[1]
 Metric = dict[str, Any]
 AXES = ("generator", "decoding", "discriminator", "context", "budget", "scoring", "mode", "planner")
-
-
 STEPS = [[step, step / 30] for step in range(1, 31)]
 
 
@@ -104,3 +105,20 @@ def merge(*some: dict[str, Metric]) -> dict[str, Metric]:
                 metric = {"budgets": {**found[name]["budgets"], **metric["budgets"]}}
             found[name] = metric
     return found
+
+
+def configuration(*names: str) -> dict[str, object]:
+    """Configurations laid over each other as Snakemake does it: key by key, lists replaced."""
+
+    def merged(base: dict[str, object], over: dict[str, object]) -> dict[str, object]:
+        both = {
+            key: merged(base[key], over[key])  # type: ignore[arg-type]
+            for key in base.keys() & over.keys()
+            if isinstance(over[key], dict) and isinstance(base[key], dict)
+        }
+        return {**base, **over, **both}
+
+    found: dict[str, object] = {}
+    for name in ("config.yaml", *names):
+        found = merged(found, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+    return with_training(found)

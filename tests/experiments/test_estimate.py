@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from metric_files import configuration
 from sqljudge.core.provenance import file_digest, text_digest
 from sqljudge.core.records import Candidate, CandidateSet, write_json, write_jsonl
 from sqljudge.experiments import estimate
+from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.experiments.estimate import (
     Job,
     estimate_grid,
@@ -23,9 +25,11 @@ from sqljudge.experiments.estimate import (
     remainders,
 )
 from sqljudge.experiments.folder import mark_folder
+from sqljudge.experiments.jobs import model_jobs, needs_of
 from sqljudge.experiments.parts import Training
 from sqljudge.experiments.training_estimate import asked_of, read_records, training_job, training_remainder
 from sqljudge.models.journal import JournalWriter
+from sqljudge.report.specs import tables_of
 
 
 def answer(prompt: int, new: int, seconds: float) -> dict[str, Any]:
@@ -94,6 +98,64 @@ def test_what_is_missing_follows_the_jobs_own_answers_then_its_models(journal: p
     grid = estimate_grid(left)
     assert grid.rows[-1] == ["all", "", "14", "1,940", "not known yet", "1,012", "not known yet", "not known yet"]
     assert grid.rows[0][4:] == ["120", "792", "12 s", "19 s"]
+
+
+@pytest.mark.parametrize(
+    ("others", "left"),
+    [
+        ([], 10),
+        ([Job("judge.b.c.pool", "m-1b", 10, 50, asks="x")], 0),  # it goes first
+        ([Job("judge.b.c.pool", "m-1b", 10, 50, asks="x", made=True)], 10),  # where is its journal?
+        ([Job("judge.d.c.pool", "m-1b", 10, 50, asks="x", made=True)], 8),  # two are in the journal
+        ([Job("judge.b.c.pool", "m-1b", 4, 50, asks="x")], 6),
+        ([Job("judge.b.c.pool", "m-1b", 10, 49, asks="x")], 10),  # its answers may be too short
+        ([Job("judge.b.c.pool", "m-1b", 10, 50, asks="y")], 10),
+        ([Job("judge.b.c.pool", "other", 10, 50, asks="x")], 10),
+        ([Job("search.s", "m-1b", 10, 50, asks="x", shared=10)], 10),  # a search goes last
+    ],
+)
+def test_what_two_jobs_ask_is_asked_once(others: list[Job], left: int, journal: pd.DataFrame) -> None:
+    jobs = [*others, Job("judge.a.c.pool", "m-1b", 10, 50, asks="x")]
+    assert remainders(jobs, journal)["requests"].iloc[-1] == left
+    alone = [Job("judge.a.c.pool", "m-1b", 10, 50), Job("judge.b.c.pool", "m-1b", 10, 50)]
+    assert list(remainders(alone, journal)["requests"]) == [10, 10], "nobody knows what they ask"
+
+
+def test_a_search_begins_with_what_the_generator_was_asked(journal: pd.DataFrame) -> None:
+    search = Job("search.p.generator", "m-1b", 70, 50, asks="x", shared=20)
+    asked = [
+        (Job("generate.g.sample", "m-1b", 50, 50, asks="x"), [48, 50]),
+        (Job("generate.g.sample", "m-1b", 50, 50, asks="x", made=True), [0, 68]),  # two are in the journal
+        (Job("generate.g.sample", "m-1b", 12, 50, asks="x"), [10, 58]),
+    ]
+    for generate, left in asked:
+        assert list(remainders([generate, search], journal)["requests"]) == left
+        assert list(remainders([search, generate], journal)["requests"]) == left[::-1]
+
+
+def test_jobs_that_ask_the_same_are_known_by_their_settings() -> None:
+    """Another label or budget changes no request; another prompt, frame, pool, temperature or method does."""
+    changes: dict[str, Any] = {"discriminators": {"twin": {"label": "T"}, "plain": {"prompt_format": "raw"}}}
+    raw = configuration("demo.yaml")
+    own: Any = raw["discriminators"]
+    for name, change in changes["discriminators"].items():
+        own[name] = {**own["smollm2-yes-no"], **change}
+    who = ["smollm2-reasoning", "smollm2-yes-no", "twin", "plain"]
+    raw["experiments"]["table1"]["discriminators"] = who  # type: ignore[index]
+    raw["generators"]["again"] = {**raw["generators"]["smollm2"], "extraction": "continuation"}  # type: ignore[index]
+    raw["experiments"]["table7"]["generators"] = ["smollm2", "again"]  # type: ignore[index]
+    config = load_config(raw)
+    jobs = {job["name"]: job for job in model_jobs(needs_of(tables_of(experiments_of(config)), config), config)}
+    judged = {name: jobs[f"judge.{name}.no_schema.pool"]["asks"] for name in who}
+    assert judged["twin"] == judged["smollm2-yes-no"]
+    assert len({*judged.values()}) == 3
+    assert jobs["judge.smollm2-yes-no.no_schema.smollm2.sample"]["asks"] != judged["smollm2-yes-no"]
+    assert jobs["judge.smollm2-yes-no.result.pool"]["asks"] != judged["smollm2-yes-no"]
+    assert jobs["generate.smollm2.greedy"]["asks"] == jobs["generate.again.greedy"]["asks"]
+    sample = jobs["generate.smollm2.sample"]
+    assert sample["asks"] != jobs["generate.smollm2.greedy"]["asks"]
+    first = {job["first"] for job in jobs.values() if job["asks"] == sample["asks"]}
+    assert first == {0, 5, 2}, "of the correction all five samples, of the tree search its two completions"
 
 
 def test_extras_make_prompts_longer_until_the_jobs_own_are_known(journal: pd.DataFrame) -> None:

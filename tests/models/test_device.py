@@ -19,6 +19,7 @@ from sqljudge.models.device import (
     offered_devices,
     own_device,
     read_listing,
+    steady_rate,
 )
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
@@ -231,3 +232,23 @@ def test_linux_and_pytorch_agree_on_this_machine(monkeypatch: pytest.MonkeyPatch
     said = fastest_dtype("cpu")
     monkeypatch.setattr("sqljudge.models.device.CPU_INFO", tmp_path / "missing")
     assert fastest_dtype("cpu") == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "took"),
+    [
+        ([0.1], 10.0, 2.4),  # steady: the first window is left out, five are alike
+        ([0.4, 0.5, 0.45, 0.55, 0.42, 0.1], 10.0, 4.4),  # slow at first, such as a processor that wakes up
+        ([0.1, 0.2, 0.1, 0.3, 0.1, 0.1, 0.4], None, 10.0),  # never steady: it ends
+    ],
+)
+def test_a_rate_is_measured_until_it_is_steady(seconds: list[float], rate: float | None, took: float) -> None:
+    now, steps = [0.0], iter(seconds * 1000 if rate is None else [*seconds, *[seconds[-1]] * 1000])
+
+    def step() -> None:
+        now[0] += next(steps)
+
+    found = steady_rate(step, lambda: now[0])
+    assert found == pytest.approx(rate) if rate else 2 < found < 11
+    assert now[0] <= 10.5
+    assert now[0] == pytest.approx(took, abs=0.6)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import BboxBase
-from metric_files import Metric, filled, with_training
+from metric_files import Metric, configuration, filled
 from sqljudge.core.records import read_json
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report.cells import Results
@@ -21,23 +20,6 @@ from sqljudge.report.specs import FIGURES
 from sqljudge.report.words import About
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def configuration(*names: str) -> dict[str, object]:
-    """Configurations laid over each other as Snakemake does it: key by key, lists replaced."""
-
-    def merged(base: dict[str, object], over: dict[str, object]) -> dict[str, object]:
-        both = {
-            key: merged(base[key], over[key])  # type: ignore[arg-type]
-            for key in base.keys() & over.keys()
-            if isinstance(over[key], dict) and isinstance(base[key], dict)
-        }
-        return {**base, **over, **both}
-
-    found: dict[str, object] = {}
-    for name in ("config.yaml", *names):
-        found = merged(found, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
-    return with_training(found)
 
 
 def texts(figure: Figure) -> list[Text]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,9 @@ class Job:
 
     `made`: whether its result is there already. `extra_tokens`: about how many the extras of its prompts have. `size`:
     of its model, such as "1.5B"; by the model's name where it is "". Of two models that share the work, the sizes of
-    both, the small one's first, with `PLUS` between.
+    both, the small one's first, with `PLUS` between. `asks`: equal for jobs that have their requests in common ("":
+    with no other), the first `shared` of them (None: all). `elsewhere`: how many of its requests other jobs have
+    answered, or will (see `foresee`).
     """
 
     name: str
@@ -89,9 +91,12 @@ class Job:
     made: bool = False
     extra_tokens: int = 0
     size: str = ""
+    asks: str = ""
+    shared: int | None = None
+    elsewhere: int = 0
 
     @property
-    def shared(self) -> bool:
+    def routed(self) -> bool:
         """Whether two models share the work."""
         return PLUS in self.size
 
@@ -107,18 +112,40 @@ def remainders(
     reckoned from the model's size.
 
     A prompt is taken to be as long as the job's own so far, else as those of its model and stage, and its extras. An
-    answer is expected to be as long as those so far: the job's own, else of its model and stage. Answers that one job
-    takes from another one's part of the journal are not foreseen.
+    answer is expected to be as long as those so far: the job's own, else of its model and stage. What jobs have in
+    common (see `foresee`) is asked once.
     """
     columns = ["job", "model", *COUNTS, "most_tokens", "most_large", "seconds", "most_seconds", "rough"]
-    return pd.DataFrame([_remainder(job, journal, measure) for job in jobs], columns=columns, dtype=object)
+    rows = [_remainder(job, journal, measure) for job in foresee(jobs, journal)]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def foresee(jobs: Sequence[Job], journal: pd.DataFrame) -> list[Job]:
+    """The same jobs, each with how many of its requests others answer: in the journal already, or since they go first.
+
+    Of jobs with the same requests the one whose answers may be longest goes first, then the one that is named first; a
+    search comes after all others.
+    """
+    names = zip(journal["model"], journal["job"], strict=True)
+    answered: dict[tuple[str, str], int] = dict(zip(names, map(int, journal["requests"]), strict=True))
+    found = []
+    for place, job in enumerate(jobs):
+        most = 0
+        for other_place, other in enumerate(jobs):
+            alike = job.asks and (other.asks, other.model) == (job.asks, job.model)
+            if other is job or not alike or other.shared is not None or other.new_tokens < job.new_tokens:
+                continue
+            first = job.shared is not None or other.new_tokens > job.new_tokens or other_place < place
+            most = max(most, other.requests if first and not other.made else answered.get((other.model, other.name), 0))
+        found.append(replace(job, elsewhere=min(most, job.requests if job.shared is None else job.shared)))
+    return found
 
 
 def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float | None] | None) -> dict[str, Any]:
     of_model = journal[journal["model"] == job.model]
     own = of_model[of_model["job"] == job.name][SUMS].sum()
     stage = of_model[of_model["job"].str.startswith(job.name.partition(".")[0])][SUMS].sum()
-    left = 0 if job.made else max(0, job.requests - int(own.requests))
+    left = 0 if job.made else max(0, job.requests - int(own.requests) - job.elsewhere)
     known = own if own.requests else stage
     if own.requests:
         prompts = own.prompt_tokens / own.requests
@@ -130,8 +157,8 @@ def _remainder(job: Job, journal: pd.DataFrame, measure: Callable[[], float | No
     )
     written = None if answer is None else round(left * answer)
     large: int | None = 0
-    most_large = read + most if job.shared else 0
-    if job.shared and left:
+    most_large = read + most if job.routed else 0
+    if job.routed and left:
         large = round(left * known.large_tokens / known.requests) if known.requests else None
     timed = own if own.seconds else stage
     sizes = [parameters(size) for size in (job.size or job.model).split(PLUS)]
@@ -222,7 +249,7 @@ def print_estimate(
         print(message)
     if _is_made(questions, since):
         expected = len(Path(questions).read_text(encoding="utf-8").splitlines())
-    power = cache(lambda: operations_per_second or operations(gpu=gpu))
+    power = cache(lambda: operations_per_second or _timed(gpu))
     left = remainders([_counted(job, expected, sizes, since) for job in jobs], read_journal(journal), power)
     if trainings:
         records = read_records(store)
@@ -234,7 +261,7 @@ def print_estimate(
     print(
         "Expected: answers as long as those that the journal holds of the same model and stage; at most: every answer"
     )
-    print("as long as it may be. Answers that are in the journal are taken off.")
+    print("as long as it may be. Answers that are in the journal are taken off, and what two jobs ask is counted once.")
     if left["most_large"].any():
         print(
             "'Large model': where two models share the work, the small one reads tokens in and out, and the large one"
@@ -254,6 +281,14 @@ def print_estimate(
         print("Name the device's speed (--config operations_per_second=3e14), or the model's size in models.tsv.")
 
 
+def _timed(gpu: bool) -> float | None:
+    speed = operations(gpu=gpu)
+    if speed:
+        print(f"This device makes {speed:.2g} floating-point operations a second, timed until that was steady, for ten")
+        print("seconds at most; other work on it makes the times below longer.")
+    return speed
+
+
 def _is_made(path: str, since: float) -> bool:
     return Path(path).is_file() and Path(path).stat().st_mtime >= since
 
@@ -265,4 +300,6 @@ def _counted(job: Mapping[str, Any], questions: int, sizes: Mapping[str, str], s
         requests = sum(len(group.candidates) for group in read_jsonl(job["candidates"], CandidateSet))
     made = _is_made(job["result"], since)
     asked, size = requests * job["times"], sizes.get(job["model"], "")
-    return Job(job["name"], job["model"], asked, job["new_tokens"], made, job["extra_tokens"], size)
+    first = job["first"] * questions if job.get("first") else None
+    own = (job["name"], job["model"], asked, job["new_tokens"], made, job["extra_tokens"], size)
+    return Job(*own, asks=job.get("asks", ""), shared=first)

@@ -122,7 +122,9 @@ def model_jobs(needs: Needs, config: Config) -> list[dict[str, Any]]:
 
     name: as in the journal. model: of the models table. new_tokens: most of one answer. result: the file that it makes.
     candidates: the file whose candidates it asks about, "" for none. samples: completions a question where that file is
-    not there yet. extra_tokens: about how many the extras of its prompts have. times: requests a candidate.
+    not there yet. extra_tokens: about how many the extras of its prompts have. times: requests a candidate. asks: equal
+    for jobs of a model whose requests are, budgets aside, "" where nobody knows them before they are asked; of a search
+    its first ones alone count, `first` of every question.
     """
     return [_model_job(run, needs, config) for run in needs.runs()]
 
@@ -133,23 +135,38 @@ def _model_job(run: str, needs: Needs, config: Config) -> dict[str, Any]:
     sampled = replace(variant, pool=pool)
     decoding = config.decodings[sampled.decoding]
     written = config.generators[sampled.generator].max_new_tokens or decoding.max_new_tokens
-    job: dict[str, Any] = {"samples": decoding.samples, "extra_tokens": 0, "times": 1, "candidates": ""}
+    job: dict[str, Any] = {
+        "samples": decoding.samples,
+        "extra_tokens": 0,
+        "times": 1,
+        "candidates": "",
+        "first": 0,
+        "asks": "",
+    }
     if kind.startswith("search"):
         role = kind.split("_")[1]
         place = f"{variant.planner}.{variant.discriminator}.{variant.context}.{variant.pool}"
         job["name"] = f"search.{place}.b{variant.budget}.{variant.scoring}.{variant.mode}.{role}"
         job["result"] = path("selections", variant)
-        job["samples"] = settings_of(config.planners[variant.planner].model_dump()).most(decoding.samples)
+        planner = settings_of(config.planners[variant.planner].model_dump())
+        job["samples"] = planner.most(decoding.samples)
+        job["first"] = min(planner.first(decoding.samples), decoding.samples) if role == "generator" else 0
     else:
         role = "generator" if kind == "candidates_run" else "discriminator"
         place = ".".join(filter(None, (variant.discriminator, variant.context, variant.pool)))
         job["name"], job["result"] = f"{STAGES[kind]}.{place}", path(kind.removesuffix("_run"), variant)
     if role == "generator":
+        how = config.generators[sampled.generator].model_dump(exclude={"label", "extraction", "max_new_tokens"})
+        job["asks"] = repr(("generate", how, decoding.temperature))
         return {**job, "model": config.generators[sampled.generator].model, "new_tokens": written}
     entry = config.discriminators[variant.discriminator]
     budget = needs.budgets().get(variant, 0) if kind == "judgments_run" else variant.budget
     job |= {"model": entry.model, "new_tokens": budget if entry.responds and kind != "forced_run" else 0}
     if kind in ("judgments_run", "forced_run"):
+        shared = {"extras", *framing_of(config, discriminator=variant.discriminator, context=variant.context)}
+        prompt = config.contexts[variant.context].model_dump(include={*shared, entry.method})
+        forced = needs.checkpoints()[variant] if kind == "forced_run" else []
+        job["asks"] = repr((STAGES[kind], entry.model_dump(exclude={"label"}), prompt, variant.pool, forced))
         shown = extra_tokens(extras_of(variant.context, config))
         job |= {"candidates": path("candidates", variant), "extra_tokens": shown}
     if kind == "forced_run":

@@ -11,9 +11,10 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 RUN = "SQLJUDGE_RUN"
 """The variable that tells a job which process runs it: its id, which the rules set."""
-MEASURED_SECONDS = 0.5
+WINDOW_SECONDS, WINDOWS, SPREAD, MOST_SECONDS = 0.4, 5, 0.05, 10.0
+"""Of the timing of a device: see `steady_rate`."""
 CPU_INFO = Path("/proc/cpuinfo")
 NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")
 """What Linux and PyTorch call the instructions of CPUs (x86, ARM) that multiply in bfloat16."""
@@ -184,7 +186,7 @@ def device_name(device: str) -> str:
 
 
 def operations(*, gpu: bool) -> float | None:
-    """Floating-point operations a second, by multiplying matrices for a moment: on a GPU, or on the CPU.
+    """Floating-point operations a second, by multiplying matrices until that is steady: on a GPU, or on the CPU.
 
     None where a GPU is wanted and this machine has none: a processor says nothing of it.
     """
@@ -192,11 +194,28 @@ def operations(*, gpu: bool) -> float | None:
 
     if gpu and not torch.cuda.is_available():
         return None
+    log.info("timing this device, for %g seconds at most ...", MOST_SECONDS)
     device, dtype = ("cuda", torch.bfloat16) if gpu else ("cpu", torch.float32)
     size = 4096 if device == "cuda" else 1024
     matrix = torch.ones((size, size), dtype=dtype, device=device)
-    count, start, last = 0, time.monotonic(), 0.0
-    while last < MEASURED_SECONDS:
-        float((matrix @ matrix)[0, 0])
-        count, last = count + 1, time.monotonic() - start
-    return count * 2 * size**3 / last
+    return 2 * size**3 * steady_rate(lambda: float((matrix @ matrix)[0, 0]))
+
+
+def steady_rate(step: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> float:
+    """How often a second a step can be done: the median of the last WINDOWS windows of time.
+
+    It is measured until these differ by at most SPREAD, the first one left out, or for MOST_SECONDS.
+    """
+    rates: list[float] = []
+    begin = clock()
+    while True:
+        start, count, took = clock(), 0, 0.0
+        while took < WINDOW_SECONDS:
+            step()
+            count, took = count + 1, clock() - start
+        rates.append(count / took)
+        last = sorted(rates[1:][-WINDOWS:])
+        if len(last) == WINDOWS and last[-1] - last[0] <= SPREAD * last[0]:
+            return median(last)
+        if clock() - begin >= MOST_SECONDS - WINDOW_SECONDS:
+            return median(last or rates)

@@ -61,9 +61,9 @@ def last_states(model: Any, prompts: Sequence[Sequence[int]]) -> Iterator[torch.
     """
     whole = all_growing(new_cache(model))
     for tree in trees(prompts, TREE_TOKENS[model.device.type]):
-        with _tree_inputs(model, tree) if whole else nullcontext(_padded_inputs(model, tree)) as inputs:
-            with sdpa_kernel(ANY_SHAPE):
-                states = model.model(**inputs, use_cache=False).last_hidden_state
+        asked = _tree_inputs(model, tree) if whole else nullcontext(_padded_inputs(model, tree))
+        with asked as inputs, sdpa_kernel(ANY_SHAPE):
+            states = model.model(**inputs, use_cache=False).last_hidden_state
         yield states[0, [path[-1] for path in tree.paths]] if whole else states[:, -1]
 
 
@@ -98,10 +98,10 @@ def _prefill_tree(model: Any, tree: Tree, *, keep: bool) -> Prefilled:
 
 
 class InBlocks(TorchFunctionMode):
-    """Computes attention with a tree's mask in blocks of nodes, each with the keys alone that one of its nodes attends to.
+    """Computes attention with a tree's mask in blocks of nodes, each with the keys alone that its nodes attend to.
 
-    Those are few: a tree holds many prompts, and a node's ancestors are of one. `seen`: boolean [n, n]; `mask`: the same
-    as the model is given it.
+    Those are few: a tree holds many prompts, and a node's ancestors are of one. `seen`: boolean [n, n]; `mask`: the
+    same as the model is given it.
     """
 
     def __init__(self, seen: torch.Tensor, mask: torch.Tensor) -> None:

@@ -23,6 +23,10 @@ class Correction:
         """The completions of a question that is never settled, the first `samples` included."""
         return samples + self.rounds * self.completions
 
+    def first(self, samples: int) -> int:
+        """The completions of a question alone, before anything is corrected."""
+        return samples
+
 
 def correction(settings: Correction, samples: int) -> Plan:
     """Plan one question: `samples` completions of the question alone, then corrections of the best query so far.

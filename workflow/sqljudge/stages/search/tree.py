@@ -24,6 +24,10 @@ class Tree:
         """The completions of a question that is never settled."""
         return self.expansions * self.completions
 
+    def first(self, _samples: int) -> int:
+        """The completions of a question alone, of which nothing is written yet."""
+        return self.completions
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
