@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ LEAST: dict[str, Any] = {
 }
 SHIPPED = pytest.mark.parametrize(
     "names",
-    [(), ("demo",), ("demo", "mini_bird"), ("small",), ("small", "small_100")],
+    [
+        *[(), ("demo",), ("demo", "mini_bird"), ("small",), ("small", "small_100")],
+        *[("routing",), ("routing", "routing_training")],
+    ],
     ids=lambda names: "-".join(names) or "paper",
 )
 
@@ -76,11 +80,23 @@ def test_shipped_configurations_hold(names: tuple[str, ...]) -> None:
     before = copy.deepcopy(given)
     config = load_config(given)
     assert given == before, "what is given is not changed"
-    check_references(config, models())
+    check_references(config, read_models(ROOT / config.models_table))
     prompts = [one.prompt for one in config.generators.values()]
     prompts += [path for context in config.contexts.values() for path in context.prompts.values()]
     assert all(resolve(path).is_file() for path in prompts)
     assert load_config(config.model_dump(by_alias=True)) == config
+
+
+def test_what_a_router_learns_from_is_of_other_databases_than_what_it_is_measured_on() -> None:
+    measured, learnt = load_config(shipped("routing")), load_config(shipped("routing", "routing_training"))
+    assert not set(measured.dataset.exclude_databases) & set(learnt.dataset.exclude_databases)
+    pool = json.loads((ROOT / measured.pool.file).read_text(encoding="utf-8"))
+    assert len(pool) == len({each["question"] for each in pool}) == 60
+    assert {each["db_id"] for each in pool} <= set(learnt.dataset.exclude_databases)
+    assert {tuple(sorted(each["top_n_label"])) for each in pool} == {(0, 1)}
+    rows = read_models(ROOT / measured.models_table)
+    shown = {measured.discriminators[name].model for name in experiments_of(measured)["table1"].discriminators}
+    assert shown == set(rows), "every row of the table is measured"
 
 
 @SHIPPED

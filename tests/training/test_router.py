@@ -24,6 +24,7 @@ from sqljudge.stages.force import SPELLINGS, WORDS, Thought
 from sqljudge.stages.judge import judge_pool
 from sqljudge.training import router as module
 from sqljudge.training.router import (
+    SHARES,
     Examples,
     Labelling,
     Recipe,
@@ -33,9 +34,11 @@ from sqljudge.training.router import (
     refuse_evaluated,
     scores,
     threshold_of,
+    thresholds_of,
     train,
     train_router,
 )
+from torch.distributions import Categorical
 
 TEXTS = ["a:", "abc:", "hello:", "lorem:"]
 CLOSING = "zz:"
@@ -192,6 +195,19 @@ def test_the_threshold_routes_fewest_tokens_at_a_recall(recall: float, threshold
     assert threshold_of(probabilities, labels, recall) == pytest.approx(threshold)
 
 
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("rule", ["router", "entropy"])
+def test_its_record_says_from_where_so_large_a_share_is_routed(rule: str, share: float) -> None:
+    examples, recipe = learnable(), Recipe(seed=2)
+    torch.manual_seed(3)
+    router = Router(12, 9)
+    threshold = thresholds_of(examples, router, recipe)[f"{share:g}"][rule]
+    held = torch.tensor([is_held_out(question, recipe) for question in examples.questions])
+    top = examples.given[0][held]
+    found = scores(router, examples)[held].sigmoid() if rule == "router" else Categorical(logits=top).entropy()
+    assert (found >= threshold).float().mean() == pytest.approx(share, abs=2 / len(top))
+
+
 @pytest.mark.parametrize(("width", "top", "millions"), [(1536, 100, 56)])
 def test_at_the_paper_s_width_it_has_the_paper_s_size(width: int, top: int, millions: int) -> None:
     """About 56 million parameters, the inner width being 1,024."""
@@ -257,6 +273,7 @@ def test_a_job_makes_a_router_that_the_engine_takes(
     )
     recorded = json.loads((tmp_path / "run").read_text())
     assert 0 < recorded["divergent"] < recorded["tokens"] <= 160
+    assert set(recorded["thresholds"]) == {f"{share:g}" for share in SHARES}
     assert recorded["requests"] > 0
     assert (tmp_path / "journal" / "large" / "route.tiny.jsonl").is_file()
     table = ["name\tsource\trevision\tbackend\tdtype\tquantization"]

@@ -245,6 +245,23 @@ def threshold_of(probabilities: torch.Tensor, labels: torch.Tensor, recall: floa
     return float(divergent[math.ceil(recall * len(divergent)) - 1])
 
 
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Shares of tokens that a record of a router gives thresholds for."""
+
+
+def thresholds_of(examples: Examples, router: Router, recipe: Recipe | None = None) -> dict[str, dict[str, float]]:
+    """From which probability of the router, and from which entropy, so large a share of the held-out tokens is routed.
+
+    By share, for `SHARES`. The entropy, in nats, is of the 100 likeliest tokens. Text that two models wrote may have
+    another share than the large one's, which this is measured on.
+    """
+    recipe = recipe or Recipe()
+    held = torch.tensor([is_held_out(question, recipe) for question in examples.questions])
+    logprobs = examples.given[0][held].log_softmax(-1)
+    found = {"router": scores(router, examples)[held].sigmoid(), "entropy": -(logprobs.exp() * logprobs).sum(-1)}
+    return {f"{share:g}": {rule: float(each.quantile(1 - share)) for rule, each in found.items()} for share in SHARES}
+
+
 def is_held_out(question: int, recipe: Recipe) -> bool:
     """Whether a question's examples are not trained on: by its id, though not as a pool's questions are drawn by it."""
     digest = hashlib.sha256(f"held out/{recipe.seed}/{question}".encode()).digest()
@@ -272,7 +289,7 @@ def train_router(
     journal: str,
     failures_tolerated: float,
 ) -> None:
-    """Write a router's file, and what its labels cost the large model.
+    """Write a router's file, and what its labels cost the large model, with thresholds for some shares of tokens.
 
     `judgments`: the large model's responses, greedy, to `prompt` about the candidates of the questions. `evaluated`:
     files of questions that tables rest on. `models`: rows of the models table, `small` and `large`; `unpacked`: the
@@ -304,9 +321,12 @@ def train_router(
         )
         both.tokenizer  # noqa: B018  (refuses two that differ)
         examples = label_tokens(small, sessions["large"], thoughts, Labelling(span, tolerance, both.vocabulary))
-        save_router(router, train(examples, small_name(small.identity()), Recipe(seed=seed)))
+        recipe = Recipe(seed=seed)
+        trained = train(examples, small_name(small.identity()), recipe)
+        save_router(router, trained)
         counts = {"tokens": len(examples.labels), "divergent": int(examples.labels.sum())}
-        write_json(run, {**sessions["large"].report(), **counts})
+        shares = thresholds_of(examples, trained.router, recipe)
+        write_json(run, {**sessions["large"].report(), **counts, "thresholds": shares})
 
 
 def refuse_evaluated(questions: Sequence[Question], evaluated: Sequence[Question]) -> None:
