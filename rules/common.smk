@@ -30,7 +30,7 @@ from sqljudge.data.datasets import FORMATS
 from sqljudge.experiments.checks import check_models, check_references
 from sqljudge.experiments.config import ROOT, experiments_of, load_config, read_models, resolve
 from sqljudge.experiments.folder import configuration, model_rows
-from sqljudge.experiments.jobs import extras_of, framing_of, model_jobs, needs_of, router_job
+from sqljudge.experiments.jobs import about_model, extras_of, framing_of, model_jobs, needs_of, router_job
 from sqljudge.experiments.trained import routers_of, trainings_of, with_seeds
 from sqljudge.experiments.training_estimate import training_job
 from sqljudge.models.device import RUN

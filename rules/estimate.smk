@@ -1,6 +1,5 @@
 # What has been asked of models, and what is still to be asked. Neither makes a file; both can be asked for at any time.
 from sqljudge.experiments.folder import mark_folder
-from sqljudge.report.words import about_model
 
 
 localrules:

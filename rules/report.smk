@@ -4,7 +4,7 @@ from sqljudge.report.answer import TABLE as ANSWER
 from sqljudge.report.cells import files
 from sqljudge.report.explorer import explorer_inputs
 from sqljudge.report.specs import FIGURES
-from sqljudge.report.words import about_model, phrases, question_summary, subject
+from sqljudge.report.words import phrases, question_summary, subject
 
 EXPERIMENTS = {name: dataclasses.asdict(experiment) for name, experiment in TABLES.items()}
 USES_GOLD = [name for name, entry in CONFIG.discriminators.items() if entry.method == "oracle"]

@@ -8,12 +8,13 @@ import pytest
 from matplotlib.figure import Figure
 from metric_files import Metric, experiment, merge, place
 from sqljudge.core.variants import Variant
+from sqljudge.experiments.jobs import about_model
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.report.cells import Results, files
 from sqljudge.report.figures import draw_figure
 from sqljudge.report.figures.fronts import Point, front, thoughts
 from sqljudge.report.specs import SPECS
-from sqljudge.report.words import About, about_model
+from sqljudge.report.words import About
 
 EXPERIMENT = experiment(
     discriminators=["r"],

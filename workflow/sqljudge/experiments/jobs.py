@@ -25,8 +25,11 @@ from sqljudge.core.variants import (
     reference,
 )
 from sqljudge.experiments.config import Config, resolve
+from sqljudge.models.engines.base import ModelSpec
+from sqljudge.models.engines.weights import parse_route
 from sqljudge.report.cells import cells
 from sqljudge.report.specs import SPECS
+from sqljudge.report.words import PLUS, About
 from sqljudge.stages.extras import extra_tokens
 from sqljudge.stages.search.run import settings_of
 
@@ -190,6 +193,16 @@ def router_job(name: str, config: Config) -> dict[str, Any]:
     }
     job |= {"result": f"results/routers/{name}.safetensors", "new_tokens": math.ceil(router.span / 3)}
     return {**job, "requests": 3 * tokens, "extra_tokens": 0, "times": 1, "samples": 0}
+
+
+def about_model(spec: ModelSpec | None, *, reasons: bool) -> About:
+    """What tables say of a discriminator that asks this model. Raises ConfigError as `parse_route` does."""
+    if spec is None or not spec.parts:
+        return About(spec.parameters if spec else "", reasons)
+    route = parse_route(spec)
+    size = PLUS.join(part.parameters or "–" for part in spec.parts)
+    threshold = "" if route.threshold is None else f"{route.threshold:g}"
+    return About(size, reasons, PLUS.join(part.name for part in spec.parts), route.rule, threshold)
 
 
 def framing_of(config: Config, *, generator: str = "", discriminator: str = "", context: str = "") -> dict[str, Any]:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from sqljudge.core.variants import RERANK, VOTE, Experiment
 from sqljudge.data.datasets import FORMATS
-from sqljudge.models.engines.base import ModelSpec
-from sqljudge.models.engines.weights import parse_route
 
 PLUS = " + "
 """Between two models that share the work, and between their sizes."""
@@ -39,16 +37,6 @@ class About(NamedTuple):
     def sizes(self) -> tuple[float | None, ...]:
         """Parameters of the model, or of the small and the large one; None where they are not known."""
         return tuple(map(parameters, self.size.split(PLUS)))
-
-
-def about_model(spec: ModelSpec | None, *, reasons: bool) -> About:
-    """What tables say of a discriminator that asks this model. Raises ConfigError as `parse_route` does."""
-    if spec is None or not spec.parts:
-        return About(spec.parameters if spec else "", reasons)
-    route = parse_route(spec)
-    size = PLUS.join(part.parameters or "–" for part in spec.parts)
-    threshold = "" if route.threshold is None else f"{route.threshold:g}"
-    return About(size, reasons, PLUS.join(part.name for part in spec.parts), route.rule, threshold)
 
 
 def parameters(model: str) -> float | None:
