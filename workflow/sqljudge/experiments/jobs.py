@@ -166,7 +166,11 @@ def router_job(name: str, config: Config) -> dict[str, Any]:
     router = config.routers[name]
     file = resolve(router.judgments)
     tokens = sum(len(judgment.token_ids) for judgment in read_judgments(file)) if file.is_file() else 0
-    job = {"name": f"route.{name}", "model": config.discriminators[router.discriminator].model, "candidates": ""}
+    job: dict[str, Any] = {
+        "name": f"route.{name}",
+        "model": config.discriminators[router.discriminator].model,
+        "candidates": "",
+    }
     job |= {"result": f"results/routers/{name}.safetensors", "new_tokens": math.ceil(router.span / 3)}
     return {**job, "requests": 3 * tokens, "extra_tokens": 0, "times": 1, "samples": 0}
 
