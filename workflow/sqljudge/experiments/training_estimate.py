@@ -115,9 +115,7 @@ def training_remainder(
         speed = attained * power / (2 * size)
 
     def time(tokens: int | None) -> float | None:
-        if tokens is None or not speed:
-            return None
-        return float((read + tokens + WORK * trained(tokens)) / speed)
+        return None if tokens is None or not speed else float((read + tokens + WORK * trained(tokens)) / speed)
 
     return {
         **row,
