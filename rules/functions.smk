@@ -121,15 +121,23 @@ def model_code(stage, *roles):
     return lambda wildcards: code_digest(stage, *(f"models.engines.{backend_of(role)(wildcards)}" for role in roles))
 
 
+def adapting():
+    """Whether jobs run on this machine alone.
+
+    On a cluster the process that submits a job and the one that runs it must count the same threads.
+    """
+    return workflow.local_exec and not workflow.remote_exec
+
+
 def model_threads(wildcards):
     """A model job on a GPU leaves the cores to others; on the CPU two share them, so that one starts while one runs."""
     offered = dict(workflow.global_resources.unwrapped_items())
-    return max(1, (workflow.cores or 4) // 2) if offered.get("gpu") == 0 else 2
+    return max(1, (workflow.cores or 4) // 2) if adapting() and offered.get("gpu") == 0 else 2
 
 
 def spare_threads(wildcards):
     """Two, but one where there are less than four cores: a job of two would wait until two are free at once."""
-    return 2 if (workflow.cores or 4) >= 4 else 1
+    return 1 if adapting() and (workflow.cores or 4) < 4 else 2
 
 
 def decoding_of(wildcards):

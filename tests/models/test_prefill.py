@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.models.engines import prefill as prefilling
 from sqljudge.models.engines.prefill import Tree, left_padded, prefill, shared_prefix, trees
+from torch.overrides import TorchFunctionMode
 
 VOCABULARY = 61
 
@@ -50,6 +52,43 @@ def counted(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+@pytest.fixture(params=[1, 3, 64])
+def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Nodes whose attention is computed together."""
+    monkeypatch.setattr(prefilling, "TREE_ROWS", request.param)
+    return int(request.param)
+
+
+class Attended(TorchFunctionMode):
+    """Notes queries and keys of each computation of attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, int]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            self.sizes.append((args[0].shape[2], args[1].shape[2]))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_a_block_of_a_tree_computes_the_keys_alone_that_it_attends_to(tiny: Any, rows: int, size: int) -> None:
+    prompts = family(3, *[size] * 8)
+    (tree,) = trees(prompts, 1024)
+    with torch.inference_mode(), Attended() as attended:
+        found = prefill(tiny, prompts, 0, keep=False)
+    layers = tiny.config.num_hidden_layers
+    blocks = math.ceil(len(tree.tokens) / rows)
+    assert len(attended.sizes) == layers * blocks
+    assert sum(queries for queries, _ in attended.sizes) == layers * len(tree.tokens)
+    seen = tree.attention(torch.device("cpu"))
+    needed = [int(seen[i : i + rows].any(0).sum()) for i in range(0, len(tree.tokens), rows)]
+    assert [keys for _, keys in attended.sizes] == needed * layers
+    for logits, prompt in zip(found.logits, prompts, strict=True):
+        assert torch.allclose(logits, alone(tiny, prompt), atol=1e-4)
+
+
 @pytest.mark.parametrize("most", [16, 1024])
 def test_logits_are_those_of_each_prompt_alone(
     tiny: Any, counted: list[int], monkeypatch: pytest.MonkeyPatch, most: int
@@ -66,7 +105,9 @@ def test_logits_are_those_of_each_prompt_alone(
 
 
 @pytest.mark.parametrize("most", [16, 1024])
-def test_what_is_kept_goes_on_as_each_prompt_alone(tiny: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+def test_what_is_kept_goes_on_as_each_prompt_alone(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, rows: int, most: int
+) -> None:
     monkeypatch.setitem(prefilling.TREE_TOKENS, "cpu", most)
     prompts = family(5, 1, 4, 0, 2, 6, 6)
     with torch.inference_mode():

@@ -101,7 +101,7 @@ class InBlocks(TorchFunctionMode):
     """Computes attention with a tree's mask in blocks of nodes, each with the keys alone that its nodes attend to.
 
     Those are few: a tree holds many prompts, and a node's ancestors are of one. `seen`: boolean [n, n]; `mask`: the
-    same as the model is given it.
+    same, as the model is given it.
     """
 
     def __init__(self, seen: torch.Tensor, mask: torch.Tensor) -> None:
