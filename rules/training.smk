@@ -62,6 +62,7 @@ rule train:
         framing=lambda wildcards: {
             "prompt_format": training_of(wildcards).prompt_format,
             "special_tokens": training_of(wildcards).special_tokens,
+            "yes_token": training_of(wildcards).yes_token,
         },
         extraction=lambda wildcards: training_of(wildcards).extraction,
         journal=REQUESTS["journal"],

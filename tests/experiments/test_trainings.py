@@ -82,6 +82,8 @@ def test_the_first_of_the_table_is_what_the_others_were_trained_from(
     source = next(line for line in rows.splitlines() if line.startswith("smollm2-135m")).split("\t")[1]
     table.write_text(f"{rows}twin\t{source}\t-\ttransformers\tfloat32\tnone\t-\n", encoding="utf-8")
     raw["discriminators"] |= {f"d{place}": {"model": model, "method": "yes_no"} for place, model in enumerate(models)}
+    for training in raw["trainings"].values():
+        training["yes_token"] = raw["contexts"]["no_schema"]["yes_token"]
     shown = {"discriminators": [f"d{place}" for place in range(len(models))], "budgets": [48], "scorings": ["soft"]}
     raw["experiments"]["training"] = {**shown, "modes": ["naive"], "context": "no_schema"}
     if not said:
@@ -90,6 +92,22 @@ def test_the_first_of_the_table_is_what_the_others_were_trained_from(
     with pytest.raises(ConfigError) as error:
         check(raw)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("method", ["probe", "verdict"])
+@pytest.mark.parametrize(("learnt", "asked"), [("following", "alone"), ("alone", "following"), ("alone", "alone")])
+def test_the_token_that_is_learnt_is_the_one_that_is_read(
+    raw: dict[str, Any], method: str, learnt: str, asked: str
+) -> None:
+    raw["trainings"]["one"].update(method=method, yes_token=learnt)
+    raw["discriminators"]["d"] = {"model": "trained", "method": "yes_no"}
+    raw["contexts"]["no_schema"]["yes_token"] = asked
+    raw["experiments"]["table1"]["discriminators"] = ["d"]
+    if learnt == asked:
+        check(raw)
+        return
+    with pytest.raises(ConfigError, match=r"trainings\.one\.yes_token: it is .* let them be equal"):
+        check(raw)
 
 
 def test_the_shipped_trainings_hold() -> None:

@@ -69,6 +69,19 @@ def test_bfloat16_makes_no_ties(tiny_folder: Path, tmp_path: Path) -> None:
     assert len({yes for yes, _ in found[1]}) >= 0.8 * len({yes for yes, _ in found[0]})
 
 
+@pytest.mark.parametrize("token", ["following", "alone"])
+def test_the_token_that_learns_is_the_one_that_is_read(tiny_folder: Path, tmp_path: Path, token: str) -> None:
+    policy, task = tiny_policy(tiny_folder), replace(TASK, framing=replace(TASK.framing, yes_token=token))
+    model, _, _ = train_probe(policy, task, CANDIDATES, settings_of("probe", {"layer": 2}))
+    model.save_pretrained(tmp_path / "made")
+    policy.backend.tokenizer.save_pretrained(tmp_path / "made")
+    judge = load(ModelSpec("made", str(tmp_path / "made"), dtype="float32"), "cpu")
+    requests = [ChoiceRequest(task.prompt(item), ("Yes", "No"), alone=token == "alone") for item in CANDIDATES]
+    found = dict(judge.choose(requests))
+    for i in range(len(requests)):
+        assert sum(found[i].probabilities) == pytest.approx(1, abs=1e-4)  # type: ignore[union-attr]
+
+
 def test_the_weights_are_those_of_a_logistic_regression_with_a_constant() -> None:
     torch.manual_seed(0)
     states = torch.randn(400, 5, dtype=torch.float64)

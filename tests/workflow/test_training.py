@@ -30,6 +30,7 @@ TRAINING: dict[str, Any] = {
     "steps": 6,
     "settings": {"rank": 0, "batch": 4, "save_every": 1, "learning_rate": 0.01},
     "prompt": "tiny.txt",
+    "yes_token": "alone",
 }
 
 

@@ -307,6 +307,18 @@ def _check_search(where: str, name: str, experiment: Experiment, config: Config)
         _refuse(f"{where}.context", f"{what}; use a context without extras")
 
 
+def _check_yes_token(config: Config, who: str, context: str, models: Models) -> None:
+    """Check that a model that learnt to say one token Yes is not read by another."""
+    source = models[config.discriminators[who].model].source
+    training = config.trainings.get(source.removeprefix(TRAINED)) if source.startswith(TRAINED) else None
+    if training is None or training.method not in ("probe", "verdict") or training.closes:
+        return
+    name, asked = source.removeprefix(TRAINED), config.contexts[context].yes_token
+    if training.yes_token != asked:
+        what = f"it is '{training.yes_token}', but '{who}' is asked in the context '{context}', whose yes_token is"
+        _refuse(f"trainings.{name}.yes_token", f"{what} '{asked}'; let them be equal")
+
+
 def _check_judging(config: Config, experiments: Mapping[str, Experiment], models: Models) -> None:
     """Check that discriminators have prompts in the contexts that they are asked in, and can do what is wanted."""
     forced: dict[tuple[str, str], bool] = {}
@@ -324,6 +336,8 @@ def _check_judging(config: Config, experiments: Mapping[str, Experiment], models
         with _at(f"contexts.{context}.prompt_format" if shown.prompt_format else f"discriminators.{who}.prompt_format"):
             prompt_format = framing_of(config, discriminator=who, context=context)["prompt_format"]
             check_prompt_format(models[config.discriminators[who].model], prompt_format)
+        if method == "yes_no":
+            _check_yes_token(config, who, context, models)
     for table, one in experiments.items():
         for who, context in one.left_out:
             if context == one.contexts[0]:

@@ -468,6 +468,8 @@ class Training(Part):
     """The prompt as it is, between [INST] and [/INST], or in the model's chat template."""
     special_tokens: bool = False
     """Whether the tokenizer's special tokens stand before a prompt that is no chat."""
+    yes_token: Annotated[str, one_of(YES_TOKENS)] = "following"
+    """Which token Yes is: that of the context in which the discriminator is asked (contexts)."""
     closes: bool = False
     """Of supervised verdicts: the prompt is a reasoning one, and the verdict is forced before the first token."""
     extraction: Annotated[str, one_of(EXTRACTIONS)] = "fenced"

@@ -97,7 +97,8 @@ def verdict_words(policy: Policy, task: Task, items: Sequence[Item]) -> tuple[in
     Raises ModelError where they are not the same after all of them.
     """
     if task.closing is None:
-        found = {policy.words(ChoiceRequest(task.prompt(item), ANSWERS)) for item in items}
+        alone = task.framing.yes_token == "alone"
+        found = {policy.words(ChoiceRequest(task.prompt(item), ANSWERS, alone=alone)) for item in items}
     else:
         found = {policy.words(ChoiceRequest(task.closed(item), WORDS)) for item in items}
     if len(found) != 1:
