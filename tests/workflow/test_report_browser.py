@@ -95,7 +95,7 @@ def test_captions_give_numbers_and_settings_of_the_run(front: Any) -> None:
     front.locator(ROWS).first.locator("a").nth(1).click()
     front.wait_for_selector("text=In this run PwAcc")
     text = front.inner_text("#app")
-    for said in ("cut at 60 tokens", "200 resamples", "resources/mini_spider/pool.json"):
+    for said in ("cut at 60 tokens", "200 random weights", "resources/mini_spider/pool.json"):
         assert said in text, said
     assert "System Message" not in text
 
