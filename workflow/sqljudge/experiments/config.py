@@ -213,11 +213,11 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
                 values[key] = tuple(one for name in names for one in each[name])
         if table == "training" and (who := config.discriminators.get(values["discriminators"][0])) and who.responds:
             rows = (Variant(POOL, values["discriminators"][0], values["contexts"][0], 0, FORCED),)
+        several = values["discriminators"] if getattr(settings, "discriminators", ()) else ()  # one is asked everywhere
         left_out = tuple(
             (who, context)
-            for who, context in product(values.get("discriminators", ()), getattr(settings, "contexts", ()))
-            if hasattr(settings, "discriminators")  # the only one of a table is asked in all of its contexts
-            and who in config.discriminators
+            for who, context in product(several, getattr(settings, "contexts", ()))
+            if who in config.discriminators
             and context in config.contexts
             and config.discriminators[who].method not in config.contexts[context].prompts
         )
