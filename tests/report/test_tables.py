@@ -625,8 +625,6 @@ def test_every_table_has_an_experiment_and_every_figure_a_table() -> None:
         "training_curves": "training",
         "generator_training_curves": "trained_generators",
         "planner_costs": "search",
-        "training_curves": "training",
-        "generator_training_curves": "trained_generators",
     }
 
 
