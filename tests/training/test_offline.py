@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
 
     def killed(*given: Any) -> Any:
         calls.append(1)
-        if len(calls) > 20 if method == "verdict" else len(calls) > 10:
+        if len(calls) > (20 if method == "verdict" else 10) // (2 if asked else 1):  # not within the last step
             if not asked:
                 raise Stopped
             os.kill(os.getpid(), signal.SIGTERM)
