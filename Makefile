@@ -49,7 +49,7 @@ train: $(VENV)/.train
 	@cat results/tables/training.md
 	@echo
 	@echo "Table:  results/tables/training.html (also .csv, .md, .tex); how to read it: docs/training.md"
-	@echo "Models: results/training/probe-a/run.json ... (data, licence, settings, tokens, seconds)"
+	@echo "Models: results/training/probe/run.json ... (data, licence, settings, tokens, seconds)"
 
 report: $(VENV)/.run
 	$(SNAKEMAKE) $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip

@@ -125,7 +125,7 @@ def test_baselines_ask_no_model(shop: Path, method: str) -> None:
 
 
 def test_every_method_without_gold_can_be_named() -> None:
-    assert set(CHOICES) == {*METHODS, "forced", "random", "first", "executable", "majority", "likelihood"}
+    assert set(CHOICES) == {*METHODS, "forced", "random", "first", "executable", "shorter", "majority", "likelihood"}
     assert sqljudge.judge is judge
 
 

@@ -379,5 +379,5 @@ def test_a_claim_about_a_level_that_the_dataset_lacks_is_not_run_and_says_why() 
     assert (extra.verdict, extra.value) == ("not run", None)
     assert extra.reason == "no question of this dataset is 'extra': its levels are simple, moderate, challenging"
     assert ties.questions == 3
-    assert "no p below" in ties.reason, "three equal answers decide nothing"
+    assert "no p-value can be below" in ties.reason, "three equal answers decide nothing"
     assert extra.reason in claims_grid([extra]).rows[0][-1]

@@ -42,6 +42,7 @@ def raw(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "models.tsv").write_text(rows, encoding="utf-8")
     files = {"file": str(tmp_path / "train.json"), "tables": str(tmp_path / "tables.json")}
     one = {"model": "smollm2-135m", "method": "verdict", "data": "pairs", "prompt": "config/prompts/yes_no.txt"}
+    one["yes_token"] = merged["contexts"]["no_schema"]["yes_token"]
     merged["models_table"] = str(tmp_path / "models.tsv")
     merged["training_data"] = {
         "pairs": {"kind": "mutations", **files, "licence": "CC0-1.0"},
@@ -53,7 +54,7 @@ def raw(tmp_path: Path) -> dict[str, Any]:
 
 def check(raw: dict[str, Any]) -> None:
     config = load_config(raw)
-    check_references(config, read_models(config.models_table, config.models_folder))
+    check_references(*with_seeds(config, read_models(config.models_table, config.models_folder)))
 
 
 def test_a_training_from_a_trained_model_holds(raw: dict[str, Any]) -> None:
@@ -82,8 +83,6 @@ def test_the_first_of_the_table_is_what_the_others_were_trained_from(
     source = next(line for line in rows.splitlines() if line.startswith("smollm2-135m")).split("\t")[1]
     table.write_text(f"{rows}twin\t{source}\t-\ttransformers\tfloat32\tnone\t-\n", encoding="utf-8")
     raw["discriminators"] |= {f"d{place}": {"model": model, "method": "yes_no"} for place, model in enumerate(models)}
-    for training in raw["trainings"].values():
-        training["yes_token"] = raw["contexts"]["no_schema"]["yes_token"]
     shown = {"discriminators": [f"d{place}" for place in range(len(models))], "budgets": [48], "scorings": ["soft"]}
     raw["experiments"]["training"] = {**shown, "modes": ["naive"], "context": "no_schema"}
     if not said:

@@ -62,7 +62,7 @@ ASKING = {name: asking(text) for name, text in PROMPTS.items() if 'single key "c
 FENCING = {name: fencing(text) for name, text in PROMPTS.items() if "then give the query" in text}
 
 
-SHOWING = [name for name in PROMPTS if name == "forced" or "_examples" in name]
+SHOWING = [name for name in PROMPTS if name in ("brief", "forced") or "_examples" in name]
 
 
 def test_examples_and_fences_are_in_the_prompts_that_say_so_alone() -> None:
