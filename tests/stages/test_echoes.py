@@ -69,7 +69,7 @@ def test_examples_and_fences_are_in_the_prompts_that_say_so_alone() -> None:
     """Those of the paper's configuration name the key, and ask for no fence."""
     assert [name for name, text in PROMPTS.items() if "{" in text.replace("${", "")] == SHOWING
     assert [name for name, text in PROMPTS.items() if "```" in text] == ["generator_fenced"]
-    assert len(ASKING) == 13
+    assert len(ASKING) == 14
     assert all(BOTH in text for text in ASKING.values())
     assert len(FENCING) == 3
     assert all("```sql" in text for text in FENCING.values())
