@@ -247,8 +247,8 @@ def _check_seeds(config: Config, models: Models, chosen: Mapping[str, Part]) -> 
             _check_single({f"experiments.{table}.{key}": getattr(part, key)[0]}, getattr(config, key))
     _check_single({f"trainings.{name}.model": each.model for name, each in config.trainings.items()}, models)
     for row in models.values():
-        _check_single({f"models_table, model '{row.name}', source": part.name for part in row.parts[:1]}, models)
-        _check_single({f"models_table, model '{row.name}', source": part.name for part in row.parts[1:]}, models)
+        for each in row.parts:
+            _check_single({f"models_table, model '{row.name}', source": each.name}, models)
 
 
 def _check_single(named: Mapping[str, str | None], known: Collection[str]) -> None:

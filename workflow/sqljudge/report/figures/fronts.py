@@ -89,8 +89,8 @@ def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
     panels = figure.subplots(1, len(modes), squeeze=False, sharey=True)[0]
     keys: dict[str, Line2D] = {}
     shared = shares_work(experiment, results)
-    for axes, mode in zip(panels, modes, strict=True):
-        drawn = thoughts(experiment, results, mode)
+    shown = [thoughts(experiment, results, mode) for mode in modes]
+    for axes, mode, drawn in zip(panels, modes, shown, strict=True):
         for each in drawn:
             keys[each.label] = _draw_series(axes, each)
         dashed = _draw_front(axes, [point for each in drawn for point in each.points])
@@ -112,8 +112,8 @@ def accuracy_against_tokens(experiment: Experiment, results: Results) -> Figure:
     figure.supylabel("Pairwise accuracy (%)", fontsize=9)
     fitting_legend(figure, [*keys.values(), dashed], 2, 8)
     figure.draw_without_rendering()
-    for axes, mode in zip(panels, modes, strict=True):
-        _number(axes, thoughts(experiment, results, mode))
+    for axes, drawn in zip(panels, shown, strict=True):
+        _number(axes, drawn)
     return figure
 
 
