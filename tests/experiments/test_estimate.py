@@ -26,8 +26,8 @@ from sqljudge.experiments.estimate import (
 )
 from sqljudge.experiments.folder import mark_folder
 from sqljudge.experiments.jobs import model_jobs, needs_of
-from sqljudge.experiments.parts import Training
 from sqljudge.experiments.training_estimate import asked_of, read_records, training_job, training_remainder
+from sqljudge.experiments.training_parts import Training
 from sqljudge.models.journal import JournalWriter
 from sqljudge.report.specs import tables_of
 

@@ -425,6 +425,17 @@ def test_the_summary_tells_planners_and_reasoners_from_the_rest() -> None:
     ]
 
 
+def test_the_summary_says_what_settings_are_called() -> None:
+    found = summary(small_run(), {"judge": "The judge"})
+    assert found["names"] == {"judge": "The judge"}
+    some = {"context": "few_shot", "scoring": "forced", "mode": "check"}
+    assert [found["words"][kind][value] for kind, value in some.items()] == [
+        "Demonstrations",
+        "forced scores",
+        "executability check",
+    ]
+
+
 def test_the_summary_gives_the_levels_in_their_order() -> None:
     assert summary(small_run(), {})["levels"] == ["easy", "medium", "hard", "extra"]
     assert summary(small_run(), {}, ["simple", "moderate"])["levels"] == ["simple", "moderate"]

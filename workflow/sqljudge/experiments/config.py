@@ -26,7 +26,7 @@ from pydantic import (
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.records import read_text
 from sqljudge.core.variants import CHOOSERS, FORCED, GREEDY, NONE, POOL, Experiment, Variant, members
-from sqljudge.experiments import parts
+from sqljudge.experiments import parts, training_parts
 from sqljudge.experiments.parts import Part, nearest, refusal
 from sqljudge.models.engines import BACKENDS, check_spec, join_parts
 from sqljudge.models.engines.base import ModelSpec
@@ -164,11 +164,11 @@ class Config(Part):
     forced: parts.Forced = Field(default_factory=parts.Forced)
     planners: dict[parts.NameWithoutDot, parts.Planner] = Field(default_factory=dict)
     """Planners that ask models while they plan, by name (docs/beyond.md)."""
-    training_data: dict[parts.NameWithoutDot, parts.TrainingData] = Field(default_factory=dict)
+    training_data: dict[parts.NameWithoutDot, training_parts.TrainingData] = Field(default_factory=dict)
     """What models are trained on, by name."""
-    trainings: dict[parts.Name, parts.Training] = Field(default_factory=dict)
+    trainings: dict[parts.Name, training_parts.Training] = Field(default_factory=dict)
     """Models that are trained, by name; the models table takes them as `trained:NAME` (docs/training.md)."""
-    routers: dict[parts.NameWithoutDot, parts.Router] = Field(default_factory=dict)
+    routers: dict[parts.NameWithoutDot, training_parts.Router] = Field(default_factory=dict)
     """Routers between a small and a large model, by name."""
     roles: parts.Roles = Field(default_factory=parts.Roles)
     experiments: Experiments

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqljudge.core.records import EMPTY_SQL, HARDNESS, CandidateSet, Execution, Judgment, Question, Score, Selection
 from sqljudge.core.variants import GREEDY, NONE, POOL, RERANK, Variant, only, setting_name
 from sqljudge.report.explorer.read import Run
+from sqljudge.report.words import LABELS, MODES
 from sqljudge.sql.sandbox import QueryResult
 from sqljudge.stages.execute import SHOWN_CHARACTERS, as_cell
 from sqljudge.stages.plan import rerank
@@ -45,7 +46,7 @@ def variants_of(run: Run) -> list[Variant]:
 
 
 def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNESS) -> dict[str, Any]:
-    """What the pages need beside the questions: the settings, the names to show, the levels in order, and the tags.
+    """What the pages need beside the questions: the settings, what to call them, the levels in order, and the tags.
 
     Of a setting: `name`, as addresses have it; `planned`, whether a planner chose by it; `reasons`, whether its
     discriminator wrote responses.
@@ -62,7 +63,13 @@ def summary(run: Run, display: Mapping[str, str], levels: Sequence[str] = HARDNE
         }
         for variant in variants_of(run)
     ]
-    return {"tags": TAGS, "names": dict(display), "settings": settings, "labelled": POOL, "levels": list(levels)}
+    words = {
+        "context": LABELS["context"],
+        "scoring": {name: f"{label.lower()} scores" for name, label in LABELS["scoring"].items()},
+        "mode": {name: mode.phrase for name, mode in MODES.items()},
+    }
+    names = {"names": dict(display), "words": words}
+    return {"tags": TAGS, **names, "settings": settings, "labelled": POOL, "levels": list(levels)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 
 (() => {
   const { el, badge, mark, rightness, plural, number, shortTag, spoken, grid } = explorer;
-  const { poolName, discriminatorName, plannerName, budgetName, scoringName, howNames } = explorer;
+  const { poolName, discriminatorName, plannerName, budgetName, valueName, scoringName, howNames } = explorer;
   let index;
 
   const cell = (value) => (value === null ? el("td", { class: "null" }, "NULL") : el("td", { class: typeof value === "number" ? "num" : "" }, String(value)));
@@ -59,7 +59,7 @@
   function choices(data, shows) {
     const rows = data.choices.filter(([at]) => index.settings[at].planned && shows(at)).map(([at, choice]) => {
       const setting = index.settings[at];
-      const how = setting.discriminator ? howNames(setting).join(", ") : "–";
+      const how = setting.discriminator ? howNames(index, setting).join(", ") : "–";
       return [el("th", { scope: "row" }, plannerName(index, setting)), poolName(index, setting.pool), how, chosen(choice), choice.reason,
         badge(choice.right), choice.exact === null ? "–" : choice.exact ? "✓ yes" : "✗ no", tags(choice.tags.filter((tag) => tag !== rightness(choice.right)))];
     });
@@ -89,7 +89,7 @@
     const rows = scored.map(([each, at]) => [el("th", { scope: "row" }, `Candidate ${at + 1} ${mark(each.right)}`, el("span", { class: "unseen" }, ` ${rightness(each.right)}`)),
       ...columns.map((column) => scoreCell(column.cells.get(at), column.choice))]);
     rows.push([el("th", { scope: "row" }, "Outcome"), ...columns.map((column) => el("td", {}, column.choice ? tags(column.choice.tags) : "–"))]);
-    const headers = ["", ...columns.map(({ setting }) => [el("span", {}, budgetName(setting)), el("small", {}, scoringName(setting))])];
+    const headers = ["", ...columns.map(({ setting }) => [el("span", {}, budgetName(setting)), el("small", {}, scoringName(index, setting))])];
     return grid("Scores", headers, rows, { class: "scores" });
   }
 
@@ -123,7 +123,7 @@
 
   function job(data, settings) {
     const setting = index.settings[settings[0]];
-    const title = [poolName(index, setting.pool), setting.context].filter(Boolean).join(", ");
+    const title = [poolName(index, setting.pool), valueName(index, setting, "context")].filter(Boolean).join(", ");
     return el("div", { class: "job" }, el("h4", {}, title), scores(data, settings), prompt(data, setting), setting.reasons ? responses(data, setting) : null);
   }
 

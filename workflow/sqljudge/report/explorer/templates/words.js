@@ -47,8 +47,10 @@
 
   // A discriminator without a model has neither context nor budget.
   const budgetName = (setting) => (setting.reasons ? `${setting.budget} tokens` : setting.context ? "one pass" : "");
-  const scoringName = (setting) => [setting.scoring, setting.mode].filter(Boolean).join(", ");
-  const howNames = (setting) => [setting.context, budgetName(setting), setting.scoring, setting.mode].filter(Boolean);
+  const valueName = (index, setting, name) => index.words[name][setting[name]] ?? setting[name];
+  const scoringName = (index, setting) => ["scoring", "mode"].map((name) => valueName(index, setting, name)).filter(Boolean).join(", ");
+  const howNames = (index, setting) =>
+    [valueName(index, setting, "context"), budgetName(setting), scoringName(index, setting)].filter(Boolean);
 
   const PLANNERS = { rerank: "re-ranking by", vote: "majority of results, weighed by" };
   const plannerOf = (index, name) => PLANNERS[name] ?? `${index.names[name] ?? name} with`;
@@ -59,7 +61,7 @@
     if (!setting.discriminator) return poolName(index, setting.pool);
     const words = { rerank: [], vote: ["majority of results"] };
     const planner = words[setting.planner] ?? [index.names[setting.planner] ?? setting.planner];
-    return [poolName(index, setting.pool), ...howNames(setting), ...planner].join(" · ");
+    return [poolName(index, setting.pool), ...howNames(index, setting), ...planner].join(" · ");
   }
 
   // A grid of cells, each text or an element; scrolls by itself when it is wider than its place.
@@ -71,6 +73,6 @@
   }
 
   Object.assign(explorer, {
-    el, TAGS, shortTag, spoken, mark, rightness, badge, plural, number, poolName, discriminatorName, plannerName, budgetName, scoringName, howNames, settingName, grid,
+    el, TAGS, shortTag, spoken, mark, rightness, badge, plural, number, poolName, discriminatorName, plannerName, budgetName, valueName, scoringName, howNames, settingName, grid,
   });
 })();
