@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from metric_files import filled
-from sqljudge.core.records import read_json
+from sqljudge.core.files import read_json
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report.answer import answer_grid
 from sqljudge.report.cells import Results, build_table

@@ -156,8 +156,8 @@ def test_each_name_of_a_way_to_judge_or_plan_means_one_thing() -> None:
 
 
 def test_json_from_outside_is_read_in_one_place() -> None:
-    """`core.records.parse_json` knows what no text may hold. The sandbox's processes talk among themselves."""
-    others = {"core/records.py", "sql/sandbox/pool.py", "sql/sandbox/worker.py", "stages/jsonish.py"}
+    """`core.files.parse_json` knows what no text may hold. The sandbox's processes talk among themselves."""
+    others = {"core/files.py", "sql/sandbox/pool.py", "sql/sandbox/worker.py", "stages/jsonish.py"}
     library = ROOT / "workflow/sqljudge"
     readers = {
         str(path.relative_to(library))

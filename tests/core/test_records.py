@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import parse_json, read_json, read_text, write_json, write_text
 from sqljudge.core.records import (
     Candidate,
     CandidateSet,
@@ -22,14 +23,9 @@ from sqljudge.core.records import (
     Selection,
     check_values,
     iter_jsonl,
-    parse_json,
-    read_json,
     read_jsonl,
-    read_text,
     to_json,
-    write_json,
     write_jsonl,
-    write_text,
 )
 
 RECORDS: list[Any] = [

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 from metric_files import configuration
+from sqljudge.core.files import write_json
 from sqljudge.core.provenance import file_digest, text_digest
-from sqljudge.core.records import Candidate, CandidateSet, write_json, write_jsonl
+from sqljudge.core.records import Candidate, CandidateSet, write_jsonl
 from sqljudge.experiments import estimate
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.experiments.estimate import (

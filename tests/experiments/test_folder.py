@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import write_json
+from sqljudge.core.files import write_json
 from sqljudge.experiments.config import experiments_of, load_config, read_models
 from sqljudge.experiments.folder import Configuration, check_shown, configuration, model_rows, of_table
 from sqljudge.models.engines.base import ModelSpec

@@ -9,16 +9,8 @@ from typing import Any
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import (
-    Candidate,
-    CandidateSet,
-    Execution,
-    ForcedVerdict,
-    Question,
-    Score,
-    read_json,
-    write_jsonl,
-)
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Candidate, CandidateSet, Execution, ForcedVerdict, Question, Score, write_jsonl
 from sqljudge.metrics.adaptive import Policy, adaptive_metrics, policies, stopped, write_adaptive
 
 BUDGETS = (0, 10, 20, 30)

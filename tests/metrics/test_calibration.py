@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Question, Score, read_json, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Candidate, CandidateSet, Question, Score, write_jsonl
 from sqljudge.metrics.calibration import (
     METRICS,
     _level_counts,

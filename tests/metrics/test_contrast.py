@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Candidate, CandidateSet, Score, write_jsonl
 from sqljudge.metrics.calibration import calibration_metrics
 from sqljudge.metrics.contrast import contrast_metrics, write_contrast
 from sqljudge.metrics.intrinsic import intrinsic_metrics

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import EMPTY_SQL, Execution, Hardness, Question, Selection, read_json, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import EMPTY_SQL, Execution, Hardness, Question, Selection, write_jsonl
 from sqljudge.metrics.end_to_end import Scored, component_scores, end_to_end, evaluate_selections, write_end_to_end
 from sqljudge.metrics.intervals import share_interval
 from sqljudge.sql.official.execution import TEST_SUITE

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import Candidate, CandidateSet, Score, read_json, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Candidate, CandidateSet, Score, write_jsonl
 from sqljudge.metrics.intrinsic import METRICS, SPENT, compare, intrinsic_metrics, write_intrinsic
 
 Judged = list[list[tuple[int, float]]]  # a question's candidates as (label, score)

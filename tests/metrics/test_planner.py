@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Cost, read_json, write_json, write_jsonl
+from sqljudge.core.files import read_json, write_json
+from sqljudge.core.records import Cost, write_jsonl
 from sqljudge.metrics.planner import planned_metrics, write_planner
 
 

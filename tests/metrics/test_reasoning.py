@@ -18,8 +18,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import write_judgments
-from sqljudge.core.records import UNANSWERED, Judgment, read_json
+from sqljudge.core.records import UNANSWERED, Judgment
 from sqljudge.metrics import reasoning
 from sqljudge.metrics.reasoning import (
     diversity,

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from metric_files import Metric, experiment, merge, place
-from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Score, read_json, write_json
+from sqljudge.core.files import read_json, write_json
+from sqljudge.core.records import HARDNESS, Candidate, CandidateSet, Score
 from sqljudge.metrics.intrinsic import intrinsic_metrics
 from sqljudge.report.cells import Results, all_files, build_table
 from sqljudge.report.claims import ROLES, Claim, claims_grid, evaluate_claims, write_claims

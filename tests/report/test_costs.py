@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.provenance import made_line, sidecar
-from sqljudge.core.records import Execution, Judgment, read_json, write_json, write_jsonl
+from sqljudge.core.records import Execution, Judgment, write_jsonl
 from sqljudge.core.variants import Experiment, Variant, baseline_variant, path
 from sqljudge.report.costs import (
     cost_alone,

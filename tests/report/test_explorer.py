@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import write_judgments
-from sqljudge.core.records import (
-    Candidate,
-    CandidateSet,
-    Execution,
-    Judgment,
-    Question,
-    Score,
-    Selection,
-    write_json,
-    write_jsonl,
-)
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, Score, Selection, write_jsonl
 from sqljudge.core.variants import Variant, baseline_variant, greedy_variant, only, path
 from sqljudge.metrics.intrinsic import question_rows
 from sqljudge.report.explorer import explorer_inputs, write_explorer

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from metric_files import Metric, experiment, merge, place
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import read_json, write_json
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.variants import Experiment
 from sqljudge.metrics.intrinsic import METRICS
 from sqljudge.report.cells import Results, build_table, files

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import BboxBase
 from metric_files import Metric, configuration, filled
-from sqljudge.core.records import read_json
+from sqljudge.core.files import read_json
 from sqljudge.experiments.config import experiments_of, load_config
 from sqljudge.report.cells import Results
 from sqljudge.report.figures import draw_figure, write_about

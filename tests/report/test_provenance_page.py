@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import docutils.core
+from sqljudge.core.files import write_json
 from sqljudge.core.provenance import made_line, model_name, with_tree
-from sqljudge.core.records import write_json
 from sqljudge.report.provenance import provenance_grid, run_facts, write_provenance
 from sqljudge.report.text import FORMATS
 

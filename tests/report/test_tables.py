@@ -15,7 +15,7 @@ import pandas
 import pytest
 from metric_files import Metric, experiment, merge, place
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import read_json, write_json
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.variants import VOTE, Experiment, Variant, parse, path
 from sqljudge.data.datasets import FORMATS as FORMATS_OF_DATA
 from sqljudge.metrics.intrinsic import METRICS

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import ROOT
 from sqljudge.core.errors import ConfigError, DataError, ModelError
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import write_judgments
 from sqljudge.core.records import (
     UNANSWERED,
@@ -22,7 +23,6 @@ from sqljudge.core.records import (
     Judgment,
     Question,
     Score,
-    read_json,
     read_jsonl,
     write_jsonl,
 )

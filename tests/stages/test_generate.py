@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_json, read_jsonl, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import Completion
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.models.session import Session

@@ -11,16 +11,9 @@ from typing import Any
 
 import pytest
 from sqljudge.core.errors import ConfigError, DataError, ModelError
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import (
-    Candidate,
-    CandidateSet,
-    Execution,
-    Judgment,
-    Question,
-    read_json,
-    write_jsonl,
-)
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Judgment, Question, write_jsonl
 from sqljudge.models.engines import load_backend
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.scripted import TOKEN_PROBABILITY, ScriptedBackend

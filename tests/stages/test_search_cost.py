@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import write_judgments
-from sqljudge.core.records import Candidate, CandidateSet, Cost, Judgment, Score, read_jsonl, write_json, write_jsonl
+from sqljudge.core.records import Candidate, CandidateSet, Cost, Judgment, Score, read_jsonl, write_jsonl
 from sqljudge.metrics.planner import tokens
 from sqljudge.stages.score import score_judgments
 from sqljudge.stages.search.cost import cost_pool, of_choosing, of_judging

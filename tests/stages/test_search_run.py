@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqljudge.core.errors import ConfigError
+from sqljudge.core.files import read_json
 from sqljudge.core.records import (
     UNANSWERED,
     CandidateSet,
@@ -17,7 +18,6 @@ from sqljudge.core.records import (
     Execution,
     Question,
     Selection,
-    read_json,
     read_jsonl,
     write_jsonl,
 )

@@ -12,17 +12,9 @@ from conftest import tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.parquet import read_judgments, write_judgments
-from sqljudge.core.records import (
-    Candidate,
-    CandidateSet,
-    ForcedVerdict,
-    Judgment,
-    Question,
-    read_json,
-    write_json,
-    write_jsonl,
-)
+from sqljudge.core.records import Candidate, CandidateSet, ForcedVerdict, Judgment, Question, write_jsonl
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, Prompt, silent
 from sqljudge.models.engines.batching import Decoder
 from sqljudge.models.engines.scripted import ScriptedBackend

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from harness import Project, Run, scripted
-from sqljudge.core.records import write_json
+from sqljudge.core.files import write_json
 from test_recorded import project
 
 

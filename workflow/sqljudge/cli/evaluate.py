@@ -17,7 +17,7 @@ from sqljudge.cli.official_table import Turn, official_table
 from sqljudge.cli.pairs import Pair, read_pairs
 from sqljudge.cli.think2sql import Think2Sql, mean_think2sql, think2sql
 from sqljudge.core.errors import DataError, SqljudgeError, UnreadableSql
-from sqljudge.core.records import write_json, write_text
+from sqljudge.core.files import write_json, write_text
 from sqljudge.metrics.end_to_end import ALL, LEVELS, Scored, end_to_end
 from sqljudge.sql.databases import Files, database_files, databases_with_rows, gold_faults, read_schema
 from sqljudge.sql.official.matching import COMPONENTS, Match, match

@@ -22,6 +22,7 @@ from tabulate import tabulate
 
 from sqljudge.cli.questions import COLUMNS, FIELDS, Asked, read_questions
 from sqljudge.core.errors import ConfigError, DataError, SqljudgeError
+from sqljudge.core.files import shortened
 from sqljudge.core.joblog import messages
 from sqljudge.core.records import (
     FAILURE_SCORE,
@@ -34,7 +35,6 @@ from sqljudge.core.records import (
     Outcome,
     Question,
     Score,
-    shortened,
     write_jsonl,
 )
 from sqljudge.data.datasets import BIRD, schema_text

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError, SqljudgeError
+from sqljudge.core.files import read_json
 from sqljudge.core.provenance import file_digest, model_name, tree_name
-from sqljudge.core.records import read_json
 
 RECORDS = Path(".snakemake/metadata")
 """Where Snakemake keeps one record of each file that it made, below the working directory."""

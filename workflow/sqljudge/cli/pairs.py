@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import read_text
+from sqljudge.core.files import read_text
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import is_number, parse_json, read_text
+from sqljudge.core.files import parse_json, read_text
+from sqljudge.core.records import is_number
 
 COLUMNS = ("question", "candidate", "id", "db", "mean_logprob")
 """The columns of a CSV file, a row a candidate; the last three are optional."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Judgment, check_values, whole_text
+from sqljudge.core.files import whole_text
+from sqljudge.core.records import Judgment, check_values
 
 ROWS = 64
 """Rows that are in memory together while a file is written or read."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, NO_LEVEL, Question, read_json
+from sqljudge.core.files import read_json
+from sqljudge.core.records import HARDNESS, NO_LEVEL, Question
 from sqljudge.sql.official.hardness import hardness
 from sqljudge.sql.official.schema import Schema, load_schemas
 from sqljudge.sql.text import name_text

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_json, read_jsonl, write_jsonl
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, read_jsonl, write_jsonl
 from sqljudge.data.datasets import SPIDER, DatasetFormat, schema_texts
 from sqljudge.sql.official.schema import load_schemas
 from sqljudge.sql.text import normalize_sql

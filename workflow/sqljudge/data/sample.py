@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import HARDNESS, NO_LEVEL, Question, read_text, write_jsonl
+from sqljudge.core.files import read_text
+from sqljudge.core.records import HARDNESS, NO_LEVEL, Question, write_jsonl
 from sqljudge.data.datasets import FORMATS, load_questions
 from sqljudge.sql.databases import database_path, databases_with_rows, gold_runs, golds_of
 from sqljudge.sql.official.execution import TEST_SUITE

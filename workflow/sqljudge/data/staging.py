@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import read_json, write_json
+from sqljudge.core.files import read_json, write_json
 from sqljudge.data.datasets import FORMATS, SPIDER, DatasetFormat
 from sqljudge.sql.databases import build_database, database_path, tables_entry
 from sqljudge.sql.sandbox import Sandbox

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import read_text
+from sqljudge.core.files import read_text
 from sqljudge.core.variants import CHOOSERS, FORCED, GREEDY, NONE, POOL, Experiment, Variant, members
 from sqljudge.experiments import parts, training_parts
 from sqljudge.experiments.parts import Part, nearest, refusal

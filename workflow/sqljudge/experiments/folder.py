@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.provenance import text_digest
-from sqljudge.core.records import read_json, write_json
 from sqljudge.core.variants import Experiment
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.weights import TRAINED

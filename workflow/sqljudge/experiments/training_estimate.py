@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.files import read_json, read_text
 from sqljudge.core.provenance import file_digest, text_digest
-from sqljudge.core.records import read_json, read_text
 from sqljudge.training.methods import ONLINE, PROBE, method_of, settings_of
 
 Record = Mapping[str, Any]

@@ -15,15 +15,8 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import (
-    CORRECT_THRESHOLD,
-    CandidateSet,
-    ForcedVerdict,
-    Question,
-    Score,
-    read_jsonl,
-    write_json,
-)
+from sqljudge.core.files import write_json
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, ForcedVerdict, Question, Score, read_jsonl
 from sqljudge.metrics.fitting import across_groups
 from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, bootstrap, mean_between, paired_test, ratio
 from sqljudge.metrics.intrinsic import METRICS, SPENT, question_rows

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Question, Score, read_jsonl, write_json
+from sqljudge.core.files import write_json
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Question, Score, read_jsonl
 from sqljudge.metrics.fitting import across_groups, best_temperature, best_threshold, scaled
 from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, Ends, Metric, bootstrap, ratio
 from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1, macro_f1_ends

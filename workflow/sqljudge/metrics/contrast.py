@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqljudge.core.records import CandidateSet, Score, read_jsonl, write_json
+from sqljudge.core.files import write_json
+from sqljudge.core.records import CandidateSet, Score, read_jsonl
 from sqljudge.metrics.calibration import auroc, level_counts, ranking_ends
 from sqljudge.metrics.intervals import RESAMPLES, PairedTest, paired_test
 from sqljudge.metrics.intrinsic import METRICS, SPENT, compare, question_rows

@@ -9,16 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from sqljudge.core.errors import DataError, UnreadableSql
-from sqljudge.core.records import (
-    EMPTY_SQL,
-    HARDNESS,
-    UNANSWERED,
-    Execution,
-    Question,
-    Selection,
-    read_jsonl,
-    write_json,
-)
+from sqljudge.core.files import write_json
+from sqljudge.core.records import EMPTY_SQL, HARDNESS, UNANSWERED, Execution, Question, Selection, read_jsonl
 from sqljudge.metrics.intervals import share_interval
 from sqljudge.sql.official.execution import TEST_SUITE
 from sqljudge.sql.official.matching import COMPONENTS, Match, PartialScores, match

@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import (
-    CORRECT_THRESHOLD,
-    CandidateSet,
-    Score,
-    by_candidate,
-    check_values,
-    read_jsonl,
-    write_json,
-)
+from sqljudge.core.files import write_json
+from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Score, by_candidate, check_values, read_jsonl
 from sqljudge.metrics.intervals import (
     RESAMPLES,
     SHARE,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Cost, read_json, read_jsonl, write_json
+from sqljudge.core.files import read_json, write_json
+from sqljudge.core.records import Cost, read_jsonl
 from sqljudge.metrics.intervals import RESAMPLES, Array, bootstrap, mcnemar_exact
 
 Evaluated = Mapping[str, Any]

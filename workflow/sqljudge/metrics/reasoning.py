@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import UNANSWERED, write_json
+from sqljudge.core.records import UNANSWERED
 from sqljudge.metrics.intervals import RESAMPLES, bootstrap, mean_between, ratio
 from sqljudge.models.embedding import embedder as load_embedder
 from sqljudge.stages.score import text_within

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from sqljudge.core.records import CandidateSet, Question, Score, parse_json, read_json, read_jsonl, write_json
+from sqljudge.core.files import parse_json, read_json, write_json
+from sqljudge.core.records import CandidateSet, Question, Score, read_jsonl
 from sqljudge.metrics.calibration import auroc, fitted_counts, level_counts, ranking_ends
 from sqljudge.metrics.end_to_end import EvaluationResult
 from sqljudge.metrics.intervals import (

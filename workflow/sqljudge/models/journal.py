@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqljudge.core.errors import SqljudgeError
-from sqljudge.core.records import parse_json, whole_text
+from sqljudge.core.files import parse_json, whole_text
 
 Entry = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """Key, request, answer."""

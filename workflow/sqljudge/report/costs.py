@@ -9,9 +9,10 @@ from typing import Any, Unpack
 
 import pandas as pd
 
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import read_judgments
 from sqljudge.core.provenance import all_tokens, made_line
-from sqljudge.core.records import Execution, Judgment, read_json, read_jsonl
+from sqljudge.core.records import Execution, Judgment, read_jsonl
 from sqljudge.core.variants import NONE, Experiment, Variant, only, parse
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.provenance import device

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from sqljudge.core.records import write_text
+from sqljudge.core.files import write_text
 from sqljudge.report.text import bullets, caption, check_format, number, plain, rst, template
 
 Row = Mapping[Any, Any]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from sqljudge.core.files import read_json, write_text
 from sqljudge.core.provenance import all_tokens, made_line, model_name, tree_name
-from sqljudge.core.records import read_json, write_text
 from sqljudge.report.grid import Column, Grid
 from sqljudge.report.text import rst
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from sqljudge.core.records import write_text
+from sqljudge.core.files import write_text
 from sqljudge.report.table import Cell, Table
 from sqljudge.report.text import bullets, caption, check_format, number, plain, template
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from sqljudge.core import provenance
-from sqljudge.core.records import read_json, write_json, write_text
+from sqljudge.core.files import read_json, write_json, write_text
 from sqljudge.core.variants import Experiment
 from sqljudge.report import notes
 from sqljudge.report.cells import Results, build_table, files

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
-from sqljudge.core import records
+from sqljudge.core import files
 from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.stages.jsonish import find_objects
 
@@ -118,7 +118,7 @@ class Response:
 def read_text(path: str | Path) -> str:
     """The text of a template file, unchecked. Raises ConfigError naming the file if it cannot be read."""
     try:
-        return records.read_text(path)
+        return files.read_text(path)
     except DataError as error:
         raise ConfigError(f"prompt {error}") from error
 

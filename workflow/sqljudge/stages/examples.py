@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Question, read_json
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Question
 from sqljudge.data.datasets import FORMATS
 from sqljudge.data.pool import check_entry
 from sqljudge.sql.text import normalize_sql

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ComparisonLimit, DataError
+from sqljudge.core.files import shortened
 from sqljudge.core.records import (
     EMPTY_SQL,
     CandidateSet,
@@ -18,7 +19,6 @@ from sqljudge.core.records import (
     Question,
     ResultGroup,
     read_jsonl,
-    shortened,
     write_jsonl,
 )
 from sqljudge.sql.databases import database_files, databases_with_rows, gold_faults, golds_of

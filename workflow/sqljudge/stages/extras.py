@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from sqljudge.core.errors import ConfigError, DataError
-from sqljudge.core.records import Cell, Execution, Outcome, Question, read_jsonl, shortened
+from sqljudge.core.files import shortened
+from sqljudge.core.records import Cell, Execution, Outcome, Question, read_jsonl
 from sqljudge.models.engines.base import Prompt
 from sqljudge.stages.examples import Example, examples
 from sqljudge.stages.prompts import ANSWERS, Extras, Framing, PromptTemplate, fill, read_template

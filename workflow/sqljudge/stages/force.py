@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import iter_judgments
 from sqljudge.core.records import (
     CORRECT_THRESHOLD,
@@ -23,7 +24,6 @@ from sqljudge.core.records import (
     Question,
     by_candidate,
     keyed,
-    write_json,
     write_jsonl,
 )
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Failure, Prompt

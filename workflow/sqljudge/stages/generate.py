@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_json, write_jsonl
+from sqljudge.core.files import write_json
+from sqljudge.core.records import EMPTY_SQL, Candidate, CandidateSet, Question, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import About, Completion, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Session, model_session
 from sqljudge.sql.text import first_statement, normalize_sql

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqljudge.core.errors import ConfigError, DataError
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import write_judgments
-from sqljudge.core.records import UNANSWERED, CandidateSet, Judgment, Question, read_jsonl, write_json
+from sqljudge.core.records import UNANSWERED, CandidateSet, Judgment, Question, read_jsonl
 from sqljudge.models.engines.base import ChoiceRequest, Failure, GenerationRequest, Prompt
 from sqljudge.models.session import Lazy, Session, model_session
 from sqljudge.stages.extras import Files, load_extras

@@ -13,16 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import read_json, write_json
 from sqljudge.core.parquet import read_judgments, write_judgments
-from sqljudge.core.records import (
-    CandidateSet,
-    ForcedVerdict,
-    Question,
-    read_json,
-    read_jsonl,
-    write_json,
-    write_jsonl,
-)
+from sqljudge.core.records import CandidateSet, ForcedVerdict, Question, read_jsonl, write_jsonl
 from sqljudge.models.session import Usage
 
 

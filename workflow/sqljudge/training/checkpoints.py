@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ModelError
-from sqljudge.core.records import parse_json, write_json
+from sqljudge.core.files import parse_json, write_json
 
 MARK = "whole.json"
 KEPT = 2

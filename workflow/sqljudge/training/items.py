@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Question, parse_json, to_json, write_json, write_text
+from sqljudge.core.files import parse_json, write_json, write_text
+from sqljudge.core.records import Question, to_json
 from sqljudge.training.methods import JUDGE, QUERY, SAT
 
 NOTE = ".note.json"

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import parse_json, write_json
+from sqljudge.core.files import parse_json, write_json
 from sqljudge.models.engines.base import Completion, Failure, GenerationRequest, Prompt
 from sqljudge.training.checkpoints import KEPT, last_checkpoint, mark, marked_state, stopwatch, train_from
 from sqljudge.training.curricula import Ladder, one_shot

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import Execution, Question, read_json
+from sqljudge.core.files import read_json
+from sqljudge.core.records import Execution, Question
 from sqljudge.data.datasets import load_questions
 from sqljudge.sql.sandbox import Limits, MatchJob, QueryJob, QueryResult, Sandbox
 from sqljudge.sql.text import normalize_sql

@@ -20,8 +20,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sqljudge.core.errors import DataError
+from sqljudge.core.files import write_json
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import CORRECT_THRESHOLD, Question, read_jsonl, write_json
+from sqljudge.core.records import CORRECT_THRESHOLD, Question, read_jsonl
 from sqljudge.models.engines.base import Choice, ChoiceRequest, Completion, GenerationRequest, ModelSpec, Prompt
 from sqljudge.models.engines.prefill import forward
 from sqljudge.models.engines.routed import RoutedBackend, small_name

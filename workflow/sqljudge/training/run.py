@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError, ModelError
+from sqljudge.core.files import parse_json, read_text, write_json, write_text
 from sqljudge.core.provenance import file_digest, text_digest
-from sqljudge.core.records import parse_json, read_text, write_json, write_text
 from sqljudge.models.device import device_name, own_device
 from sqljudge.models.engines import spec_of
 from sqljudge.models.session import Session

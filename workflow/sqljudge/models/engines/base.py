@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqljudge.core.records import whole_text
+from sqljudge.core.files import whole_text
 
 PROMPT_FORMATS = ("raw", "inst", "chat")
 """How a prompt is formatted: as it is; between [INST] and [/INST]; or as a user's turn in the model's chat template."""

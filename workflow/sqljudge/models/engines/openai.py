@@ -22,7 +22,7 @@ from typing import Any
 import openai
 
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import parse_json, whole_text
+from sqljudge.core.files import parse_json, whole_text
 from sqljudge.models.engines import tokenizer
 from sqljudge.models.engines.answers import NotOffered, UnusableAnswer, read_choice, read_completion
 from sqljudge.models.engines.base import (

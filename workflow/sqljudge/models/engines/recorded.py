@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError, ModelError
-from sqljudge.core.records import is_number, is_probability, parse_json, read_text
+from sqljudge.core.files import parse_json, read_text
+from sqljudge.core.records import is_number, is_probability
 from sqljudge.models.engines.alignment import token_ends
 from sqljudge.models.engines.base import (
     About,

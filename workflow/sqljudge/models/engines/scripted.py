@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqljudge.core.errors import DataError, ModelError
-from sqljudge.core.records import read_json
+from sqljudge.core.files import read_json
 from sqljudge.models.engines.base import (
     Choice,
     ChoiceRequest,

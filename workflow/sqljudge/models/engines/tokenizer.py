@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sqljudge.core.errors import ModelError
-from sqljudge.core.records import read_json, read_text
+from sqljudge.core.files import read_json, read_text
 from sqljudge.models.engines.base import ChoiceRequest, ModelSpec, Prompt
 from sqljudge.models.engines.weights import Weights
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sqljudge.core.errors import ConfigError, ModelError
-from sqljudge.core.records import parse_json
+from sqljudge.core.files import parse_json
 from sqljudge.models.engines.base import ModelSpec
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")

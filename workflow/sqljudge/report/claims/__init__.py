@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
+from sqljudge.core.files import read_json
 from sqljudge.core.provenance import made_line
-from sqljudge.core.records import read_json
 from sqljudge.report.answer import TABLE, answer_grid
 from sqljudge.report.cells import Results, all_files
 from sqljudge.report.claims.evaluate import Claim, evaluate_claims

@@ -7,17 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import read_judgments
-from sqljudge.core.records import (
-    CandidateSet,
-    Execution,
-    Judgment,
-    Question,
-    Score,
-    Selection,
-    read_json,
-    read_jsonl,
-)
+from sqljudge.core.records import CandidateSet, Execution, Judgment, Question, Score, Selection, read_jsonl
 from sqljudge.core.variants import POOL, RERANK, Variant, only, parse, path
 from sqljudge.sql.databases import database_path
 from sqljudge.sql.official.execution import prepare

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqljudge.core.files import write_text
 from sqljudge.core.provenance import made_line
-from sqljudge.core.records import write_text
 from sqljudge.report.explorer.read import gold_results, read_run
 from sqljudge.report.explorer.show import Page, question_pages, summary
 from sqljudge.sql.sandbox import Limits

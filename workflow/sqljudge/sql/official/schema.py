@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import DataError
-from sqljudge.core.records import read_json
+from sqljudge.core.files import read_json
 
 STAR = "*"
 """The name of the column `*`."""

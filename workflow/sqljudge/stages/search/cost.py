@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqljudge.core.files import read_json
 from sqljudge.core.parquet import iter_judgments
-from sqljudge.core.records import CandidateSet, Cost, Judgment, Score, read_json, read_jsonl, write_jsonl
+from sqljudge.core.records import CandidateSet, Cost, Judgment, Score, read_jsonl, write_jsonl
 from sqljudge.models.engines.base import Completion
 from sqljudge.stages.score import SCORINGS
 

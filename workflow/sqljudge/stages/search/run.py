@@ -12,16 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sqljudge.core.errors import ConfigError
-from sqljudge.core.records import (
-    Candidate,
-    CandidateSet,
-    Execution,
-    Question,
-    ResultGroup,
-    read_jsonl,
-    write_json,
-    write_jsonl,
-)
+from sqljudge.core.files import write_json
+from sqljudge.core.records import Candidate, CandidateSet, Execution, Question, ResultGroup, read_jsonl, write_jsonl
 from sqljudge.core.variants import FORCED
 from sqljudge.models.engines.base import Failure
 from sqljudge.models.session import Session, model_sessions, no_report
