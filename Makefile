@@ -34,8 +34,7 @@ $(VENV)/.dev: $(VENV)/.train requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/.run
-	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0
-	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --report results/report.zip
+	@$(QUIETLY) --configfile config/demo.yaml --cores $(CORES) --resources gpu=0 --report results/report.zip --report-after-run
 	@cat results/tables/answer.md
 	@echo
 	@echo "Answer:  results/tables/answer.html, and of each discriminator results/figures/forest.svg"
@@ -46,7 +45,7 @@ demo: $(VENV)/.run
 
 train: $(VENV)/.train
 	@$(QUIETLY) --configfile config/training.yaml --cores $(CORES) --resources gpu=0
-	@cat results/tables/training.md
+	@sed '/^\*\*Spread/,$$d' results/tables/training.md | cut -d '|' -f -5
 	@echo
 	@echo "Table:  results/tables/training.html (also .csv, .md, .tex); how to read it: docs/training.md"
 	@echo "Models: results/training/probe/run.json ... (data, licence, settings, tokens, seconds)"

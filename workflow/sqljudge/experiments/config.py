@@ -191,7 +191,7 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
     """The experiment behind each table.
 
     A discriminator or generator of several seeds is as many, but in the tables that pool them. The first one of the
-    table `training` also has a row for its forced verdict without a thought, if it thinks.
+    table `training` also has a row for its forced verdict without a thought, if it thinks and has none yet.
     Where several discriminators are asked in several contexts, a pair whose context has no prompt for the method is
     left out. Whether names are defined is checked for the tables that are asked for (`checks.check_references`).
     """
@@ -212,7 +212,8 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
             elif names:
                 values[key] = tuple(one for name in names for one in each[name])
         if table == "training" and (who := config.discriminators.get(values["discriminators"][0])) and who.responds:
-            rows = (Variant(POOL, values["discriminators"][0], values["contexts"][0], 0, FORCED),)
+            if not (0 in values["budgets"] and FORCED in values["scorings"]):
+                rows = (Variant(POOL, values["discriminators"][0], values["contexts"][0], 0, FORCED),)
         several = values["discriminators"] if getattr(settings, "discriminators", ()) else ()  # one is asked everywhere
         left_out = tuple(
             (who, context)

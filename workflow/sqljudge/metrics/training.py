@@ -43,16 +43,32 @@ CURVES = {"reward": "reward", "length": "completions/mean_length", "accuracy": "
 
 
 class _Measured:
-    """One metric of some runs: a table of sums a run, how they are combined, and the ends of its interval."""
+    """One metric of some runs: a table of sums a run, how they are combined, and the ends of its interval.
 
-    def __init__(self, tables: Sequence[Array], metric: Metric, ends: Ends, most: float = 1.0, yes_no: bool = False):
-        self.tables, self.metric, self.ends, self.most, self.yes_no = tables, metric, ends, most, yes_no
+    `counts`: it is a mean of counts, which is 0 where a run counted nothing, as of a judge that writes no token.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[Array],
+        metric: Metric,
+        ends: Ends,
+        most: float = 1.0,
+        *,
+        yes_no: bool = False,
+        counts: bool = False,
+    ):
+        self.tables, self.metric, self.ends, self.most = tables, metric, ends, most
+        self.yes_no, self.counts = yes_no, counts
 
     def level(self, tables: Sequence[Array], seed: int, resamples: int) -> dict[str, Any]:
+        ends, most = self.ends, self.most
+        if self.counts and not _counted(tables):
+            ends, most = mean_between(0.0, 0.0), 0.0
         if len(tables) > 1:
-            found = over_seeds(tables, None, self.metric, self.ends, most=self.most, seed=seed, resamples=resamples)
+            found = over_seeds(tables, None, self.metric, ends, most=most, seed=seed, resamples=resamples)
             return asdict(found)
-        known = asdict(bootstrap(tables[0], self.metric, self.ends, seed=seed, resamples=resamples))
+        known = asdict(bootstrap(tables[0], self.metric, ends, seed=seed, resamples=resamples))
         if self.yes_no and len(tables[0]):
             known["low"], known["high"] = share_interval(int(tables[0][:, 0].sum()), len(tables[0]))
         return known
@@ -71,6 +87,10 @@ class _Measured:
     def spread(self, tables: Sequence[Array], base: Array) -> dict[str, Any]:
         before = float(self.metric(base.sum(axis=0)))
         return _spread([float(self.metric(table.sum(axis=0))) - before for table in tables])
+
+
+def _counted(tables: Sequence[Array]) -> bool:
+    return any(table[:, 0].any() for table in tables if len(table))
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
@@ -141,10 +161,10 @@ def _tables(
         tables = [
             np.array([rule.statistics(row) for row in some], dtype=np.float64).reshape(len(some), -1) for some in rows
         ]
-        writes = name == "tokens" and any(table[:, 0].any() for table in tables if len(table))
-        most = (budget if writes else 0.0) if name == "tokens" else 1.0
-        ends = mean_between(0.0, most) if name == "tokens" else rule.ends or SHARE
-        found[name] = _Measured(tables, rule.combine, ends, most, rule.yes_no)
+        counts = name == "tokens"
+        most = (budget if _counted(tables) else 0.0) if counts else 1.0
+        ends = mean_between(0.0, most) if counts else rule.ends or SHARE
+        found[name] = _Measured(tables, rule.combine, ends, most, yes_no=rule.yes_no, counts=counts)
     found["auroc"] = _Measured(level_counts(shared, *runs), auroc, ranking_ends)
     fitted = [fitted_counts(shared, some, databases) for some in runs]
     found["f1_fitted"] = _Measured(fitted, macro_f1, macro_f1_ends)

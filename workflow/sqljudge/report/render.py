@@ -75,7 +75,7 @@ def _panel(table: Table, positions: Sequence[int], published: bool) -> str:
     best = {position: table.best(position) for position in positions}
     heads = [*table.row_headers, *table.about, *(table.columns[position].heading for position in positions)]
     body = []
-    for block, rows in table.blocks():
+    for block, rows in table.blocks(positions):
         body += [[f"*{plain(block)}*", *[""] * (len(heads) - 1)]] if block else []
         for index in rows:
             row = table.rows[index]

@@ -15,6 +15,9 @@ Status = Literal["ok", "not run", "no data", "no verdict", "not compared", "one 
 verdict": the model gave none at all, so that the value would be the tie rule's; "not compared": a
 difference of a row to itself, or what its training cost; "one seed": no spread over several."""
 
+SILENT = ("not compared", "one seed")
+"""What a cell says that has no value by its row's nature."""
+
 ACROSS = 8
 """Columns of values that a page shows side by side."""
 
@@ -125,10 +128,14 @@ class Table:
     about: tuple[str, ...] = ()
 
     def groups(self) -> list[tuple[str, list[int]]]:
-        """The column groups that a page shows, left to right, each as its heading and the positions of its columns."""
+        """The column groups that a page shows, left to right, each as its heading and the positions of its columns.
+
+        A group in which no row says anything is left out.
+        """
         shown = (position for position, column in enumerate(self.columns) if not column.in_csv)
         runs = groupby(shown, key=lambda position: self.columns[position].group)
-        return [(heading, list(positions)) for heading, positions in runs]
+        groups = [(heading, list(positions)) for heading, positions in runs]
+        return [(heading, positions) for heading, positions in groups if not self.rows or self.blocks(positions)]
 
     def panels(self) -> list[list[tuple[str, list[int]]]]:
         """The column groups in panels that a page shows below each other, of at most ACROSS columns or one group."""
@@ -140,10 +147,12 @@ class Table:
             found[-1].append(group)
         return found
 
-    def blocks(self) -> list[tuple[str, list[int]]]:
-        """The blocks of rows from top to bottom, each as its heading and the positions of its rows."""
-        runs = groupby(range(len(self.rows)), key=lambda position: self.rows[position].block)
-        return [(heading, list(positions)) for heading, positions in runs]
+    def blocks(self, positions: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """The blocks of rows that say something in some columns, from top to bottom: a heading, and where they stand."""
+        speaks = [any(row.cells[position].status not in SILENT for position in positions) for row in self.rows]
+        rows = (index for index, spoken in enumerate(speaks) if spoken)
+        runs = groupby(rows, key=lambda index: self.rows[index].block)
+        return [(heading, list(indices)) for heading, indices in runs]
 
     def cells(self) -> Iterator[tuple[Row, Column, Cell]]:
         """Every cell with its row and column, row by row."""

@@ -18,7 +18,6 @@ from sqljudge.report import notes
 from sqljudge.report.cells import Results, build_table
 from sqljudge.report.figures.bars import accuracy_by_hardness
 from sqljudge.report.figures.curves import curves_by_budget
-from sqljudge.report.figures.forest import forest_plot
 from sqljudge.report.figures.fronts import accuracy_against_tokens, accuracy_of_planners
 from sqljudge.report.figures.reliability import reliability_diagram
 from sqljudge.report.figures.steps import curves_over_steps
@@ -26,13 +25,20 @@ from sqljudge.report.figures.style import STYLE
 from sqljudge.report.specs import FIGURES, SPECS, experiment_from
 from sqljudge.report.write import Beside, read_results, write_beside
 
+
+def _forest_plot(experiment: Experiment, results: Results) -> Figure:
+    from sqljudge.report.figures.forest import forest_plot  # not before: it brings pandas, which takes its time
+
+    return forest_plot(experiment, results)
+
+
 DRAW: dict[str, Callable[[Experiment, Results], Figure]] = {
     "figure4": lambda experiment, results: curves_by_budget(build_table(SPECS["table8"], experiment, results)),
     "figure5": lambda experiment, results: accuracy_by_hardness(build_table(SPECS["table7"], experiment, results)),
     "reliability": reliability_diagram,
     "pareto": accuracy_against_tokens,
     "planner_costs": accuracy_of_planners,
-    "forest": forest_plot,
+    "forest": _forest_plot,
     "training_curves": lambda experiment, results: curves_over_steps(SPECS["training"], experiment, results),
     "generator_training_curves": lambda experiment, results: curves_over_steps(
         SPECS["trained_generators"], experiment, results
