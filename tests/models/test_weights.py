@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import EMBEDDED
 from safetensors.torch import save_file
+from sqljudge.core import provenance
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import ModelSpec
 from sqljudge.models.engines.weights import FORMER, Weights, fingerprint, locate, note_origin, origin
@@ -116,6 +118,30 @@ def test_fingerprints_tell_models_apart(tmp_path: Path) -> None:
     assert changed != base
     put(folder, "tokenizer.json")
     assert fingerprint(Weights(str(folder))) not in (base, changed)
+
+
+def test_weights_are_read_once_for_as_long_as_they_are_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    read: list[Path] = []
+    monkeypatch.setattr(provenance, "file_digest", lambda path: (read.append(path), str(len(read)))[1])
+    monkeypatch.setattr("time.time", lambda: 1e10)  # long after
+    folder = put(tmp_path / "m", "model.safetensors")
+    weights, file = Weights(str(folder)), folder / "model.safetensors"
+    first = fingerprint(weights)
+    assert (fingerprint(weights), len(read)) == (first, 1)
+    times = file.stat()
+    file.write_bytes(file.read_bytes()[::-1])  # as many bytes, and made to look as old
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert fingerprint(weights) != first
+    other = tmp_path / "other"
+    other.write_bytes(file.read_bytes())
+    other.replace(file)
+    assert (fingerprint(weights) != first, len(read)) == (True, 3)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)  # a folder of another user, under this one's name
+    fingerprint(weights)
+    assert len(read) == 4
 
 
 def test_a_gguf_fingerprint_is_of_that_file_alone(tmp_path: Path) -> None:

@@ -11,11 +11,17 @@ import platform
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from sqljudge.core.errors import DataError
+from sqljudge.core.files import read_json, write_json
 
 PACKAGE = "sqljudge"
 RECORDED = (
@@ -101,6 +107,33 @@ def file_digest(path: str | Path) -> str:
     """The SHA-256 of a file's bytes."""
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def remembered_digest(path: str | Path) -> str:
+    """As `file_digest`, for large files: a file that is as it was when another process read it is not read again.
+
+    As it was: the same place, device, inode, size and times of change, of which the last is the system's own. What is
+    remembered lies in a folder of this user's for temporary files.
+    """
+    place = Path(path).resolve()
+    found = place.stat()
+    state = [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    folder = Path(tempfile.gettempdir()) / f"sqljudge-digests-{os.getuid()}"
+    note = folder / f"{text_digest(str(place))}.json"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat(follow_symlinks=False).st_uid != os.getuid():
+            return file_digest(place)
+        known = read_json(note)
+        if known["state"] == state:
+            return str(known["sha256"])
+    except (OSError, DataError, KeyError, TypeError):
+        pass
+    digest = file_digest(place)
+    if time.time() - found.st_ctime > 2:  # else it might change again within one tick of the clock
+        with suppress(OSError):
+            write_json(note, {"state": state, "sha256": digest})
+    return digest
 
 
 def text_digest(text: str) -> str:

@@ -211,8 +211,9 @@ def experiments_of(config: Config) -> dict[str, Experiment]:
                 seeds += [(name, own) for name, own in each.items() if own != (name,)]
             elif names:
                 values[key] = tuple(one for name in names for one in each[name])
-        if table == "training" and (who := config.discriminators.get(values["discriminators"][0])) and who.responds:
-            if not (0 in values["budgets"] and FORCED in values["scorings"]):
+        if table == "training" and not (0 in values["budgets"] and FORCED in values["scorings"]):
+            before = config.discriminators.get(values["discriminators"][0])
+            if before and before.responds:
                 rows = (Variant(POOL, values["discriminators"][0], values["contexts"][0], 0, FORCED),)
         several = values["discriminators"] if getattr(settings, "discriminators", ()) else ()  # one is asked everywhere
         left_out = tuple(

@@ -148,7 +148,7 @@ class Table:
         return found
 
     def blocks(self, positions: Sequence[int]) -> list[tuple[str, list[int]]]:
-        """The blocks of rows that say something in some columns, from top to bottom: a heading, and where they stand."""
+        """The blocks of rows that say something in some columns: the heading of each, and where its rows stand."""
         speaks = [any(row.cells[position].status not in SILENT for position in positions) for row in self.rows]
         rows = (index for index, spoken in enumerate(speaks) if spoken)
         runs = groupby(rows, key=lambda index: self.rows[index].block)

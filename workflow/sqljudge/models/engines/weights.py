@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sqljudge.core.errors import ConfigError, ModelError
 from sqljudge.core.files import parse_json
+from sqljudge.core.provenance import remembered_digest
 from sqljudge.models.engines.base import ModelSpec
 
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
@@ -127,7 +128,8 @@ def note_origin(folder: Path, weights: Weights) -> None:
 def fingerprint(weights: Weights) -> str:
     """What identifies local weights: a SHA-256 over the name and the whole content of each of a model's files.
 
-    It takes as long as reading the files (1 to 2 s a gigabyte). Raises ModelError where one cannot be read.
+    The first time it takes as long as reading the files (1 to 2 s a gigabyte). Raises ModelError where one cannot be
+    read.
     """
     folder = Path(weights.location)
     if weights.gguf_file:
@@ -143,8 +145,7 @@ def fingerprint(weights: Weights) -> str:
 
 def _digest(file: Path) -> str:
     try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return remembered_digest(file)
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror}); it is a part of a model's weights") from error
 
