@@ -156,6 +156,11 @@ def snakemake_forks() -> subprocess.Popen[str]:
     return forks
 
 
+def undated(table: bytes) -> list[bytes]:
+    """The lines of a table's file but for the one that says when, and from which state of the tree, it was made."""
+    return [line for line in table.splitlines() if b"; made 20" not in line]
+
+
 def scripted(folder: Path, root: Path = ROOT) -> Project:
     """A project whose only model is the script above."""
     folder.mkdir(parents=True, exist_ok=True)
