@@ -15,7 +15,7 @@ import torch
 
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
-from sqljudge.models.engines.cache import all_growing, join, keep_rows, new_cache
+from sqljudge.models.engines.cache import all_growing, filled_gaps, join, keep_rows, new_cache, repeat_rows
 from sqljudge.models.engines.prefill import forward, prefill, stack_masks
 from sqljudge.models.engines.rows import Row, distinct_prompts, take_tokens, uniforms
 from sqljudge.models.engines.slots import SlotBatch, Slots, slots_serve
@@ -140,7 +140,7 @@ class Batch:
         logits, mask = new.logits, new.mask
         if where != list(range(len(prompts))):
             chosen = torch.tensor(where, device=self.device)
-            keep_rows(new.cache, chosen, 0)
+            repeat_rows(new.cache, chosen)
             logits, mask = logits[chosen], mask[chosen]
         self._take(rows, logits)
         if self.rows:
@@ -154,7 +154,11 @@ class Batch:
         positions = self.mask.sum(1, keepdim=True)
         mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
         ids = torch.tensor([[row.token_ids[-1]] for row in self.rows], device=self.device)
-        logits = forward(self.model, self.cache, 1, input_ids=ids, attention_mask=mask, position_ids=positions)
+        shown = mask
+        if self.refill:  # as attention adds it, or each layer would make that of it anew
+            shown = torch.zeros(mask.shape, dtype=self.model.dtype, device=self.device)
+            shown = shown.masked_fill_(mask == 0, torch.finfo(self.model.dtype).min)[:, None, None]
+        logits = forward(self.model, self.cache, 1, input_ids=ids, attention_mask=shown, position_ids=positions)
         self.mask = mask
         self._take(self.rows, logits[:, -1])
 
@@ -167,13 +171,12 @@ class Batch:
         finished = [row for row in self.rows if row.finish_reason]
         if not finished:
             return []
-        staying = [i for i, row in enumerate(self.rows) if not row.finish_reason]
-        self.rows = [self.rows[i] for i in staying]
+        order = filled_gaps([i for i, row in enumerate(self.rows) if not row.finish_reason])
+        self.rows = [self.rows[i] for i in order]
         if self.rows:
-            chosen = torch.tensor(staying, device=self.device)
-            kept = self.mask[chosen]
+            kept = self.mask[order]
             drop = int(kept.any(0).int().argmax()) if self.refill else 0
-            keep_rows(self.cache, chosen, drop)
+            keep_rows(self.cache, order, drop)
             self.mask = kept[:, drop:]
         else:
             self.cache, self.mask = None, self.mask[:0]

@@ -77,9 +77,10 @@ def unpack(spec: ModelSpec, folder: Path) -> None:
     """
     dtype = "float32" if spec.dtype == "auto" else spec.dtype  # which loses nothing, whatever machine takes them
     backend = load(replace(spec, dtype=dtype, quantization="none", placement="device"), "cpu")
-    backend.model.hf_quantizer = None  # its weights were unpacked when they were read; the library still thinks not
-    backend.model.config.__dict__.pop("quantization_config", None)
-    backend.model.save_pretrained(folder)
+    model = backend.whole_model()
+    model.hf_quantizer = None  # its weights were unpacked when they were read; the library still thinks not
+    model.config.__dict__.pop("quantization_config", None)
+    model.save_pretrained(folder)
     backend.tokenizer.save_pretrained(folder)
     note_origin(folder, backend.weights)
 
@@ -107,7 +108,17 @@ class TransformersBackend:
 
     @cached_property
     def model(self) -> Any:
-        """The model, on its device. Raises ModelError where it cannot be loaded or the device cannot be used."""
+        """The model to compute with. Raises as `whole_model`."""
+        from sqljudge.models.engines import packing
+
+        model = self.whole_model()
+        if self.spec.quantization == "none" and packing.pays(model):
+            packing.pack(model)
+        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+        return model
+
+    def whole_model(self) -> Any:
+        """The model, on its device, for who saves it. Raises ModelError where it or the device cannot be had."""
         with no_garbage():
             import transformers
 
@@ -116,7 +127,6 @@ class TransformersBackend:
             transformers.utils.logging.disable_progress_bar()
             kind = transformers.AutoModelForCausalLM
             model = self._load(kind, dtype=_dtype(self.spec), **self._placement()).eval()
-        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         if self.spec.quantization == "none":
             _align(model)
         return model
