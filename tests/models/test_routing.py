@@ -320,9 +320,10 @@ def test_rows_that_join_late_begin_with_what_others_hold(pair: tuple[Any, Any], 
         *prompts_of(5, 17),
     ]
     requests = asked(prompts, [5 + 3 * (i % 4) for i in range(len(prompts))])
+    expected = [plain(pair, RULES[rule], *each) for each in zip(requests, prompts, strict=True)]
     for slots in (2, 5, 32):
-        for i, each in enumerate(answers(decoder(pair, RULES[rule], slots), requests, prompts)):
-            same(each, plain(pair, RULES[rule], requests[i], prompts[i]))
+        for one, other in zip(answers(decoder(pair, RULES[rule], slots), requests, prompts), expected, strict=True):
+            same(one, other)
 
 
 def test_what_is_routed_at_random_depends_on_the_request_alone(pair: tuple[Any, Any]) -> None:

@@ -43,7 +43,7 @@ def test_the_demo_runs_for_real_and_a_killed_run_goes_on(tmp_path: Path) -> None
     project = Project(tmp_path)
     demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
     project.configure(merged(demo, REDUCED))
-    run = project.snakemake("table1", "table2", "figure5")
+    run = project.snakemake("table1", "table2")
     assert run.code == 0, run.output
     assert "of 4 requests" in run.output, "a model job shows how far it is"
     assert "left" in run.output

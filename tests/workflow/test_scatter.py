@@ -25,6 +25,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_tables_do_not_depend_on_the_number_of_shards(finished: Project, new_project: NewProject) -> None:
     project = new_project()
     run = project.snakemake("table1", "table2", "--set-scatter", "shards=2")

@@ -64,6 +64,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
+@pytest.mark.slow
 def test_a_training_is_planned_and_its_model_judges_as_any_other(project: Project) -> None:
     plan = project.snakemake("-n", "results/tables/training.csv")
     assert plan.code == 0, plan.output
