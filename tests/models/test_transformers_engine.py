@@ -488,7 +488,7 @@ def test_an_unpacked_model_is_the_same_model(embedded: Any, embedded_folder: Pat
     assert choices(again, asked) == choices(embedded, asked)
 
 
-@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+@pytest.mark.parametrize("quantization", ["8bit", pytest.param("4bit", marks=pytest.mark.slow)])
 def test_weights_in_fewer_bits_answer_and_are_another_model(embedded_folder: Path, quantization: str) -> None:
     spec = ModelSpec("small", str(embedded_folder), dtype="float32", quantization=quantization)
     small, whole = (

@@ -36,9 +36,8 @@ def runs_again(project: Project, target: str = SAMPLE) -> None:
     assert anew.code == 0, anew.output
 
 
-@pytest.mark.parametrize(
-    "source", [".", *(pytest.param(place, marks=pytest.mark.slow) for place in ("parent", "link", "absolute"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [".", "parent", "link", "absolute"])
 def test_a_run_inside_its_dataset(new_project: NewProject, source: str) -> None:
     project = new_project()
     if source == "parent":
@@ -97,6 +96,7 @@ def test_links_in_a_source(new_project: NewProject) -> None:
     assert f"{victim.name} is a link to nowhere, which does not exist" in line
 
 
+@pytest.mark.slow
 def test_the_test_split(new_project: NewProject) -> None:
     """In the layout of Spider's own: its names beside those of the development set, whose files are there, too."""
     project = new_project()
