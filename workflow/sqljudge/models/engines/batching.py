@@ -16,7 +16,7 @@ import torch
 from sqljudge.core.errors import ModelError
 from sqljudge.models.engines.base import Completion, GenerationRequest, Heartbeat, silent
 from sqljudge.models.engines.cache import all_growing, filled_gaps, join, keep_rows, new_cache, repeat_rows
-from sqljudge.models.engines.prefill import forward, prefill, stack_masks
+from sqljudge.models.engines.prefill import added_mask, forward, prefill, stack_masks
 from sqljudge.models.engines.rows import Row, distinct_prompts, take_tokens, uniforms
 from sqljudge.models.engines.slots import SlotBatch, Slots, slots_serve
 from sqljudge.models.engines.tokenizer import Detokenizer
@@ -154,10 +154,8 @@ class Batch:
         positions = self.mask.sum(1, keepdim=True)
         mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
         ids = torch.tensor([[row.token_ids[-1]] for row in self.rows], device=self.device)
-        shown = mask
-        if self.refill:  # as attention adds it, or each layer would make that of it anew
-            shown = torch.zeros(mask.shape, dtype=self.model.dtype, device=self.device)
-            shown = shown.masked_fill_(mask == 0, torch.finfo(self.model.dtype).min)[:, None, None]
+        # as attention adds it, or each layer would make that of it anew
+        shown = added_mask(self.model, mask == 0)[:, None, None] if self.refill else mask
         logits = forward(self.model, self.cache, 1, input_ids=ids, attention_mask=shown, position_ids=positions)
         self.mask = mask
         self._take(self.rows, logits[:, -1])

@@ -10,7 +10,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from sqljudge.models.engines.cache import GROWTH
-from sqljudge.models.engines.prefill import forward, left_padded, shared_prefix
+from sqljudge.models.engines.prefill import added_mask, forward, left_padded, shared_prefix
 from sqljudge.models.engines.rows import Row
 
 PACKING_PAYS = 1.5
@@ -140,8 +140,7 @@ class LaggingModel:
         if places.packed:
             ids, shown = (each[places.rows, places.columns][None] for each in (ids, shown))
             last = mask.sum(1).cumsum(0) - 1
-        attention = torch.zeros(unseen.shape, dtype=self.model.dtype, device=self.device)
-        attention.masked_fill_(unseen, torch.finfo(self.model.dtype).min)
+        attention = added_mask(self.model, unseen)
         logits = forward(
             self.model, self.cache, last, input_ids=ids, attention_mask=attention[:, None], position_ids=shown
         )

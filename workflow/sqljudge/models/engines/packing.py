@@ -18,7 +18,7 @@ def pays(model: Any) -> bool:
     """Whether a model's products are of a kind that this makes quicker."""
     ops, device, dtype = torch.ops.mkldnn, model.device.type, model.dtype
     known = hasattr(ops, "_linear_pointwise") and hasattr(ops, "_reorder_linear_weight")
-    return device == "cpu" and dtype is torch.bfloat16 and known and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device == "cpu" and dtype is torch.bfloat16 and known and ops._is_mkldnn_bf16_supported()
 
 
 class PackedLinear(torch.nn.Module):

@@ -67,12 +67,17 @@ def last_states(model: Any, prompts: Sequence[Sequence[int]]) -> Iterator[torch.
         yield states[0, [path[-1] for path in tree.paths]] if whole else states[:, -1]
 
 
+def added_mask(model: Any, unseen: torch.Tensor) -> torch.Tensor:
+    """What a model's attention adds to its products: 0, and the least number of its dtype where `unseen` is true."""
+    attention = torch.zeros(unseen.shape, dtype=model.dtype, device=model.device)
+    return attention.masked_fill_(unseen, torch.finfo(model.dtype).min)
+
+
 @contextmanager
 def _tree_inputs(model: Any, tree: Tree) -> Iterator[dict[str, torch.Tensor]]:
     """What the model is given for a tree; until the end its attention is, on a CPU, computed in blocks."""
     seen = tree.attention(model.device)
-    attention = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
-    attention.masked_fill_(~seen, torch.finfo(model.dtype).min)
+    attention = added_mask(model, ~seen)
     with InBlocks(seen, attention) if model.device.type == "cpu" else nullcontext():
         yield {
             "input_ids": torch.tensor([tree.tokens], device=model.device),
