@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 from filelock import FileLock
-from sqljudge.core.errors import ModelError
+from sqljudge.core.errors import ModelError, SqljudgeError
 from sqljudge.models import standing
 from sqljudge.models.engines import load_backend
 from sqljudge.models.engines.base import ChoiceRequest, GenerationRequest, ModelSpec, Prompt
@@ -169,9 +170,35 @@ def test_an_engine_that_is_killed_is_one_line_and_the_next_job_starts_another(
 
 def test_an_engine_that_cannot_load_is_one_line(start: Callable[[], Run], spec: ModelSpec, folder: Path) -> None:
     start()
-    Path(spec.source).unlink()
-    with pytest.raises(ModelError, match=r"model 'm': .*script.json"):
-        ask(spec)
+    script = Path(spec.source)
+    text = script.read_text()
+    script.unlink()
+    with pytest.raises(SqljudgeError) as without:
+        load_backend(spec, device="cpu")
+    for _ in range(3):
+        with pytest.raises(SqljudgeError, match=f"^{re.escape(str(without.value))}$"):
+            ask(spec)
+    assert not engines(folder)
+    script.write_text(text)
+    assert len(ask(spec)) == len(REQUESTS)
+
+
+def test_what_an_engine_says_last_is_waited_for(
+    start: Callable[[], Run], spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(spec.source).write_text(json.dumps([{"match": "ship", "probabilities": {"Yes": "no number"}}]))
+    slow = (
+        "import runpy, sys, time",
+        "sys.excepthook = lambda *_: (print('first', flush=True), time.sleep(1), print('its last'))",
+        "runpy.run_module('sqljudge.models.standing', run_name='__main__')",
+    )
+    python = tmp_path / "python"
+    python.write_text("\n".join((f"#!{sys.executable}", *slow)))
+    python.chmod(0o755)
+    start()
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(ModelError, match=r"ended \(its last\)"):
+        ask(spec, "choose")
 
 
 def test_outside_a_run_there_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from sqljudge.core.errors import ModelError
+from sqljudge.core.errors import ModelError, SqljudgeError
 from sqljudge.models.device import RUN, lock_folder, usable_devices
 
 LOOK_SECONDS = 0.5
@@ -44,7 +44,7 @@ def possible() -> bool:
 def ask(spec: Any, device: str, kind: str, requests: Sequence[Any], heartbeat: Any) -> Generator[Any, None, float]:
     """What a backend's method `kind` yields, from the engine of this run that holds the model; starts it if need be.
 
-    Returns the most memory that the engine's process has taken, in MiB. Raises ModelError as the backend does, and
+    Returns the most memory that the engine's process has taken, in MiB. Raises what the backend raises, and ModelError
     where the process ends.
     """
     stem = _stem(spec, device)
@@ -53,7 +53,8 @@ def ask(spec: Any, device: str, kind: str, requests: Sequence[Any], heartbeat: A
     try:
         peer.send((kind, list(requests)))
         while not isinstance(said := peer.recv(), float):
-            if isinstance(said, ModelError):
+            if isinstance(said, SqljudgeError):
+                _end(stem)
                 raise said
             if isinstance(said, int):
                 heartbeat(said)
@@ -61,7 +62,7 @@ def ask(spec: Any, device: str, kind: str, requests: Sequence[Any], heartbeat: A
                 yield said
         whole = True
         return said
-    except (EOFError, OSError) as error:
+    except (EOFError, ConnectionError) as error:
         what = f"the process that held it ended ({_last_words(stem)}); run again for what is not in the journal"
         raise ModelError(f"model '{spec.name}': {what}") from error
     finally:
@@ -124,7 +125,9 @@ def _connected(stem: Path, spec: Any, device: str) -> Connection:
 
 
 def _last_words(stem: Path) -> str:
-    """The last line that an engine's process wrote, which has ended; what it left goes."""
+    """The last line that an engine's process wrote, once it has ended; what it left goes."""
+    if process := _process(stem):
+        _wait(process)
     log = stem.with_suffix(".log")
     said = log.read_text(encoding="utf-8", errors="replace").strip() if log.exists() else ""
     _forget(stem)
@@ -133,17 +136,30 @@ def _last_words(stem: Path) -> str:
 
 def _end(stem: Path) -> None:
     """End the process of an engine, and wait until it is gone."""
-    pid, began = stem.with_suffix(".pid").read_text().split()
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(int(pid))
-        if process.create_time() == float(began):
+    if process := _process(stem):
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
-            try:
-                process.wait(END_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _wait(process)
     _forget(stem)
+
+
+def _process(stem: Path) -> psutil.Process | None:
+    """The process of an engine, where it is still there."""
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):
+        pid, began = stem.with_suffix(".pid").read_text().split()
+        process = psutil.Process(int(pid))
+        return process if process.create_time() == float(began) else None
+    return None
+
+
+def _wait(process: psutil.Process) -> None:
+    """Wait for a process that is ending; one that does not end is killed."""
+    try:
+        process.wait(END_SECONDS)
+    except psutil.TimeoutExpired:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+        process.wait()
 
 
 def _forget(stem: Path) -> None:
@@ -158,24 +174,33 @@ def serve(stem: Path, run: int, spec: Any, device: str) -> None:
     stem.with_suffix(".pid").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
     stem.with_suffix(".sock").unlink(missing_ok=True)
     threading.Thread(target=_end_with, args=(psutil.Process(run), stem), daemon=True).start()
+    backend = None
     with Listener(f"{stem}.sock", "AF_UNIX") as listener:
-        backend = load_backend(spec, device=device)
         while True:
-            with listener.accept() as peer, suppress(EOFError, OSError):  # the job has gone
-                while True:
-                    _answer(backend, peer, *peer.recv())
+            with listener.accept() as peer, _broken_tells(peer):
+                backend = backend or load_backend(spec, device=device)
+                with suppress(EOFError, ConnectionError):  # the job has gone
+                    while True:
+                        _answer(backend, peer, *peer.recv())
 
 
 def _answer(backend: Any, peer: Connection, kind: str, requests: Sequence[Any]) -> None:
-    try:
-        found = backend.generate(requests, peer.send) if kind == "generate" else backend.choose(requests)
-        with closing(found):
-            for each in found:
-                peer.send(each)
-    except ModelError as error:
-        peer.send(error)
-        raise  # a broken engine serves nobody: the next job starts another
+    found = backend.generate(requests, peer.send) if kind == "generate" else backend.choose(requests)
+    with closing(found):
+        for each in found:
+            peer.send(each)
     peer.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+@contextmanager
+def _broken_tells(peer: Connection) -> Iterator[None]:
+    """What is wrong with an engine is told to its job, and ends the process: the next job starts another."""
+    try:
+        yield
+    except SqljudgeError as error:
+        with suppress(ConnectionError):
+            peer.send(error)
+        raise
 
 
 def _end_with(run: psutil.Process, stem: Path) -> None:
