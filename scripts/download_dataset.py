@@ -1,7 +1,7 @@
 """Fetch a dataset's archive."""
 
 from sqljudge.core.joblog import job
-from sqljudge.data.staging import download
+from sqljudge.data.download import download
 
 with job(snakemake) as arguments:
     download(**arguments)

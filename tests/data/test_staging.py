@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from sqljudge.core.errors import DataError
-from sqljudge.data import staging
+from sqljudge.data import download as downloads
 from sqljudge.data.datasets import BIRD, SPIDER
+from sqljudge.data.download import download
+from sqljudge.data.sources import WRITTEN
 from sqljudge.data.staging import (
-    WRITTEN,
-    download,
     source_files,
     stage_dataset,
     stage_training,
@@ -618,7 +618,7 @@ def address(server: ThreadingHTTPServer, path: str) -> str:
 
 def test_a_download(mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr(staging._ProgressLines, "update", lambda bar, size: seen.append((size, bar.total)))
+    monkeypatch.setattr(downloads._ProgressLines, "update", lambda bar, size: seen.append((size, bar.total)))
     target = tmp_path / "deep" / "spider.zip"
     fetch(target, address(mirror, "/good"), address(mirror, "/good"))
     assert target.read_bytes() == CONTENT
@@ -627,7 +627,7 @@ def test_a_download(mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: py
     assert mirror.asked == ["/good"]  # type: ignore[attr-defined]
     fetch(tmp_path / "other.zip", address(mirror, "/unsized"))
     assert (tmp_path / "other.zip").read_bytes() == CONTENT
-    assert seen[-2:] == [(staging.CHUNK, 0), (0, 0)]
+    assert seen[-2:] == [(downloads.CHUNK, 0), (0, 0)]
 
 
 @pytest.mark.parametrize("bad", ["/gone", "/wrong", "/short", "/nonsense", "/with space", None])
@@ -682,25 +682,25 @@ def test_an_interrupted_download_leaves_nothing(
     def interrupt(self: Any, size: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(staging._ProgressLines, "update", interrupt)
+    monkeypatch.setattr(downloads._ProgressLines, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch(tmp_path / "s.zip", address(mirror, "/good"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_is_shown_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    sized, unsized = staging._ProgressLines(), staging._ProgressLines()
-    sized.total = 40 * staging.CHUNK
+    sized, unsized = downloads._ProgressLines(), downloads._ProgressLines()
+    sized.total = 40 * downloads.CHUNK
     caplog.set_level("INFO")
     for _ in range(80):
-        sized.update(staging.CHUNK // 2)
+        sized.update(downloads.CHUNK // 2)
     assert caplog.messages == ["downloaded 16 of 40 MiB", "downloaded 32 of 40 MiB"]
-    unsized.update(16 * staging.CHUNK)
+    unsized.update(16 * downloads.CHUNK)
     assert caplog.messages[2:] == ["downloaded 16 MiB"]
 
 
 def test_what_downloads_is_imported_for_a_download_alone() -> None:
-    code = "import sys, sqljudge.data.staging; print([name for name in ('pooch', 'requests') if name in sys.modules])"
+    code = "import sys, sqljudge.data.download; print([name for name in ('pooch', 'requests') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "workflow"
     )

@@ -11,7 +11,7 @@ from sqljudge.core.errors import ConfigError, DataError
 from sqljudge.core.variants import CHOOSERS, FORCED, RERANK, Experiment, members
 from sqljudge.data.datasets import FORMATS
 from sqljudge.data.pool import databases_of
-from sqljudge.data.staging import check_archive, is_written
+from sqljudge.data.sources import check_archive, is_written
 from sqljudge.experiments.config import TABLES, Config, experiments_of, resolve
 from sqljudge.experiments.jobs import framing_of, model_jobs, needs_of
 from sqljudge.experiments.parts import Context, Part, nearest
