@@ -83,6 +83,7 @@ class FakeLLM:
     max_model_len: int | None = None
     use_tqdm_on_load: bool = True
     enforce_eager: bool = False
+    enable_chunked_prefill: bool | None = None
     kv_cache_memory_bytes: int | None = None
     asked: list[tuple[list[int], SamplingParams]] = field(default_factory=list)
     tokens: tuple[int, ...] = (IDS["a"], IDS["Ã"], IDS["©"], IDS["b"], END)
@@ -342,7 +343,7 @@ def test_a_cpu_needs_the_build_for_cpus(folder: Path, backend: VllmBackend, plat
     )
     platform.is_cpu = lambda: True
     assert len(list(made.generate([request()]))) == 1
-    assert made.engine.enforce_eager
+    assert (made.engine.enforce_eager, made.engine.enable_chunked_prefill) == (True, False)
     assert made.engine.kv_cache_memory_bytes > 2**28
 
 

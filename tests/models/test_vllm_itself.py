@@ -38,6 +38,8 @@ SAMPLED = [
     for i in range(16)
     for sample in range(2 if i == 0 else 1)
 ]
+CROWD = [GenerationRequest(Prompt(f"Ship {i}:" + " ship" * 200), 2, temperature=1.0, seed=1) for i in range(24)]
+"""More tokens of prompts than vLLM takes in one step."""
 BEYOND = [
     GenerationRequest(Prompt(" ship" * 300), 1),
     GenerationRequest(Prompt("a ship"), CONTEXT),
@@ -73,7 +75,7 @@ def said(plain: TransformersBackend, tmp_path_factory: pytest.TempPathFactory) -
         "folder": plain.weights.location,
         "context": CONTEXT,
         "journal": str(folder / "journal"),
-        "generate": [asdict(each) for each in [*GREEDY, *SAMPLED, *BEYOND, *REFUSED]],
+        "generate": [asdict(each) for each in [*GREEDY, *SAMPLED, *CROWD, *BEYOND, *REFUSED]],
         "choose": [asdict(each) for each in CHOICES],
         "short": [asdict(replace(each, max_new_tokens=5 + 3 * i)) for i, each in enumerate(GREEDY)],
     }
@@ -215,8 +217,13 @@ def test_samples_differ_between_questions_and_samples(said: dict[str, Any]) -> N
     assert len({tuple(answer["token_ids"]) for answer in answers}) == len(answers)
 
 
+def test_samples_of_prompts_that_do_not_fit_one_step(said: dict[str, Any]) -> None:
+    answers = said["completions"][len(GREEDY) + len(SAMPLED) :][: len(CROWD)]
+    assert [len(answer["token_ids"]) for answer in answers] == [2] * len(CROWD)
+
+
 def test_what_does_not_fit_fails_alone(plain: TransformersBackend, said: dict[str, Any]) -> None:
-    *failed, refused = said["completions"][len(GREEDY) + len(SAMPLED) :]
+    *failed, refused = said["completions"][-len(BEYOND) - len(REFUSED) :]
     assert refused["reason"].startswith("vLLM refuses the request: ")
     assert [one["reason"] for one in failed] == [
         f"a prompt of {len(plain.encode(each.prompt))} tokens and a budget of {each.max_new_tokens} "
@@ -226,7 +233,7 @@ def test_what_does_not_fit_fails_alone(plain: TransformersBackend, said: dict[st
     assert [asdict(one) for one in dict(plain.generate(BEYOND)).values()] == failed
     assert [i for i, one in enumerate(said["choices"]) if "reason" in one] == [3]
     assert len(said["report"]["failures"]) == len(BEYOND) + len(REFUSED) + 1
-    assert said["journalled"] == len(GREEDY) + len(SAMPLED) + len(FITS)
+    assert said["journalled"] == len(GREEDY) + len(SAMPLED) + len(CROWD) + len(FITS)
 
 
 def test_answers_and_beats_come_as_they_are_made(said: dict[str, Any]) -> None:

@@ -174,21 +174,9 @@ def write_reasoning(
     found = read_judgments(judgments)
     unanswered = {judgment.question_id for judgment in found if judgment.finish_reason == UNANSWERED}
     answered = [judgment for judgment in found if judgment.question_id not in unanswered]
-    embed = _remembering(load_embedder(embedder, device="cpu"))
+    embed = load_embedder(embedder, device="cpu")
     measured = {}
     for budget in budgets:
         responses = [(judgment.question_id, text_within(judgment, budget)) for judgment in answered]
         measured[str(budget)] = reasoning_metrics(responses, embed, budget=budget, seed=seed, resamples=resamples)
     write_json(metrics, {"settings": settings, "budgets": measured})
-
-
-def _remembering(embed: Embed) -> Embed:
-    """The same embedding, asked once for each sentence: most of a response's are those of a smaller budget's, too."""
-    known: dict[str, NDArray[np.floating[Any]]] = {}
-
-    def remembered(sentences: Sequence[str]) -> NDArray[np.floating[Any]]:
-        new = [sentence for sentence in sentences if sentence not in known]
-        known.update(zip(new, embed(new) if new else (), strict=True))
-        return np.stack([known[sentence] for sentence in sentences])
-
-    return remembered

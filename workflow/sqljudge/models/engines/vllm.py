@@ -133,9 +133,13 @@ class VllmBackend:
             )
 
     def _on_cpu(self) -> dict[str, Any]:
-        """Without compilation, which takes minutes there, and with a cache that leaves memory to others."""
+        """Without compilation, which takes minutes there, and with a cache that leaves memory to others.
+
+        A prompt is taken in one step: the random streams of a CPU cannot be set back after a part of one (vLLM 0.32).
+        """
         return {
             "enforce_eager": True,
+            "enable_chunked_prefill": False,
             "kv_cache_memory_bytes": int(psutil.virtual_memory().total * CPU_CACHE_SHARE),
         }
 
