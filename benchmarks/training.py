@@ -192,8 +192,9 @@ def ours(options: argparse.Namespace, texts: Sequence[str]) -> tuple[Any, list[f
     """This project's trainer; its rollouts include writing the merged weights."""
     from sqljudge.models.engines.base import ModelSpec
     from sqljudge.training.items import Item
-    from sqljudge.training.online import Rollouts, online_trainer
+    from sqljudge.training.online import online_trainer
     from sqljudge.training.policy import Policy
+    from sqljudge.training.rollouts import Rollouts
 
     policy = Policy(ModelSpec("model", str(options.folder / "model"), dtype=options.dtype), options.device)
     policy.backend.tokenizer = tokenizer(options)
@@ -209,7 +210,7 @@ def plain(options: argparse.Namespace, texts: Sequence[str]) -> tuple[Any, list[
     """TRL's trainer as it comes, told the same."""
     import torch
     from datasets import Dataset
-    from sqljudge.training.online import arguments_of, grpo_arguments
+    from sqljudge.training.arguments import arguments_of, grpo_arguments
     from sqljudge.training.policy import lora
     from transformers import AutoModelForCausalLM, PrinterCallback
     from trl import GRPOConfig, GRPOTrainer

@@ -5,15 +5,10 @@ from sqljudge.data.pool import databases_of, lacks_labels
 from sqljudge.data.staging import source_files, training_files
 from sqljudge.models.engines.weights import parse_route
 from sqljudge.stages.extras import EXTRAS
-from sqljudge.training.methods import method_of
+from sqljudge.training.methods import CODE, method_of
 
 SOURCE = CONFIG.dataset.source
 READ = ("file", "tables", "judgments", "candidates", "questions")
-TRAINED_BY = {
-    "probe": ("training.probe", "training.offline", "training.tasks", "training.policy"),
-    "offline": ("training.offline", "training.losses", "training.tasks", "training.policy"),
-    "online": ("training.online", "training.rewards", "training.curricula", "training.tasks", "training.policy"),
-}
 BESIDE = {"sidecar": "provenance.json", "findings": "findings.rst"}
 
 
@@ -342,7 +337,7 @@ def prompts_of_training(training):
 
 def code_of_training(training):
     """The digest of the code of a training's method."""
-    return own_digest(*TRAINED_BY[method_of(training.method).trainer])
+    return own_digest(*CODE[method_of(training.method).trainer])
 
 
 def needed_models():

@@ -16,9 +16,10 @@ from sqljudge.training.data import from_sat
 from sqljudge.training.items import Item
 from sqljudge.training.methods import settings_of
 from sqljudge.training.offline import train_offline
-from sqljudge.training.online import Rollouts, train_online
+from sqljudge.training.online import train_online
 from sqljudge.training.policy import Policy
 from sqljudge.training.rewards import SATISFIED, Response, saturn_reward
+from sqljudge.training.rollouts import Rollouts
 from sqljudge.training.tasks import Task
 from toys import Echo, letters, rollouts, save_tiny
 

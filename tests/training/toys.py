@@ -11,9 +11,9 @@ import torch
 from sqljudge.models.engines.base import Completion, ModelSpec, Prompt
 from sqljudge.training.items import Item
 from sqljudge.training.methods import settings_of
-from sqljudge.training.online import Rollouts
 from sqljudge.training.policy import Policy
 from sqljudge.training.rewards import Response
+from sqljudge.training.rollouts import Rollouts
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 

@@ -139,3 +139,11 @@ def one_shot(items: Sequence[T], number: int, place: int = 0) -> list[T]:
     if not 0 <= place < len(items):
         raise ConfigError(f"item {place} is asked for, but there are {len(items)}; correct `place`")
     return [items[place]] * number
+
+
+def shuffled(number: int, position: int, seed: int) -> int:
+    """Which of `number` things stands at a position of a stream that holds all of them, in a new order, every time."""
+    turn, place = divmod(position, number)
+    order = list(range(number))
+    random.Random(f"{seed} order {turn}").shuffle(order)
+    return order[place]

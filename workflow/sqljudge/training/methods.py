@@ -15,6 +15,14 @@ from sqljudge.training import rewards
 from sqljudge.training.rewards import Reward
 
 OFFLINE, ONLINE, PROBE = "offline", "online", "probe"
+_SHARED = ("training.arguments", "training.curricula", "training.policy", "training.tasks")
+_OFFLINE = ("training.offline", "training.losses", *_SHARED)
+CODE = {
+    OFFLINE: _OFFLINE,
+    PROBE: ("training.probe", *_OFFLINE),
+    ONLINE: ("training.online", "training.rollouts", "training.rewards", *_SHARED),
+}
+"""The modules whose code decides what a trainer makes of its data and settings: if one changes, it trains again."""
 JUDGE, QUERY, SAT = "judge", "query", "sat"
 """What an item asks: whether a candidate is right, for a query, or for values that satisfy a formula."""
 

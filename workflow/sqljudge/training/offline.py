@@ -18,10 +18,11 @@ from sqljudge.models.engines.base import ChoiceRequest
 from sqljudge.stages.force import WORDS
 from sqljudge.stages.prompts import ANSWERS
 from sqljudge.training import losses
+from sqljudge.training.arguments import arguments_of
 from sqljudge.training.checkpoints import last_checkpoint, mark, marked_state, stopwatch, train_from
+from sqljudge.training.curricula import shuffled
 from sqljudge.training.items import Item
 from sqljudge.training.methods import Settings
-from sqljudge.training.online import arguments_of, shuffled
 from sqljudge.training.policy import Policy, lora
 from sqljudge.training.tasks import Task
 

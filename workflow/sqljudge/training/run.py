@@ -130,8 +130,9 @@ def _train(
 ) -> None:
     """`recipe`: all that decides the training but the base model; its digests are in the record, for an estimate."""
     from sqljudge.training.offline import train_offline
-    from sqljudge.training.online import Rollouts, train_online
+    from sqljudge.training.online import train_online
     from sqljudge.training.probe import train_probe
+    from sqljudge.training.rollouts import Rollouts
 
     method, steps, seed = recipe["method"], recipe["steps"], recipe["seed"]
     shutil.rmtree(made, ignore_errors=True)
