@@ -119,5 +119,12 @@ def test_the_page_is_made_from_the_sidecars_and_what_the_jobs_recorded(tmp_path:
 def test_a_text_about_a_result_says_that_its_tree_was_dirty() -> None:
     assert with_tree("Fine.", sidecar()) == "Fine.\n"
     assert with_tree("Fine.", sidecar(dirty=True)) == (
-        "Fine. Made from a dirty tree: commit c0ffeec0ffee, DIRTY: files differed from that commit.\n"
+        "Fine.\n\nMade from a dirty tree: commit c0ffeec0ffee, DIRTY: files differed from that commit.\n"
     )
+
+
+def test_a_table_of_findings_stays_one_under_a_dirty_tree() -> None:
+    text = with_tree(run_facts({"table1": sidecar()}, [run()]), sidecar(dirty=True))
+    page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"report_level": 1, "halt_level": 1})
+    assert page["body"].count("<table") == 1
+    assert "<p>Made from a dirty tree: commit c0ffeec0ffee" in page["body"]

@@ -229,8 +229,8 @@ def made_line(subject: str) -> str:
 
 
 def with_tree(text: str, beside: Mapping[str, Any]) -> str:
-    """A text about a result as a line; where the result was made from a dirty tree, its last sentence says so."""
-    return f"{text} Made from a dirty tree: {tree_name(beside)}.\n" if beside["dirty"] else f"{text}\n"
+    """A text about a result; where the result was made from a dirty tree, its last paragraph says so."""
+    return f"{text}\n\nMade from a dirty tree: {tree_name(beside)}.\n" if beside["dirty"] else f"{text}\n"
 
 
 def model_name(run: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def read_results(
 def write_beside(
     text: str, *, inputs: Sequence[str], runs: Sequence[str], settings: Any, **beside: Unpack[Beside]
 ) -> None:
-    """Write what made a result, and what it says, in a line that tells if the tree was dirty."""
+    """Write what made a result, and what it says, in reStructuredText; a paragraph tells if the tree was dirty."""
     made = provenance.sidecar(
         inputs=inputs,
         settings=settings,
