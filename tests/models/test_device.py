@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 from sqljudge.models import device as devices
 from sqljudge.models.device import (
     DeviceError,
@@ -17,6 +18,7 @@ from sqljudge.models.device import (
     lock_folder,
     locked,
     offered_devices,
+    operations,
     own_device,
     read_listing,
     steady_rate,
@@ -252,3 +254,13 @@ def test_a_rate_is_measured_until_it_is_steady(seconds: list[float], rate: float
     assert found == pytest.approx(rate) if rate else 2 < found < 11
     assert now[0] <= 10.5
     assert now[0] == pytest.approx(took, abs=0.6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_device_is_timed_in_the_dtype_that_models_take_there(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, ones = [], torch.ones
+    monkeypatch.setattr("torch.ones", lambda size, **how: made.append(how) or ones(size, **how))
+    monkeypatch.setattr(devices, "fastest_dtype", lambda device: dtype)
+    monkeypatch.setattr(devices, "steady_rate", lambda step: (step(), 3.0)[1])
+    assert operations(gpu=False) == 2 * 1024**3 * 3.0
+    assert made == [{"dtype": getattr(torch, dtype), "device": "cpu"}]

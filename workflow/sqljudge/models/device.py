@@ -188,16 +188,16 @@ def device_name(device: str) -> str:
 def operations(*, gpu: bool) -> float | None:
     """Floating-point operations a second, by multiplying matrices until that is steady: on a GPU, or on the CPU.
 
-    None where a GPU is wanted and this machine has none: a processor says nothing of it.
+    In the dtype that `auto` stands for on that device. None where a GPU is wanted and this machine has none: a
+    processor says nothing of it.
     """
     import torch
 
     if gpu and not torch.cuda.is_available():
         return None
     log.info("timing this device, for %g seconds at most ...", MOST_SECONDS)
-    device, dtype = ("cuda", torch.bfloat16) if gpu else ("cpu", torch.float32)
-    size = 4096 if device == "cuda" else 1024
-    matrix = torch.ones((size, size), dtype=dtype, device=device)
+    device, size = ("cuda", 4096) if gpu else ("cpu", 1024)
+    matrix = torch.ones((size, size), dtype=getattr(torch, fastest_dtype(device)), device=device)
     return 2 * size**3 * steady_rate(lambda: float((matrix @ matrix)[0, 0]))
 
 
