@@ -137,6 +137,14 @@ def test_intervals_are_over_whole_questions() -> None:
     assert 0.2 < low < 0.6 < value(measured(mixed), "auroc") < 0.9 < high <= 1
 
 
+@pytest.mark.parametrize("score", [-1.0, -0.5, 0.0, 0.7, 1.0])
+def test_equal_scores_rank_by_chance_and_leave_an_interval(score: float) -> None:
+    """What one model gives to all candidates, such as no verdict, it need not give to those of an unseen question."""
+    found = measured([[(1, score), (0, score)]] * 12, resamples=200)["metrics"]["auroc"]
+    assert found["value"] == 0.5
+    assert found["low"] < 0.4 < 0.6 < found["high"]
+
+
 def test_resampled_auroc_is_that_of_the_resampled_questions() -> None:
     questions = [[(1, 0.9), (0, 0.4)], [(0, 0.9), (1, 0.1)], [(0, -0.5), (1, 0.4), (1, 0.2)]]
     sets, scores = records(questions)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sqljudge.core.errors import DataError
 from sqljudge.core.files import write_json
-from sqljudge.core.records import CORRECT_THRESHOLD, CandidateSet, Question, Score, read_jsonl
+from sqljudge.core.records import CORRECT_THRESHOLD, FAILURE_SCORE, CandidateSet, Question, Score, read_jsonl
 from sqljudge.metrics.fitting import across_groups, best_temperature, best_threshold, scaled
 from sqljudge.metrics.intervals import RESAMPLES, SHARE, Array, Ends, Metric, bootstrap, ratio
 from sqljudge.metrics.intrinsic import IntrinsicMetric, macro_f1, macro_f1_ends
@@ -225,24 +225,29 @@ def fitted_counts(candidates: Sequence[CandidateSet], scores: Sequence[Score], d
 
 
 def level_counts(candidates: Sequence[CandidateSet], *runs: Sequence[Score]) -> list[Array]:
-    """For each run of scores of one pool a table as `auroc` takes it, over the scores that occur in any of the runs.
+    """For each run of scores of one pool a table as `auroc` takes it, over `_levels` of all runs.
 
     Raises DataError if a label or a score is missing.
     """
     nowhere = {group.question_id: "" for group in candidates}
     pools = [_pool(candidates, scores, nowhere) for scores in runs]
-    levels = np.unique(np.concatenate([-pool.score for pool in pools]))
+    levels = _levels(*pools)
     return [_at_levels(pool, levels) for pool in pools]
 
 
 def _level_counts(pool: _Pool) -> Array:
-    return _at_levels(pool, np.unique(-pool.score))
+    return _at_levels(pool, _levels(pool))
+
+
+def _levels(*pools: _Pool) -> Array:
+    """The scores that occur, and certainty and no verdict, which an unseen question may get; negative, in order."""
+    return np.unique(np.concatenate([-pool.score for pool in pools] + [np.array([-1.0, -FAILURE_SCORE])]))
 
 
 def _at_levels(pool: _Pool, levels: Array) -> Array:
     """For each question, its correct and then its wrong candidates at each score, from the highest."""
     level = np.searchsorted(levels, -pool.score)
-    table = np.zeros((pool.questions, 2 * max(1, len(levels))))
+    table = np.zeros((pool.questions, 2 * len(levels)))
     np.add.at(table, (pool.question, np.where(pool.label, level, level + len(levels))), 1.0)
     return table
 
