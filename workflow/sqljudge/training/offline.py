@@ -250,7 +250,7 @@ def _sft(model: Any, inputs: Any, _words: Any, _settings: Settings) -> tuple[tor
 def _redi(model: Any, inputs: Any, _words: Any, settings: Settings) -> tuple[torch.Tensor, dict[str, float]]:
     means = losses.mean_logprobs(_logprobs(model, inputs), inputs["wanted"])
     right, wrong = means[0::2], means[1::2]
-    said = {"logprob_right": float(right.mean()), "logprob_wrong": float(wrong.mean())}
+    said = {"logprob_right": right.mean().item(), "logprob_wrong": wrong.mean().item()}
     return losses.redi(right, wrong, settings.alpha), said
 
 
