@@ -17,7 +17,8 @@ import sqljudge
 from clock import HANGS
 from completions_server import Server
 from processes import interruptible
-from sqljudge.cli.judge import CHOICES, JudgedQuestion, judge, main
+from sqljudge.cli.judge import CHOICES, JudgedQuestion, judge
+from sqljudge.cli.judge_command import main
 from sqljudge.core.errors import ConfigError
 from sqljudge.models.engines.scripted import ScriptedBackend
 from sqljudge.stages.baselines import BASELINES

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError
-from sqljudge.training.curricula import Ladder, chance, difficulty, one_shot, sat_task, sat_tasks
-from sqljudge.training.rewards import literals, satisfies, saturn
+from sqljudge.training.curricula import Ladder, one_shot
+from sqljudge.training.rewards import saturn
+from sqljudge.training.sat import chance, difficulty, literals, sat_task, sat_tasks, satisfies
 
 
 @pytest.mark.parametrize(

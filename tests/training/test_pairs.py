@@ -18,7 +18,8 @@ from sqljudge.training.items import Item, read_items, read_note, write_items
 from sqljudge.training.mutations import COMPOUND_MUTATIONS, FAULTS, mutations
 from sqljudge.training.pairs import make_pairs
 from sqljudge.training.random_databases import literals_of, random_database
-from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES, changed
+from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES
+from sqljudge.training.trees import changed
 
 SCHEMA: dict[str, Any] = {
     "db_id": "garden",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqljudge.core.errors import ConfigError
 from sqljudge.training import rewards
 from sqljudge.training.rewards import Hapo, Laser, OpenRs, Response, Stateful, Think2SqlReward
+from sqljudge.training.sat import literals
 
 TAGGED = "<think>\nwhy\n</think>\n<answer>SELECT 1</answer>"
 
@@ -287,7 +288,7 @@ def test_saturn_rewards_a_batch_by_each_task() -> None:
 def test_a_text_that_is_no_formula_is_refused() -> None:
     for text in ("", "A |B", "a", "A &"):
         with pytest.raises(ValueError, match="no clause"):
-            rewards.literals(text)
+            literals(text)
 
 
 # --- verdicts, AdaptThink ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqljudge.core.joblog import command
 
 COMMANDS = {
     "evaluate": ("sqljudge.cli.evaluate", "score SQL predictions as the official Spider evaluator does"),
-    "judge": ("sqljudge.cli.judge", "execute and judge your own candidates on your own database, and choose"),
+    "judge": ("sqljudge.cli.judge_command", "execute and judge your own candidates on your own database, and choose"),
     "execute": ("sqljudge.cli.execute", "run one query a line on a SQLite file, in the sandbox"),
     "lineage": ("sqljudge.cli.lineage", "print the chain of rules behind a result"),
     "docs": ("sqljudge.experiments.docs", "print config/README.md, made from the configuration's types"),

@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 from sqljudge.core.errors import DataError
 
-CHUNK = 1 << 20
-
 WRITTEN = ("results", "logs", "benchmarks/results", ".snakemake")
 """The folders, below the working directory, that a run writes. Nothing in them is taken for a part of a dataset."""
 
@@ -49,7 +47,7 @@ class Source:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self.open(name) as reader, target.open("wb") as writer:
-                shutil.copyfileobj(reader, writer, CHUNK)
+                shutil.copyfileobj(reader, writer)
         except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"{self.label}: {name} cannot be copied ({error}); is it whole, and without a password?"

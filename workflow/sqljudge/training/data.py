@@ -12,9 +12,9 @@ from sqljudge.core.records import CandidateSet, Question, read_jsonl
 from sqljudge.data.datasets import load_questions
 from sqljudge.sql.text import normalize_sql
 from sqljudge.stages.score import read_verdict
-from sqljudge.training.curricula import sat_tasks
 from sqljudge.training.items import Item, read_items, write_items
 from sqljudge.training.pairs import make_pairs
+from sqljudge.training.sat import sat_tasks
 
 Made = tuple[list[Item], dict[str, Any]]
 """Items, and what is to be noted of them."""

@@ -20,7 +20,7 @@ _OFFLINE = ("training.offline", "training.losses", *_SHARED)
 CODE = {
     OFFLINE: _OFFLINE,
     PROBE: ("training.probe", *_OFFLINE),
-    ONLINE: ("training.online", "training.rollouts", "training.rewards", *_SHARED),
+    ONLINE: ("training.online", "training.rollouts", "training.rewards", "training.sat", *_SHARED),
 }
 """The modules whose code decides what a trainer makes of its data and settings: if one changes, it trains again."""
 JUDGE, QUERY, SAT = "judge", "query", "sat"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from sqljudge.training.rewrites import Change, Tree
+from sqljudge.training.trees import Change, Tree
 
 _OTHER_COMPARISONS: dict[Any, Any] = {
     exp.GT: exp.LT,

@@ -23,7 +23,8 @@ from sqljudge.stages.extras import result_text
 from sqljudge.training.items import Item
 from sqljudge.training.mutations import COMPOUND_MUTATIONS, FAULTS, mutations
 from sqljudge.training.random_databases import literals_of, random_database
-from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES, changed, parsed, text_of
+from sqljudge.training.rewrites import COMPOUND_REWRITES, REWRITES
+from sqljudge.training.trees import changed, parsed, text_of
 
 DATABASES = 3
 """Random databases of each schema."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from sqljudge.training.rewrites import parsed
+from sqljudge.training.trees import parsed
 
 WORDS = ("amber", "birch", "coral", "delta", "ember", "fjord")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqljudge.core.errors import ConfigError
 from sqljudge.core.records import FAILURE_SCORE
+from sqljudge.training.sat import satisfies
 
 if TYPE_CHECKING:
     from sqljudge.sql.sandbox import Row
@@ -366,25 +367,6 @@ class OpenRs:
 # --- SATURN (arXiv 2505.16368) ----------------------------------------------------------------------------------------
 
 SATISFIED, UNSATISFIED, NO_BOX, MALFORMED = 1.0, 0.0, -1.0, -2.0
-
-
-def literals(formula: str) -> list[list[tuple[int, bool]]]:
-    """The clauses of a formula such as `!B!C!D & A!B!D`: each a list of variables (A is 0) with whether they must hold.
-
-    Raises ValueError where it is no such formula.
-    """
-    clauses = []
-    for part in formula.split("&"):
-        if not re.fullmatch(r"(!?[A-Z])+", part.strip()):
-            raise ValueError(f"{part.strip()!r} is no clause")
-        found = re.findall(r"(!?)([A-Z])", part)
-        clauses.append([(ord(name) - ord("A"), not sign) for sign, name in found])
-    return clauses
-
-
-def satisfies(formula: str, answer: str) -> bool:
-    """Whether an answer, a 0 or 1 for each variable, makes every clause true."""
-    return all(any((answer[i] == "1") == wanted for i, wanted in clause) for clause in literals(formula))
 
 
 def saturn(text: str, formula: str, variables: int) -> float:
